@@ -1,0 +1,254 @@
+"""Trained networks on disk: weights in safetensors, everything else readable; read strictly."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from fermodels.errors import CheckpointError, ConfigError
+from fermodels.nets.config import NetConfig
+from fermodels.nets.files import write_json
+from fermodels.nets.networks import FERNet
+
+WEIGHTS, CONFIG, METRICS = "model.safetensors", "config.json", "metrics.json"
+HISTORY, PREDICTIONS, CARD = "history.parquet", "predictions.parquet", "README.md"
+FILES = (WEIGHTS, CONFIG, METRICS, HISTORY, PREDICTIONS, CARD)
+"""The whole of a checkpoint; nothing else is written, pulled or read."""
+
+FORMAT = "fermodels-1"
+MAX_JSON_BYTES = 5_000_000
+
+
+@dataclass(frozen=True)
+class History:
+    """How a network learned."""
+
+    steps: pd.DataFrame
+    """Per training step: step, epoch, loss, accuracy, learning_rate, gradient_norm."""
+    epochs: pd.DataFrame
+    """Per epoch: losses, accuracies and the evidence of `train.record`."""
+
+
+def checkpoints_dir() -> Path:
+    """Return the folder of bundled checkpoints (``FER_CHECKPOINTS`` overrides it)."""
+    chosen = os.environ.get("FER_CHECKPOINTS")
+    return Path(chosen) if chosen else Path(__file__).resolve().parents[2] / "checkpoints"
+
+
+def available() -> dict[str, Path]:
+    """Return the bundled checkpoints: name -> folder, in the order of VARIANTS, then by name."""
+    from fermodels.nets.variants import VARIANTS
+
+    root = checkpoints_dir()
+    names = [p.name for p in root.iterdir() if (p / CONFIG).is_file()] if root.is_dir() else []
+    order = {name: rank for rank, name in enumerate(VARIANTS)}
+    return {name: root / name for name in sorted(names, key=lambda n: (order.get(n, 99), n))}
+
+
+def find(name: str | Path) -> Path:
+    """Return the folder of a bundled checkpoint's name, or of a path.
+
+    Raises:
+        CheckpointError: neither exists.
+    """
+    bundled = available()
+    if str(name) in bundled:
+        return bundled[str(name)]
+    path = Path(name).expanduser()
+    if (path / CONFIG).is_file():
+        return path
+    raise CheckpointError(
+        f"no checkpoint {str(name)!r}: bundled are {', '.join(bundled) or 'none'}; "
+        "give one of these, a folder with config.json, or hub:owner/repo"
+    )
+
+
+def save(
+    folder: Path,
+    net: FERNet,
+    identity: dict[str, Any],
+    metrics: dict[str, Any],
+    history: History,
+    predictions: pd.DataFrame,
+    card: str,
+) -> None:
+    """Write a whole checkpoint; `folder` is replaced only when every file is complete.
+
+    Args:
+        folder: where it goes; an earlier checkpoint there is replaced.
+        net: the network; floating weights are stored as float16.
+        identity: variant, recipe and whatever else ``config.json`` should say besides layers.
+        metrics: see `fermodels.nets.evaluate.score` and `train.export`.
+        history: the training history.
+        predictions: split, sample_id, label and seven probabilities per face.
+        card: the model card, Markdown.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as name:
+        fresh = Path(name) / "new"
+        fresh.mkdir()
+        save_file(half_weights(net), fresh / WEIGHTS, metadata={"format": "pt"})
+        config = {"format": FORMAT, **identity, "network": net.config.to_dict()}
+        write_json(fresh / CONFIG, config)
+        write_json(fresh / METRICS, metrics)
+        _write_history(fresh / HISTORY, history)
+        predictions.to_parquet(fresh / PREDICTIONS, index=False, compression="zstd")
+        (fresh / CARD).write_text(card, encoding="utf-8")
+        if folder.exists():
+            folder.rename(Path(name) / "old")
+        fresh.rename(folder)
+
+
+def half_weights(net: FERNet) -> dict[str, torch.Tensor]:
+    """Return the state as it is stored: float16 but for integers, contiguous, on the CPU."""
+    state = {}
+    for key, value in net.state_dict().items():
+        stored = value.detach().cpu()
+        stored = stored.half() if stored.is_floating_point() else stored
+        state[key] = stored.contiguous()
+    return state
+
+
+def _write_history(path: Path, history: History) -> None:
+    """Put steps and epochs into one table, told apart by the column ``kind``."""
+    steps = history.steps.assign(kind="step")
+    epochs = history.epochs.assign(kind="epoch")
+    pd.concat([steps, epochs], ignore_index=True).to_parquet(path, index=False, compression="zstd")
+
+
+def read_history(folder: Path) -> History:
+    """Read a checkpoint's training history.
+
+    Raises:
+        CheckpointError: the file is missing or not a history.
+    """
+    table = _read_table(folder / HISTORY)
+    if "kind" not in table:
+        raise CheckpointError(f"{folder / HISTORY} has no column 'kind': not a training history")
+    parts = []
+    for kind in ("step", "epoch"):
+        part = table[table["kind"] == kind].drop(columns="kind").dropna(axis=1, how="all")
+        parts.append(part.reset_index(drop=True))
+    parts[0]["step"] = parts[0]["step"].astype(int)
+    return History(parts[0], parts[1])
+
+
+def read_predictions(folder: Path) -> pd.DataFrame:
+    """Read split, sample_id, label and seven probabilities (p_angry .. p_neutral) per face.
+
+    Raises:
+        CheckpointError: the file is missing or unreadable.
+    """
+    return _read_table(folder / PREDICTIONS)
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            f"cannot read {path}: {error}; restore or re-export the checkpoint"
+        ) from error
+
+
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """Read a checkpoint's figures and provenance.
+
+    Raises:
+        CheckpointError: the file is missing or not JSON.
+    """
+    return _read_json(folder / METRICS)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > MAX_JSON_BYTES:
+            raise CheckpointError(f"{path} has {path.stat().st_size} bytes: too large to be ours")
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise CheckpointError(
+            f"cannot read {path}: {error}; restore or re-export the checkpoint"
+        ) from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path} holds a {type(content).__name__}: expected an object")
+    return content
+
+
+def read_config(folder: Path) -> tuple[dict[str, Any], NetConfig]:
+    """Read what a checkpoint is: its identity (variant, recipe, ...) and its layers.
+
+    Raises:
+        CheckpointError: missing, of another format, or no network of this family.
+    """
+    raw = _read_json(folder / CONFIG)
+    if raw.get("format") != FORMAT or "network" not in raw:
+        raise CheckpointError(
+            f"{folder / CONFIG} has format {raw.get('format')!r}: expected {FORMAT!r} with a "
+            "'network'; it was written by another program or version"
+        )
+    try:
+        return raw, NetConfig.from_dict(raw["network"])
+    except ConfigError as error:
+        raise CheckpointError(f"{folder / CONFIG}: {error}") from error
+
+
+def load(
+    name: str | Path, *, revision: str | None = None, device: str | torch.device = "cpu"
+) -> FERNet:
+    """Load a trained network, in eval mode and float32; anything amiss is an error.
+
+    Args:
+        name: a bundled checkpoint's name, a folder, or ``hub:owner/repo``.
+        revision: branch, tag or commit; for ``hub:`` only.
+        device: where to put it.
+
+    Raises:
+        CheckpointError: missing, altered, or weights that do not fit the config.
+        HubError: the Hub refused or could not be reached.
+    """
+    if str(name).startswith("hub:"):
+        from fermodels.nets.hub import pull
+
+        folder = pull(str(name).removeprefix("hub:"), revision)
+    elif revision is not None:
+        raise CheckpointError(f"revision {revision!r} goes with hub:owner/repo, not with {name!r}")
+    else:
+        folder = find(name)
+    _, config = read_config(folder)
+    return load_weights(folder / WEIGHTS, FERNet(config)).to(device).eval()
+
+
+def load_weights(path: Path, net: FERNet) -> FERNet:
+    """Put stored weights into a network: every tensor, no other, right shapes, finite values.
+
+    Raises:
+        CheckpointError: the file is damaged or does not fit the network.
+    """
+    try:
+        state = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(
+            f"cannot read {path}: {error}; restore or re-export the checkpoint"
+        ) from error
+    own = net.state_dict()
+    if set(state) != set(own):
+        missing, extra = sorted(set(own) - set(state)), sorted(set(state) - set(own))
+        raise CheckpointError(f"{path} lacks tensors {missing} and has unknown ones {extra}")
+    for key, value in state.items():
+        if value.shape != own[key].shape or not bool(torch.isfinite(value).all()):
+            raise CheckpointError(
+                f"{path}: {key} has shape {tuple(value.shape)}, finite: "
+                f"{bool(torch.isfinite(value).all())}; expected {tuple(own[key].shape)}, all finite"
+            )
+    net.load_state_dict({key: value.to(own[key].dtype) for key, value in state.items()})
+    return net

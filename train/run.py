@@ -1,0 +1,155 @@
+"""Train one variant: ``python -m train.run --variant deep --data PATH``.
+
+The run's folder holds its resumable state; the finished network becomes a checkpoint.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from fermodels.data.faces import FaceDataset, read_faces
+from fermodels.errors import ConfigError, FerError
+from fermodels.nets.files import write_json
+from fermodels.nets.networks import FERNet
+from fermodels.nets.variants import VARIANTS
+from train.config import RECIPES, TrainConfig, recipe
+from train.device import Runtime, start
+from train.export import export
+from train.flags import add_flags, given
+from train.loop import TrainData, train
+from train.overrides import NetOverrides, apply_overrides
+from train.provenance import provenance
+from train.sanity import sanity_checks
+from train.state import STATE_FILE, Progress
+
+SANITY_FILE, ORIGIN_FILE = "sanity.json", "provenance.json"
+
+
+def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """Return the command line's settings."""
+    parser = argparse.ArgumentParser("train.run", description=__doc__.splitlines()[0])
+    parser.add_argument("--variant", required=True, choices=list(VARIANTS), help="architecture")
+    parser.add_argument("--data", required=True, help="FER-2013 in any form, 'samples', hub:ID")
+    parser.add_argument("--recipe", default="paper", choices=list(RECIPES), help="settings to start from")
+    parser.add_argument("--name", help="name of the checkpoint; the variant's by default")
+    parser.add_argument("--run-dir", type=Path, help="resumable state; runs/NAME-RECIPE-sSEED by default")
+    parser.add_argument("--out", type=Path, help="checkpoint folder; RUN_DIR/checkpoint by default")
+    parser.add_argument("--resume", action="store_true", help="go on with the state in the run's folder")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 for all cores")
+    parser.add_argument("--push", metavar="OWNER/REPO", help="push the checkpoint to the Hub at the end")
+    add_flags(parser, TrainConfig, "recipe settings")
+    add_flags(parser, NetOverrides, "a network of one's own")
+    return parser.parse_args(words)
+
+
+def build(args: argparse.Namespace) -> tuple[FERNet, TrainConfig]:
+    """Return the untrained network and the recipe that the command line describes."""
+    config = replace(recipe(args.recipe, args.variant), **given(args, TrainConfig))
+    chosen = {key: tuple(v) if isinstance(v, list) else v for key, v in given(args, NetOverrides).items()}
+    layers = apply_overrides(VARIANTS[args.variant].config, chosen)
+    torch.manual_seed(config.seed)
+    return FERNet(layers.with_dropout(config.conv_dropout, config.fc_dropout)), config
+
+
+def prepare_folder(args: argparse.Namespace, config: TrainConfig) -> Path:
+    """Return the run's folder; an existing state must be resumed or cleared on purpose.
+
+    Raises:
+        ConfigError: a state is there without --resume, or --resume without a state.
+    """
+    default = Path("runs") / f"{args.name or args.variant}-{args.recipe}-s{config.seed}"
+    folder: Path = args.run_dir or default
+    has_state = (folder / STATE_FILE).exists()
+    if has_state and not args.resume:
+        raise ConfigError(f"{folder} holds an earlier run: add --resume, or choose another --run-dir")
+    if args.resume and not has_state and args.run_dir:
+        raise ConfigError(f"nothing to resume in {folder}: leave out --resume to start")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def subtract_mean_of(net: FERNet, faces: FaceDataset) -> None:
+    """Put the training faces' mean, in [0, 1], into the network."""
+    mean = faces.split("train").images.mean(axis=0, dtype="float64") / 255
+    net.mean_face.copy_(torch.from_numpy(mean))
+
+
+def first_things(
+    folder: Path, net: FERNet, data: TrainData, runtime: Runtime, origin: dict[str, Any]
+) -> None:
+    """Run the sanity checks and note where the run came from, once, before its first step."""
+    if (folder / STATE_FILE).exists() or not runtime.leads:
+        return
+    report = sanity_checks(runtime.place(net), *data.train, runtime)
+    print("sanity:", report, flush=True)
+    write_json(folder / SANITY_FILE, report)
+    write_json(folder / ORIGIN_FILE, origin)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Do what the command line asks, first face to checkpoint."""
+    import json
+
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    net, config = build(args)
+    folder = prepare_folder(args, config)
+    runtime = start(config.precision)
+    faces = read_faces(args.data)
+    subtract_mean_of(net, faces)
+    data = TrainData.of(faces, runtime.device)
+    settings = {
+        "network": net.config.to_dict(), "training": config.to_dict(),
+        "data_hash": faces.content_hash, "processes": runtime.world,
+    }  # fmt: skip
+    origin = provenance(config.seed, faces.name, faces.content_hash)
+    first_things(folder, net, data, runtime, origin)
+    progress: Progress = train(net, data, config, runtime, folder, settings)
+    if runtime.leads:
+        identity = {
+            "variant": args.variant, "name": args.name or args.variant, "recipe": args.recipe,
+            "training": config.to_dict(),
+        }  # fmt: skip
+        about = {
+            "sanity": json.loads((folder / SANITY_FILE).read_text()),
+            "provenance": json.loads((folder / ORIGIN_FILE).read_text()),
+        }
+        out = args.out or folder / "checkpoint"
+        metrics = export(out, net.cpu(), faces, progress, identity, about)
+        _report(metrics, out)
+        if args.push:
+            from train.push import push
+
+            push(out, args.push)
+    if runtime.world > 1:
+        dist.destroy_process_group()
+
+
+def _report(metrics: dict[str, Any], out: Path) -> None:
+    for split in ("validation", "test"):
+        low, high = metrics[split]["interval"]
+        accuracy, n = metrics[split]["accuracy"], metrics[split]["n"]
+        print(f"{split}: {accuracy:.2%} of {n} (95% {low:.1%} to {high:.1%})")
+    print(f"checkpoint: {out}")
+
+
+def main() -> int:
+    """Run; an error of ours is one sentence and exit status 2."""
+    try:
+        run(parse())
+    except FerError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

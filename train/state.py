@@ -1,0 +1,79 @@
+"""Everything a run needs to go on after a kill -9, in one file written atomically."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from fermodels.errors import CheckpointError
+from fermodels.nets.files import write_atomically
+
+STATE_FILE = "state.pt"
+
+
+@dataclass
+class Progress:
+    """Where a run stands; the only mutable value of the trainer."""
+
+    epoch: int = 0
+    """Epochs finished."""
+    best_epoch: int = 0
+    """Epoch (from 1) whose weights are kept; 0 before the first."""
+    best_accuracy: float = -1.0
+    """Validation accuracy of the kept weights, 0 to 1."""
+    seconds: float = 0.0
+    """Wall time spent in training steps and evaluation, over all sittings."""
+    step_seconds: float = 0.0
+    """The part of `seconds` spent in training steps."""
+    steps: list[dict[str, float]] = field(default_factory=list)
+    """One row per training step."""
+    epochs: list[dict[str, Any]] = field(default_factory=list)
+    """One row per epoch: the evidence that `train.record` gathers."""
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
+    """The kept weights, float32 on the CPU."""
+
+
+def copy_of(net: nn.Module) -> dict[str, Tensor]:
+    """Return a network's weights and buffers, detached, copied to the CPU."""
+    return {name: value.detach().cpu().clone() for name, value in net.state_dict().items()}
+
+
+def save_state(
+    folder: Path, settings: dict[str, Any], progress: Progress, parts: dict[str, Any]
+) -> None:
+    """Write the run's state.
+
+    Args:
+        folder: the run's folder.
+        settings: what must be equal for a resume to be honest (network, recipe, data hash).
+        progress: where the run stands.
+        parts: state_dicts of network, optimiser and weight average.
+    """
+    content = {
+        "settings": settings,
+        "progress": {**asdict(progress), "best_weights": progress.best_weights},
+        "parts": parts,
+    }
+    write_atomically(folder / STATE_FILE, lambda path: torch.save(content, path))
+
+
+def load_state(folder: Path, settings: dict[str, Any]) -> tuple[Progress, dict[str, Any]]:
+    """Read back what `save_state` wrote, with PyTorch's weights-only reader (no pickled code).
+
+    Raises:
+        CheckpointError: the state belongs to another network, recipe or data.
+    """
+    content = torch.load(folder / STATE_FILE, map_location="cpu", weights_only=True)
+    theirs = content["settings"]
+    differing = sorted(key for key in settings if settings[key] != theirs.get(key))
+    if differing:
+        seen = "; ".join(f"{key}: {theirs.get(key)!r} then, {settings[key]!r} now" for key in differing)
+        raise CheckpointError(
+            f"cannot resume {folder}: it was made with other settings ({seen}); "
+            "repeat the first command's flags or choose another --run-dir"
+        )
+    return Progress(**content["progress"]), content["parts"]
