@@ -1,4 +1,4 @@
-"""Errors a program can catch; each message says what was wrong, the value seen and the next step."""
+"""Errors a program can catch: what was wrong, the value seen and the next step, in a sentence."""
 
 
 class FerError(Exception):

@@ -51,7 +51,9 @@ its pictures are not part of this repository, and its terms apply to what you bu
 
 def _row(name: str, figures: dict[str, Any], tail: str = "") -> str:
     low, high = figures["interval"]
-    return f"| {name} | {figures['n']:,} | {figures['accuracy']:.1%} | {low:.1%} to {high:.1%} |{tail}"
+    return (
+        f"| {name} | {figures['n']:,} | {figures['accuracy']:.1%} | {low:.1%} to {high:.1%} |{tail}"
+    )
 
 
 def model_card(identity: dict[str, Any], metrics: dict[str, Any]) -> str:
@@ -71,5 +73,8 @@ def model_card(identity: dict[str, Any], metrics: dict[str, Any]) -> str:
         best_epoch=metrics["best_epoch"],
         epochs=metrics["epochs"],
         torch=origin["versions"]["torch"],
-        **{key: origin[key] for key in ("data_name", "seed", "data_hash", "git_revision", "created")},
+        **{
+            key: origin[key]
+            for key in ("data_name", "seed", "data_hash", "git_revision", "created")
+        },
     )

@@ -109,9 +109,11 @@ class TrainConfig:
 
 
 # Tables 1 and 2 of the paper give epochs, batch, learning rate and regularisation. Dropout,
-# optimiser and schedule are not given: these were chosen before any test face was looked at.
+# optimiser and schedule are not given: these were chosen on validation. (Shallow by SGD had
+# reached 50.1% validation after 10 epochs, by AdamW 48.3% after 2.)
 _PAPER_SHALLOW: dict[str, Any] = {
     "epochs": 30,
+    "optimizer": "adamw",
     "learning_rate": 0.001,
     "weight_decay": 1e-6,
     "conv_dropout": 0.25,

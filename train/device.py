@@ -7,10 +7,13 @@ import os
 import platform
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import nn
+
+Net = TypeVar("Net", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -35,14 +38,16 @@ class Runtime:
         """Whether this process evaluates, records and writes."""
         return self.rank == 0
 
-    def place(self, net: nn.Module) -> nn.Module:
+    def place(self, net: Net) -> Net:
         """Move a network here, in the memory layout its convolutions prefer."""
-        return net.to(self.device, memory_format=torch.channels_last)
+        net.to(self.device)
+        net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # in no stub
+        return net
 
 
 def _bf16_is_fast(device: torch.device) -> bool:
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "mps":
         return False
     flags = torch.backends.cpu.get_cpu_capability()
@@ -59,7 +64,9 @@ def keep_freed_memory() -> bool:
         return False
     mallopt = ctypes.CDLL(None).mallopt
     trim_threshold, top_pad, mmap_max = -1, -2, -4  # malloc.h
-    return bool(mallopt(mmap_max, 0) and mallopt(trim_threshold, 2**31 - 1) and mallopt(top_pad, 2**28))
+    return bool(
+        mallopt(mmap_max, 0) and mallopt(trim_threshold, 2**31 - 1) and mallopt(top_pad, 2**28)
+    )
 
 
 def start(precision: str) -> Runtime:

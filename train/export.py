@@ -38,7 +38,9 @@ def half_precision_twin(net: FERNet, progress: Progress) -> FERNet:
     """Return the kept weights as a loaded checkpoint will have them: through float16 and back."""
     twin = FERNet(net.config)
     twin.load_state_dict(progress.best_weights)
-    rounded = {k: v.to(twin.state_dict()[k].dtype) for k, v in checkpoint.half_weights(twin).items()}
+    rounded = {
+        k: v.to(twin.state_dict()[k].dtype) for k, v in checkpoint.half_weights(twin).items()
+    }
     twin.load_state_dict(rounded)
     return twin.eval()
 
@@ -86,4 +88,5 @@ def export(
 
 
 def _rate(progress: Progress, identity: dict[str, Any]) -> float:
-    return len(progress.steps) * identity["training"]["batch_size"] / progress.step_seconds
+    faces = len(progress.steps) * int(identity["training"]["batch_size"])
+    return faces / progress.step_seconds

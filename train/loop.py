@@ -41,7 +41,9 @@ class TrainData:
     def of(cls, faces: FaceDataset, device: torch.device) -> TrainData:
         """Put a dataset's train and validation splits on a device."""
         parts = [faces.split("train"), faces.split("validation")]
-        pairs = [(to_pixels(p.images).to(device), torch.from_numpy(p.labels).to(device)) for p in parts]
+        pairs = [
+            (to_pixels(p.images).to(device), torch.from_numpy(p.labels).to(device)) for p in parts
+        ]
         return cls(pairs[0], pairs[1])
 
     @property
@@ -98,7 +100,10 @@ def make_learner(net: FERNet, config: TrainConfig, runtime: Runtime) -> Learner:
     """Place a network and give it an optimiser; biases and norms are not decayed."""
     runtime.place(net)
     groups = [
-        {"params": [p for p in net.parameters() if p.dim() > 1], "weight_decay": config.weight_decay},
+        {
+            "params": [p for p in net.parameters() if p.dim() > 1],
+            "weight_decay": config.weight_decay,
+        },
         {"params": [p for p in net.parameters() if p.dim() <= 1], "weight_decay": 0.0},
     ]
     optimizer: torch.optim.Optimizer
@@ -116,7 +121,9 @@ def make_learner(net: FERNet, config: TrainConfig, runtime: Runtime) -> Learner:
         average = runtime.place(FERNet(net.config))
         average.load_state_dict(net.state_dict())
         average.requires_grad_(False).eval()
-    forward: nn.Module = torch.compile(net) if config.compile else net
+    forward: nn.Module = net
+    if config.compile:
+        net.compile()
     if runtime.world > 1:
         if runtime.device.type == "cuda":
             forward = nn.SyncBatchNorm.convert_sync_batchnorm(forward)
@@ -182,9 +189,7 @@ def run_epoch(
         loss = F.cross_entropy(logits.float(), labels, label_smoothing=config.label_smoothing)
         learner.optimizer.zero_grad()
         loss.backward()
-        norm = nn.utils.clip_grad_norm_(
-            learner.net.parameters(), config.gradient_clip or math.inf
-        )
+        norm = nn.utils.clip_grad_norm_(learner.net.parameters(), config.gradient_clip or math.inf)
         learner.optimizer.step()
         learner.update_average(config.ema_decay)
 

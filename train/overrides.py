@@ -65,7 +65,7 @@ def apply_overrides(config: NetConfig, chosen: dict[str, Any]) -> NetConfig:
     for flag, name in zip(_CONV, _CONV_FIELDS, strict=True):
         if flag in chosen:
             values = _spread(tuple(chosen[flag]), len(conv), flag)
-            typed = [bool(v) if name == "batch_norm" else v for v in values]
+            typed: list[Any] = [bool(v) if name == "batch_norm" else v for v in values]
             conv = tuple(replace(s, **{name: v}) for s, v in zip(conv, typed, strict=True))
     if "hidden" in chosen:
         fc = tuple(FCSpec(units) for units in chosen["hidden"])

@@ -24,7 +24,8 @@ def git_revision() -> str:
 
 def _git(*words: str) -> str:
     command = ["git", "-C", str(ROOT), *words]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 fixed words
+    return done.stdout.strip()
 
 
 def provenance(seed: int, data_name: str, data_hash: str) -> dict[str, Any]:

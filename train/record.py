@@ -113,7 +113,7 @@ def epoch_evidence(
     loss, confusion = _loss_and_confusion(logits_of(net, validation[0], runtime), validation[1])
     clean = logits_of(net, train_probe[0], runtime).argmax(1) == train_probe[1]
     sparsity, entropy = activation_evidence(net, validation[0][:64])
-    filters = net.get_submodule("conv1.conv").weight.detach().float().cpu()
+    filters = net.get_parameter("conv1.conv.weight").detach().float().cpu()
     return {
         "train_clean_accuracy": float(clean.float().mean()),
         "validation_loss": loss,

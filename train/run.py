@@ -38,13 +38,21 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("train.run", description=__doc__.splitlines()[0])
     parser.add_argument("--variant", required=True, choices=list(VARIANTS), help="architecture")
     parser.add_argument("--data", required=True, help="FER-2013 in any form, 'samples', hub:ID")
-    parser.add_argument("--recipe", default="paper", choices=list(RECIPES), help="settings to start from")
+    parser.add_argument(
+        "--recipe", default="paper", choices=list(RECIPES), help="settings to start from"
+    )
     parser.add_argument("--name", help="name of the checkpoint; the variant's by default")
-    parser.add_argument("--run-dir", type=Path, help="resumable state; runs/NAME-RECIPE-sSEED by default")
+    parser.add_argument(
+        "--run-dir", type=Path, help="resumable state; runs/NAME-RECIPE-sSEED by default"
+    )
     parser.add_argument("--out", type=Path, help="checkpoint folder; RUN_DIR/checkpoint by default")
-    parser.add_argument("--resume", action="store_true", help="go on with the state in the run's folder")
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with the state in the run's folder"
+    )
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 for all cores")
-    parser.add_argument("--push", metavar="OWNER/REPO", help="push the checkpoint to the Hub at the end")
+    parser.add_argument(
+        "--push", metavar="OWNER/REPO", help="push the checkpoint to the Hub at the end"
+    )
     add_flags(parser, TrainConfig, "recipe settings")
     add_flags(parser, NetOverrides, "a network of one's own")
     return parser.parse_args(words)
@@ -53,7 +61,9 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
 def build(args: argparse.Namespace) -> tuple[FERNet, TrainConfig]:
     """Return the untrained network and the recipe that the command line describes."""
     config = replace(recipe(args.recipe, args.variant), **given(args, TrainConfig))
-    chosen = {key: tuple(v) if isinstance(v, list) else v for key, v in given(args, NetOverrides).items()}
+    chosen = {
+        key: tuple(v) if isinstance(v, list) else v for key, v in given(args, NetOverrides).items()
+    }
     layers = apply_overrides(VARIANTS[args.variant].config, chosen)
     torch.manual_seed(config.seed)
     return FERNet(layers.with_dropout(config.conv_dropout, config.fc_dropout)), config
@@ -69,7 +79,9 @@ def prepare_folder(args: argparse.Namespace, config: TrainConfig) -> Path:
     folder: Path = args.run_dir or default
     has_state = (folder / STATE_FILE).exists()
     if has_state and not args.resume:
-        raise ConfigError(f"{folder} holds an earlier run: add --resume, or choose another --run-dir")
+        raise ConfigError(
+            f"{folder} holds an earlier run: add --resume, or choose another --run-dir"
+        )
     if args.resume and not has_state and args.run_dir:
         raise ConfigError(f"nothing to resume in {folder}: leave out --resume to start")
     folder.mkdir(parents=True, exist_ok=True)

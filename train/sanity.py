@@ -35,7 +35,9 @@ def initial_loss(net: FERNet, faces: Tensor, labels: Tensor) -> float:
         return float(F.cross_entropy(twin(to_floats(faces)).float(), labels))
 
 
-def overfit_subset(net: FERNet, faces: Tensor, labels: Tensor, runtime: Runtime) -> tuple[float, int]:
+def overfit_subset(
+    net: FERNet, faces: Tensor, labels: Tensor, runtime: Runtime
+) -> tuple[float, int]:
     """Train a copy on a few faces; return its accuracy on them and the steps it took."""
     twin = _without_dropout(net)
     optimizer = torch.optim.AdamW(twin.parameters(), lr=1e-3, weight_decay=0.0)

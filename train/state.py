@@ -71,7 +71,9 @@ def load_state(folder: Path, settings: dict[str, Any]) -> tuple[Progress, dict[s
     theirs = content["settings"]
     differing = sorted(key for key in settings if settings[key] != theirs.get(key))
     if differing:
-        seen = "; ".join(f"{key}: {theirs.get(key)!r} then, {settings[key]!r} now" for key in differing)
+        seen = "; ".join(
+            f"{key}: {theirs.get(key)!r} then, {settings[key]!r} now" for key in differing
+        )
         raise CheckpointError(
             f"cannot resume {folder}: it was made with other settings ({seen}); "
             "repeat the first command's flags or choose another --run-dir"

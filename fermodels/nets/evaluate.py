@@ -60,7 +60,9 @@ def per_class(confusion: NDArray[np.int64]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def score(labels: NDArray[np.integer[Any]], probabilities: NDArray[np.floating[Any]]) -> dict[str, Any]:
+def score(
+    labels: NDArray[np.integer[Any]], probabilities: NDArray[np.floating[Any]]
+) -> dict[str, Any]:
     """Return one split's figures as JSON types.
 
     Args:

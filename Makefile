@@ -1,0 +1,36 @@
+# One command each on a fresh machine: `make studio` and `make test` set up what they need.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PORT ?= 8501
+
+.PHONY: studio test check bench clean
+
+$(VENV)/.studio: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.studio
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+studio: $(VENV)/.studio  ## set up and serve the studio
+	$(BIN)/streamlit run studio/Home.py --server.port $(PORT)
+
+test: check  ## set up and run every check and test
+	$(BIN)/pytest
+
+check: $(VENV)/.dev  ## format, lint, types, Dockerfile
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/hadolint Dockerfile
+
+bench: $(VENV)/.dev  ## HOG, training and data reading, each against the plain way in the same run
+	$(BIN)/python -m benchmarks.hog
+	$(BIN)/python -m benchmarks.training
+	$(BIN)/python -m benchmarks.data
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
