@@ -51,7 +51,7 @@ class FaceDataset:
             )
         if self.labels.min() < 0 or self.labels.max() >= len(EMOTIONS):
             raise DataError(f"{self.name}: labels span {self.labels.min()}..{self.labels.max()}")
-        unknown = set(np.unique(self.splits)) - set(SPLITS)
+        unknown = set(np.unique(self.splits).tolist()) - set(SPLITS)
         if unknown:
             raise DataError(f"{self.name}: unknown splits {sorted(unknown)}: expected {SPLITS}")
         if self.votes is not None and self.votes.shape != (n, 10):
@@ -104,7 +104,7 @@ class FaceDataset:
         """
         rows = self.splits == name
         if not rows.any():
-            have = sorted(set(self.splits))
+            have = sorted(set(self.splits.tolist()))
             raise DataError(f"{self.name} has no split {name!r}: it holds {have}")
         return self.select(rows)
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from fermodels.data.emotions import EMOTIONS
 from fermodels.errors import ConfigError, DataError
 from fermodels.nets.config import ConvSpec, FCSpec, NetConfig
+from fermodels.nets.hog import HOG, HogConfig
 
 FACE_SIDE = 48
 
@@ -109,8 +110,6 @@ class FERNet(nn.Module):
         self.flatten = nn.Flatten()
 
     def _build_hog(self, conv_features: int) -> int:
-        from fermodels.nets.hog import HOG, HogConfig
-
         self.hog = HOG(HogConfig(binning="soft"))
         joint = conv_features + self.hog.num_features
         self.conv_norm = BranchNorm(conv_features, joint)
@@ -151,7 +150,7 @@ class FERNet(nn.Module):
     def _features(self, x_conv: Tensor, x_hog: Tensor) -> Tensor:
         # rows of (row, column, channel): a view of channels-last maps, where the usual
         # (channel, row, column) order would copy them through memory twice a step
-        joined = self.flatten(self.conv_maps(x_conv).permute(0, 2, 3, 1))
+        joined: Tensor = self.flatten(self.conv_maps(x_conv).permute(0, 2, 3, 1))
         if self.config.hog:
             # float32: HOG's block normalisation and batch statistics suffer in bfloat16
             conv, hog = joined.float(), self.hog(x_hog)

@@ -1,0 +1,129 @@
+"""Checkpoints as files: where they are and what their readable parts say, without torch.
+
+The studio's first page opens before torch can load; it reads here. Weights: `checkpoint`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from fermodels.errors import CheckpointError
+from fermodels.nets.variants import VARIANTS
+
+WEIGHTS, CONFIG, METRICS = "model.safetensors", "config.json", "metrics.json"
+HISTORY, PREDICTIONS, CARD = "history.parquet", "predictions.parquet", "README.md"
+FILES = (WEIGHTS, CONFIG, METRICS, HISTORY, PREDICTIONS, CARD)
+"""The whole of a checkpoint; nothing else is written, pulled or read."""
+
+MAX_JSON_BYTES = 5_000_000
+
+
+@dataclass(frozen=True)
+class History:
+    """How a network learned."""
+
+    steps: pd.DataFrame
+    """Per training step: step, epoch, loss, accuracy, learning_rate, gradient_norm."""
+    epochs: pd.DataFrame
+    """Per epoch: losses, accuracies and the evidence of `train.record`."""
+
+
+def checkpoints_dir() -> Path:
+    """Return the folder of bundled checkpoints (``FER_CHECKPOINTS`` overrides it)."""
+    chosen = os.environ.get("FER_CHECKPOINTS")
+    return Path(chosen) if chosen else Path(__file__).resolve().parents[2] / "checkpoints"
+
+
+def available() -> dict[str, Path]:
+    """Return the bundled checkpoints: name -> folder, in the order of VARIANTS, then by name."""
+    root = checkpoints_dir()
+    names = [p.name for p in root.iterdir() if (p / CONFIG).is_file()] if root.is_dir() else []
+    order = {name: rank for rank, name in enumerate(VARIANTS)}
+    return {name: root / name for name in sorted(names, key=lambda n: (order.get(n, 99), n))}
+
+
+def find(name: str | Path) -> Path:
+    """Return the folder of a bundled checkpoint's name, or of a path.
+
+    Raises:
+        CheckpointError: neither exists.
+    """
+    bundled = available()
+    if str(name) in bundled:
+        return bundled[str(name)]
+    path = Path(name).expanduser()
+    if (path / CONFIG).is_file():
+        return path
+    raise CheckpointError(
+        f"no checkpoint {str(name)!r}: bundled are {', '.join(bundled) or 'none'}; "
+        "give one of these, a folder with config.json, or hub:owner/repo"
+    )
+
+
+def read_history(folder: Path) -> History:
+    """Read a checkpoint's training history.
+
+    Raises:
+        CheckpointError: the file is missing or not a history.
+    """
+    table = _read_table(folder / HISTORY)
+    if "kind" not in table:
+        raise CheckpointError(f"{folder / HISTORY} has no column 'kind': not a training history")
+    parts = []
+    for kind in ("step", "epoch"):
+        part = table[table["kind"] == kind].drop(columns="kind").dropna(axis=1, how="all")
+        parts.append(part.reset_index(drop=True))
+    parts[0]["step"] = parts[0]["step"].astype(int)
+    return History(parts[0], parts[1])
+
+
+def read_predictions(folder: Path) -> pd.DataFrame:
+    """Read split, sample_id, label and seven probabilities (p_angry .. p_neutral) per face.
+
+    Raises:
+        CheckpointError: the file is missing or unreadable.
+    """
+    return _read_table(folder / PREDICTIONS)
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            f"cannot read {path}: {error}; restore or re-export the checkpoint"
+        ) from error
+
+
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """Read a checkpoint's figures and provenance.
+
+    Raises:
+        CheckpointError: the file is missing or not JSON.
+    """
+    return read_json(folder / METRICS)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a small JSON object.
+
+    Raises:
+        CheckpointError: missing, too large, or not a JSON object.
+    """
+    try:
+        if path.stat().st_size > MAX_JSON_BYTES:
+            raise CheckpointError(f"{path} has {path.stat().st_size} bytes: too large to be ours")
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise CheckpointError(
+            f"cannot read {path}: {error}; restore or re-export the checkpoint"
+        ) from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path} holds a {type(content).__name__}: expected an object")
+    return content
