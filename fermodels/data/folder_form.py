@@ -1,0 +1,117 @@
+"""Image folders: ``train/angry/*.jpg``, ``test/Happy/*.png``, or class folders alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fermodels.data import split_words
+from fermodels.data.emotions import EMOTIONS, parse_emotion
+from fermodels.data.pictures import PictureReader
+from fermodels.data.rows import Rows
+from fermodels.errors import DataError
+
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One image file and what its place says about it."""
+
+    path: Path
+    split: str
+    label: int
+
+
+def is_form(folder: Path) -> bool:
+    """Tell whether a folder holds split folders of class folders, or class folders."""
+    return any(
+        any(_class_of(inner) is not None for inner in subfolders(split))
+        for split in [folder, *_split_folders(folder)]
+    )
+
+
+def pictures(folder: Path) -> list[Picture]:
+    """Return every picture, by split and then by file name in natural order.
+
+    Natural order puts ``fer9.png`` before ``fer10.png``, so copies whose names carry row
+    numbers come back in the original order, whatever their class folder.
+
+    Raises:
+        DataError: a class folder is empty or its name unknown.
+    """
+    found: list[Picture] = []
+    splits = _split_folders(folder)
+    for split_folder in splits or [folder]:
+        split = split_words.parse(split_folder.name) or "train"
+        inside = [p for c in subfolders(split_folder) for p in _class_pictures(c, split)]
+        if not inside:
+            raise DataError(
+                f"{split_folder} holds no class folders: expected folders such as "
+                f"{', '.join(EMOTIONS)} with jpg, png or bmp files"
+            )
+        found += inside
+    return sorted(found, key=lambda p: (p.split, natural_key(p.path.name), p.label))
+
+
+def read(found: Sequence[Picture]) -> Rows:
+    """Read the pictures that `pictures` found.
+
+    Raises:
+        DataError: a picture cannot be read or has another size.
+    """
+    reader = PictureReader()
+    images = np.stack([reader.read(p.path.read_bytes(), str(p.path)) for p in found])
+    return Rows(
+        images,
+        np.array([p.label for p in found], np.int64),
+        np.array([p.split for p in found]),
+        np.array([p.path.name for p in found]),
+        reader.notes(),
+    )
+
+
+def natural_key(name: str) -> str:
+    """Return a sort key in which numbers inside a name count as numbers."""
+    return re.sub(r"\d+", lambda digits: digits.group().zfill(12), name.lower())
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """Return the folders inside a folder by name, hidden and system ones left out."""
+    return sorted(
+        path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__"))
+    )
+
+
+def _split_folders(folder: Path) -> list[Path]:
+    return [path for path in subfolders(folder) if split_words.parse(path.name)]
+
+
+def _class_of(folder: Path) -> int | None:
+    try:
+        return parse_emotion(folder.name)
+    except DataError:
+        return None
+
+
+def _class_pictures(folder: Path, split: str) -> Iterator[Picture]:
+    """Yield a class folder's pictures; nothing for a folder that is no class and holds none."""
+    files = [path for path in folder.iterdir() if path.suffix.lower() in PICTURES]
+    files = [path for path in files if not path.name.startswith(".")]
+    label = _class_of(folder)
+    if label is None and files:
+        raise DataError(
+            f"{folder} holds {len(files):,} pictures but {folder.name!r} is no known expression: "
+            f"expected {', '.join(EMOTIONS)} or 0 to 6; rename or remove the folder"
+        )
+    if label is not None and not files:
+        raise DataError(
+            f"{folder} is empty: expected jpg, png or bmp files of that expression; "
+            "unpack the data again or remove the folder"
+        )
+    for path in files:
+        yield Picture(path, split, label or 0)

@@ -1,0 +1,77 @@
+"""Class activation maps: which places of a conv layer spoke for the class."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from fermodels.errors import ConfigError
+from fermodels.explain.hooked import guided_backprop
+from fermodels.explain.question import Parts, Question
+from fermodels.nets.networks import FACE_SIDE
+
+
+def grad_cam(q: Question) -> Parts:
+    """Where the chosen conv layer responded to what speaks for the class.
+
+    Each channel counts by the average of its gradient, then the map is enlarged to the face:
+    one cell of a 6x6 map covers 8 pixels. Robust, class-specific and coarse. Averaging over
+    places ignores that the fully connected layers weigh each place differently: HiResCAM does
+    not. Of a hybrid it shows the conv branch only.
+    """
+    return {"conv": enlarge(_clipped(q, _grad_cam_cells(q)))}
+
+
+def hires_cam(q: Question) -> Parts:
+    """Where the chosen conv layer responded, each place weighed by its own gradient.
+
+    Faithful where Grad-CAM is not: with fully connected layers behind it, every place and
+    channel has a weight of its own. Signed: negative places speak against the class. Of a
+    hybrid it shows the conv branch only.
+    """
+    maps, gradients = maps_and_gradients(q)
+    return {"conv": enlarge(_clipped(q, weighted(maps, gradients)))}
+
+
+def guided_grad_cam(q: Question) -> Parts:
+    """Guided backprop's fine lines, kept only where Grad-CAM points.
+
+    Pretty and class-specific in the large; in the small it has guided backprop's fault of
+    drawing edges whatever the class. Of a hybrid it shows the conv branch only.
+    """
+    coarse = enlarge(_grad_cam_cells(q).relu())
+    fine = next(iter(guided_backprop(q).values()))  # the conv branch comes first
+    return {"conv": fine * coarse}
+
+
+def _grad_cam_cells(q: Question) -> Tensor:
+    maps, gradients = maps_and_gradients(q)
+    return weighted(maps, gradients.mean((2, 3), keepdim=True))
+
+
+def maps_and_gradients(q: Question) -> tuple[Tensor, Tensor]:
+    """Return the layer's maps and the score's gradient there, both ``(N, C, h, w)``."""
+    if q.maps is None or q.maps.ndim != 4:
+        shape = None if q.maps is None else tuple(q.maps.shape)
+        raise ConfigError(f"layer {q.layer!r} gave {shape}: expected maps (N, C, h, w)")
+    total = (q.logits * q.directions).sum()
+    (gradients,) = torch.autograd.grad(total, q.maps, retain_graph=True, materialize_grads=True)
+    return q.maps.detach(), gradients
+
+
+def weighted(maps: Tensor, weights: Tensor) -> Tensor:
+    """Sum maps over channels with weights that broadcast to them: ``(N, 1, h, w)``."""
+    return (maps * weights).sum(1, keepdim=True)
+
+
+def _clipped(q: Question, cam: Tensor) -> Tensor:
+    return cam.relu() if q.options["relu"] else cam
+
+
+def enlarge(cam: Tensor) -> Tensor:
+    """Resize ``(N, 1, h, w)`` to 48x48, cells centred on the pixels they come from.
+
+    Aligning corners instead would shift the outer cells of a 6x6 map by 3.5 pixels.
+    """
+    return F.interpolate(cam, size=(FACE_SIDE, FACE_SIDE), mode="bilinear", align_corners=False)

@@ -1,0 +1,164 @@
+"""What keeps a shared model whole while it is being explained: locks, copies, restoration."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+
+from fermodels.errors import ConfigError
+
+Model = TypeVar("Model", bound=nn.Module)
+
+_LOCKS: WeakKeyDictionary[nn.Module, threading.RLock] = WeakKeyDictionary()
+_LOCKS_GUARD = threading.Lock()
+
+HOOK_TABLES = (
+    "_forward_hooks",
+    "_forward_pre_hooks",
+    "_forward_hooks_with_kwargs",
+    "_forward_pre_hooks_with_kwargs",
+    "_forward_hooks_always_called",
+    "_backward_hooks",
+    "_backward_pre_hooks",
+)
+"""Where torch keeps a module's hooks; `preserved` puts back exactly these tables."""
+
+
+def lock_of(model: nn.Module) -> threading.RLock:
+    """Return the one lock that everybody who explains `model` takes; it dies with the model."""
+    with _LOCKS_GUARD:
+        if model not in _LOCKS:
+            _LOCKS[model] = threading.RLock()
+        return _LOCKS[model]
+
+
+@dataclass(frozen=True)
+class _Snapshot:
+    """What a model looked like: hooks and mode per module, requires_grad and grad per parameter."""
+
+    hooks: list[tuple[nn.Module, str, dict[int, object]]]
+    modes: list[tuple[nn.Module, bool, bool | None]]
+    parameters: list[tuple[nn.Parameter, bool, Tensor | None, Tensor | None]]
+
+    @classmethod
+    def of(cls, model: nn.Module) -> _Snapshot:
+        modules = list(model.modules())
+        tables = [
+            (module, table, dict(getattr(module, table)))
+            for module in modules
+            for table in HOOK_TABLES
+        ]
+        parameters = [
+            (p, p.requires_grad, p.grad, None if p.grad is None else p.grad.clone())
+            for p in model.parameters()
+        ]
+        modes = [(module, module.training, module._is_full_backward_hook) for module in modules]
+        return cls(tables, modes, parameters)
+
+    def restore(self) -> None:
+        for module, table, before in self.hooks:
+            now = getattr(module, table)
+            now.clear()
+            now.update(before)
+        for module, training, kind_of_backward_hook in self.modes:
+            module.training = training  # train() would overwrite the children's own modes
+            module._is_full_backward_hook = kind_of_backward_hook
+        for parameter, requires_grad, grad, values in self.parameters:
+            parameter.requires_grad_(requires_grad)
+            if grad is not None and values is not None:
+                grad.copy_(values)  # backward() adds in place: the same tensor, its old values
+            parameter.grad = grad
+
+
+@contextmanager
+def preserved(model: Model) -> Iterator[Model]:
+    """Lend out a model; afterwards its hooks, modes, requires_grad and gradients are as before.
+
+    Inside, the model is in eval mode, autograd is on and autocast is off. The model's lock is
+    held, so an explanation in another thread waits. It all comes back after exceptions too.
+    """
+    with lock_of(model):
+        snapshot = _Snapshot.of(model)
+        try:
+            with exact(model):
+                model.eval()
+                yield model
+        finally:
+            with torch.no_grad():
+                snapshot.restore()
+
+
+@contextmanager
+def exact(model: nn.Module) -> Iterator[None]:
+    """Autograd on, inference mode and autocast off, whatever the caller had switched on."""
+    device = next((p.device.type for p in model.parameters()), "cpu")
+    with (
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        torch.autocast(device, enabled=False),
+    ):
+        yield
+
+
+def twin(model: Model) -> Model:
+    """Return a copy of the module tree that shares the weights: a place for hooks of one's own.
+
+    Hooks on the twin are never met by another thread that predicts with `model` meanwhile, and
+    nothing done to the twin shows in the original. Its weights need no gradients (they are the
+    same memory, not a copy), it is in eval mode, and no ReLU works in place.
+
+    Raises:
+        ConfigError: the model holds weights that are not float32.
+    """
+    memo: dict[int, object] = {
+        id(p): nn.Parameter(p.detach(), requires_grad=False) for p in model.parameters()
+    }
+    memo.update({id(b): b for b in model.buffers()})
+    wrong = {str(p.dtype) for p in model.parameters() if p.dtype != torch.float32}
+    if wrong:
+        raise ConfigError(f"the model's weights are {sorted(wrong)}: call model.float() first")
+    with lock_of(model):
+        fresh = copy.deepcopy(model, memo).eval()
+    for module in fresh.modules():
+        if isinstance(module, nn.ReLU):
+            module.inplace = False  # in-place ReLUs corrupt what backward hooks see
+    return fresh
+
+
+@contextmanager
+def borrowed(model: Model) -> Iterator[Model]:
+    """Lend out a twin of a model while holding the model's lock; see `twin` and `preserved`."""
+    with lock_of(model), exact(model):
+        yield twin(model)
+
+
+@contextmanager
+def outputs_of(net: nn.Module, names: list[str]) -> Iterator[dict[str, Tensor]]:
+    """Collect the outputs of named modules during forward passes; the last pass counts.
+
+    Args:
+        net: a twin, so that nobody else's forward pass is recorded.
+        names: dotted module names that exist in `net`.
+    """
+    seen: dict[str, Tensor] = {}
+
+    def keep(name: str) -> torch.utils.hooks.RemovableHandle:
+        def hook(_module: nn.Module, _inputs: object, output: Tensor) -> None:
+            seen[name] = output
+
+        return net.get_submodule(name).register_forward_hook(hook)
+
+    handles = [keep(name) for name in names]
+    try:
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()

@@ -1,0 +1,274 @@
+"""Histograms of oriented gradients as a batched, differentiable torch module.
+
+Dalal & Triggs, "Histograms of Oriented Gradients for Human Detection", CVPR 2005.
+
+`binning="hard"` is `skimage.feature.hog`, number for number. Its votes jump when a gradient
+crosses a bin or cell edge, so attributions along a path do not add up. `binning="soft"` lets each
+gradient vote for its neighbouring bins and cells in proportion to nearness, as the paper describes
+in section 6.3: features are then continuous in the pixels. Networks use the soft form.
+
+A pixel has few non-zero votes, so they are scattered straight into (cell row, column, orientation)
+ballots; one small matmul then pools the columns. No dense (N, orientations, H, W) tensor exists.
+"""
+
+import math
+from functools import lru_cache
+from typing import cast
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from fermodels.errors import DataError
+from fermodels.nets.hog_config import Binning as Binning
+from fermodels.nets.hog_config import HogConfig as HogConfig
+
+_SPARE_BINS = 4
+"""Unwrapped slots beyond `orientations`: angles end half a bin, and rounding, past each side."""
+
+_TINY_ENERGY = 1e-24
+"""Squared gradient under which an angle has no meaning; its square still exists in float32."""
+
+_NO_SOFTENING = 1e-15
+"""Magnitude softening of hard bins: far below a float32 rounding of one grey level."""
+
+
+class HOG(nn.Module):
+    """Batched HOG features, differentiable with respect to the pixels; no parameters, no state.
+
+    Computes in float64 for float64 images and in float32 otherwise, under autocast too.
+    """
+
+    middle_slots: Tensor
+    next_row_share: Tensor
+    columns: Tensor
+    rows: Tensor
+    fold: Tensor
+
+    def __init__(self, config: HogConfig | None = None) -> None:
+        """Prepare the geometry of `config` (soft 48x48 HOG by default)."""
+        super().__init__()
+        self.config = config or HogConfig()
+        # Integers, so that casting the network to half precision leaves them exact.
+        for name, value in _geometry(self.config).items():
+            self.register_buffer(name, value, persistent=False)
+
+    @property
+    def num_features(self) -> int:
+        """Length of one image's feature vector."""
+        return self.config.num_features
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the features of `images`.
+
+        Args:
+            images: float (N, 1, H, W) or (N, H, W) in [0, 1], H = W = `config.image_size`.
+
+        Returns:
+            float (N, num_features) in [0, 1], ordered (block row, block column, cell row in block,
+            cell column in block, orientation) as scikit-image orders them.
+
+        Raises:
+            DataError: if the images have another shape or are not floating point.
+        """
+        _require_images(images, self.config)
+        dtype = torch.float64 if images.dtype == torch.float64 else torch.float32
+        with torch.autocast(device_type=images.device.type, enabled=False):
+            faces = images.reshape(-1, *images.shape[-2:]).to(dtype)
+            return _normalised_blocks(self._cell_histograms(faces), self.config)
+
+    def extra_repr(self) -> str:
+        """Show the configuration in `print(model)`."""
+        return str(self.config)
+
+    def _cell_histograms(self, faces: Tensor) -> Tensor:
+        """(N, H, W) -> mean magnitude per cell and bin, (N, cells, cells, orientations)."""
+        config = self.config
+        soft = config.binning == "soft"
+        magnitude, angle = _gradients(faces, config.magnitude_softening if soft else _NO_SOFTENING)
+        position = angle * (config.orientations / (2 * math.pi))
+        votes = self._soft_votes(magnitude, position) if soft else self._votes(magnitude, position)
+        slots = config.orientations + _SPARE_BINS
+        ballots = votes.view(-1, config.cells + 2, config.image_size, slots)
+        columns = self.columns.to(faces.dtype) / (2 * config.cell * config.cell**2)
+        by_row = (columns @ ballots) @ self.fold.to(faces.dtype)
+        return torch.einsum("rs,nsco->nrco", self.rows.to(faces.dtype), by_row)
+
+    def _votes(self, magnitude: Tensor, position: Tensor) -> Tensor:
+        """Hard bins: each pixel votes once, in the bin and the row of cells it lies in."""
+        index = self._ballot_index(position.detach().floor())
+        return self._no_votes(magnitude).scatter_add_(1, index, magnitude.flatten(1))
+
+    def _soft_votes(self, magnitude: Tensor, position: Tensor) -> Tensor:
+        """Soft bins: each pixel votes four times, in two bins of two rows of cells."""
+        position = position - 0.5  # bin centres on the integers
+        bin_below = position.detach().floor()
+        index = self._ballot_index(bin_below)
+        above = magnitude * (position - bin_below)
+        below = magnitude - above
+        share = self.next_row_share.to(magnitude.dtype) / (2 * self.config.cell)
+        next_below, next_above = below * share, above * share
+        next_row = self.config.image_size * (self.config.orientations + _SPARE_BINS)
+        votes = self._no_votes(magnitude)
+        # The next bin is one slot on and the next row one row on, so one index serves all four.
+        votes.scatter_add_(1, index, (below - next_below).flatten(1))
+        votes[:, 1:].scatter_add_(1, index, (above - next_above).flatten(1))
+        votes[:, next_row:].scatter_add_(1, index, next_below.flatten(1))
+        votes[:, next_row + 1 :].scatter_add_(1, index, next_above.flatten(1))
+        return votes
+
+    def _no_votes(self, magnitude: Tensor) -> Tensor:
+        """Empty ballots (N, (cells + 2) * W * slots): rows of cells with a margin either side."""
+        config = self.config
+        slots = config.orientations + _SPARE_BINS
+        return magnitude.new_zeros(
+            magnitude.shape[0], (config.cells + 2) * config.image_size * slots
+        )
+
+    def _ballot_index(self, unwrapped_bin: Tensor) -> Tensor:
+        """Whole bin numbers (N, H, W) -> where in the ballots each pixel votes, (N, H * W)."""
+        # A NaN pixel has no bin: keep its index legal, its NaN magnitude shows in the features.
+        reach = self.config.orientations // 2 + 2
+        return unwrapped_bin.long().flatten(1).clamp_(-reach, reach - 2) + self.middle_slots
+
+
+def hog(images: Tensor | NDArray[np.generic], config: HogConfig | None = None) -> Tensor:
+    """Return the HOG features of faces held in a tensor or an array.
+
+    Args:
+        images: (N, H, W) or (N, 1, H, W); float in [0, 1], or uint8 grey levels.
+        config: what to compute; soft 48x48 HOG by default, 900 features.
+
+    Returns:
+        float (N, num_features) on the device of `images`, differentiable for float tensors.
+        Feature order and meaning: see `HOG.forward`.
+
+    Raises:
+        DataError: if the images have another shape or type, or values far outside [0, 1].
+    """
+    faces = torch.as_tensor(images)
+    if faces.dtype == torch.uint8:
+        faces = faces.float() / 255
+    module = _shared_module(config or HogConfig(), faces.device)
+    if faces.is_floating_point() and faces.numel() and faces.detach().amax() > 2:
+        raise DataError(
+            f"Pixels reach {float(faces.detach().amax()):.4g}; hog wants floats in [0, 1]. "
+            "Divide grey levels by 255 or pass them as uint8."
+        )
+    return cast(Tensor, module(faces))
+
+
+def hog_cells(features: Tensor, config: HogConfig | None = None) -> Tensor:
+    """Fold features back to the cells they describe, for drawing orientation glyphs.
+
+    Each cell's normalised histogram is averaged over the blocks that the cell belongs to. Works on
+    anything with one value per feature, such as an attribution.
+
+    Args:
+        features: float (N, num_features), from `HOG` or `hog` with the same `config`.
+
+    Returns:
+        float (N, cells, cells, orientations): cell rows, cell columns, orientation bins; bin o is
+        centred at (o + 0.5) * 180 / orientations degrees of gradient direction, from the column
+        axis towards growing rows. Edges run at right angles to it.
+
+    Raises:
+        DataError: if `features` are not (N, num_features).
+    """
+    config = config or HogConfig()
+    if features.ndim != 2 or features.shape[1] != config.num_features:
+        raise DataError(
+            f"features have shape {tuple(features.shape)}; expected (N, {config.num_features}) "
+            "for this HogConfig. Pass the config that made them."
+        )
+    blocks, block = config.blocks, config.block
+    grid = features.reshape(-1, blocks, blocks, block, block, config.orientations)
+    columns = grid.permute(0, 5, 3, 4, 1, 2).reshape(grid.shape[0], -1, blocks**2)
+    size = (config.cells, config.cells)
+    memberships = F.fold(columns.new_ones(1, block**2, blocks**2), size, block)
+    return (F.fold(columns, size, block) / memberships).permute(0, 2, 3, 1)
+
+
+def _gradients(faces: Tensor, softening: float) -> tuple[Tensor, Tensor]:
+    """Central differences, zero at the borders as in scikit-image; all (N, H, W).
+
+    Returns the softened magnitude and twice the gradient's angle, in [-pi, pi]: doubling maps
+    opposite gradients to one unsigned orientation without a modulo.
+    """
+    down = F.pad(faces[:, 2:] - faces[:, :-2], (0, 0, 1, 1))
+    across = F.pad(faces[:, :, 2:] - faces[:, :, :-2], (1, 1))
+    energy = torch.addcmul(across * across, down, down)
+    # sqrt(energy + s^2) - s, written without its cancellation.
+    magnitude = energy / ((energy + softening**2).sqrt() + softening)
+    cosine = (across - down) * (across + down)
+    if cosine.requires_grad:
+        # The angle's derivative is 0/0 where the gradient vanishes; its vote there weighs nothing,
+        # so any constant angle will do. The forward pass needs no such care.
+        cosine = cosine.masked_fill(energy < _TINY_ENERGY, 1.0)
+    return magnitude, torch.atan2(2 * across * down, cosine)
+
+
+def _normalised_blocks(cells: Tensor, config: HogConfig) -> Tensor:
+    """L2-Hys over overlapping blocks: (N, cells, cells, orientations) -> (N, num_features).
+
+    Soft bins treat the contrast floor as one more component of each block, carried through both
+    normalisations. With scikit-image's constants alone the second root undoes what the first one
+    spared, and a patch with one grey level of noise becomes a unit vector.
+    """
+    windows = cells.unfold(1, config.block, 1).unfold(2, config.block, 1)
+    blocks = windows.permute(0, 1, 2, 4, 5, 3).flatten(3)
+    floor = (config.contrast_floor if config.binning == "soft" else config.epsilon) ** 2
+    length = (blocks * blocks).sum(-1, keepdim=True) + floor
+    clipped = (blocks * length.rsqrt()).clamp(max=config.clip)
+    rest = floor / length if config.binning == "soft" else floor
+    return (clipped * ((clipped * clipped).sum(-1, keepdim=True) + rest).rsqrt()).flatten(1)
+
+
+def _geometry(config: HogConfig) -> dict[str, Tensor]:
+    """Which cells and slots every pixel may vote for, as integers.
+
+    `middle_slots` (H * W,): ballot index of bin 0 in the first row of cells near the pixel;
+    `next_row_share` (H, 1): share of the row after it, in units of 1 / (2 cell);
+    `columns` (cells, W): share of every column of cells, same units;
+    `rows` (cells, cells + 2): which row each ballot row counts for;
+    `fold` (slots, orientations): which bin each unwrapped slot counts for.
+    A vote that would fall outside the grid stays in the border cell.
+    """
+    size, cell, cells, bins = config.image_size, config.cell, config.cells, config.orientations
+    slots, reach = bins + _SPARE_BINS, bins // 2 + 2
+    pixel = torch.arange(size)
+    # Soft: pixel centre (2 p + 1) / 2 against cell centres (2 c + 1) cell / 2.
+    phase = 2 * pixel + 1 - cell if config.binning == "soft" else 2 * cell * (pixel // cell)
+    share = phase % (2 * cell)
+    first = torch.div(phase, 2 * cell, rounding_mode="floor")
+    near = F.one_hot(torch.stack([first, first + 1]).clamp(0, cells - 1), cells)
+    return {
+        "middle_slots": (((first[:, None] + 1) * size + pixel) * slots + reach).flatten(),
+        "next_row_share": share[:, None],
+        "columns": (near[0] * (2 * cell - share)[:, None] + near[1] * share[:, None]).T,
+        "rows": F.one_hot(torch.arange(-1, cells + 1).clamp(0, cells - 1), cells).T,
+        "fold": F.one_hot((torch.arange(slots) - reach) % bins, bins),
+    }
+
+
+@lru_cache(maxsize=16)
+def _shared_module(config: HogConfig, device: torch.device) -> HOG:
+    """One module per configuration and device; it holds constants only, so threads may share it."""
+    return HOG(config).to(device)
+
+
+def _require_images(images: Tensor, config: HogConfig) -> None:
+    size = (config.image_size, config.image_size)
+    grey = images.ndim == 3 or (images.ndim == 4 and images.shape[1] == 1)
+    if not grey or tuple(images.shape[-2:]) != size:
+        raise DataError(
+            f"images have shape {tuple(images.shape)}; expected (N, {size[0]}, {size[1]}) or "
+            f"(N, 1, {size[0]}, {size[1]}). Resize them or set HogConfig(image_size=...)."
+        )
+    if not images.is_floating_point():
+        raise DataError(
+            f"images have dtype {images.dtype}; expected floats in [0, 1]. Divide grey levels by "
+            "255, or call fermodels.hog, which accepts uint8."
+        )

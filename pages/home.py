@@ -1,0 +1,38 @@
+"""What is this, how good are its networks, and where does one go from here?"""
+
+import streamlit as st
+
+from studio import app_pages, home, models, widgets
+
+st.title("What has a network learned about faces?", anchor=False)
+st.markdown(
+    "FER Studio trains the convolutional networks of one paper on FER-2013, seven expressions at "
+    "48 × 48 grey pixels, and opens them up: what they see, where they look, where they err, and "
+    "which explanations of them deserve belief. Every figure here comes from a checkpoint you can "
+    "load, and carries its uncertainty."
+)
+
+st.subheader("The networks", anchor=False)
+names = models.names()
+if names:
+    st.html(home.cards(names))
+    st.caption(
+        "Accuracy with its 95% Wilson interval. Validation chose the weights, so trust the test "
+        f"figures. The paper gives no intervals: {home.CITATION}."
+    )
+else:
+    widgets.no_checkpoint(stop=False)
+
+st.subheader("Where to go", anchor=False)
+for section, rooms in app_pages.open_rooms().items():
+    if not section:
+        continue
+    st.markdown(f"**{section}**")
+    with st.container(horizontal=True, gap="small"):
+        for room in rooms:
+            with st.container(border=True, width=232):
+                st.page_link(app_pages.page(room), label=f"**{room.title}**", icon=room.icon)
+                st.caption(room.question)
+
+st.subheader("Before you use it", anchor=False)
+st.markdown(home.ETHICS)

@@ -1,0 +1,101 @@
+"""The activations room's controls, its grid of channels and its figures over depth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import streamlit as st
+
+from studio import insides, theme, widgets
+from studio.figures import depth, maps, responses, tiles
+from studio.insides import Responses
+
+STAGES = {"conv": "convolution", "bn": "batch norm", "relu": "ReLU", "pool": "pooling"}
+SIGNED = ("conv", "bn")
+"""Stages whose answers may be negative."""
+ORDERS = ("strongest first", "by channel")
+COUNTS = (32, 64, 128, 512)
+TERMS = (
+    "Sparsity: the share of exact zeros after ReLU. Spread: the spatial entropy of a channel's "
+    "response, 0% if it sits in one point and 100% if it is the same everywhere; the mean over "
+    "channels that respond."
+)
+
+
+@dataclass(frozen=True)
+class View:
+    """Which maps to show, and how."""
+
+    block: str
+    """A conv block, such as ``conv2``."""
+    stage: str
+    """A step within it; see STAGES."""
+    strongest_first: bool
+    count: int
+    """At most so many channels."""
+
+    @property
+    def layer(self) -> str:
+        """Dotted name of the layer."""
+        return f"{self.block}.{self.stage}"
+
+
+def pick_view(found: Responses) -> View:
+    """Return what to show; every choice lives in the URL."""
+    with st.container(horizontal=True, gap="medium"):
+        block = st.segmented_control(
+            "Layer", found.blocks, default=found.blocks[0], key="layer", bind="query-params",
+            required=True,
+        )  # fmt: skip
+        stage = st.segmented_control(
+            "After", found.stages(block), default="relu", key="stage", bind="query-params",
+            required=True, format_func=lambda stage: STAGES.get(stage, stage),
+        )  # fmt: skip
+    with st.container(horizontal=True, gap="medium"):
+        order = st.segmented_control(
+            "Order", ORDERS, default=ORDERS[0], key="order", bind="query-params", required=True
+        )
+        count = st.segmented_control(
+            "Channels", COUNTS, default=COUNTS[0], key="channels", bind="query-params",
+            required=True,
+        )  # fmt: skip
+    return View(block, stage, order == ORDERS[0], count)
+
+
+def draw_channels(found: Mapping[str, Responses], view: View) -> None:
+    """Draw the same channels for every face, on one scale for the whole layer."""
+    limit = insides.common_response(found.values(), view.layer)
+    first = next(iter(found.values()))
+    channels = first.ranking(view.layer, strongest_first=view.strongest_first)[: view.count]
+    total = len(first.maps[view.layer])
+    signed = view.stage in SIGNED
+    side = tiles.crisp_side(first.maps[view.layer].shape[-1], 96)
+    for (title, answers), column in zip(
+        found.items(), st.columns(len(found), gap="large"), strict=True
+    ):
+        with column:
+            st.subheader(f"{view.block} after {STAGES[view.stage]}: {title}", anchor=False)
+            pictures = responses.channel_tiles(
+                answers.maps[view.layer], channels, limit, signed=signed
+            )
+            st.html(tiles.grid(pictures, side=side, label=f"{view.layer}: {title}", columns=3))
+    table = maps.colour_table(theme.DIVERGING if signed else theme.SEQUENTIAL)
+    st.html(maps.scale_bar(limit, table, signed=signed, unit="response, one scale for the layer"))
+    if len(channels) < total:
+        st.caption(f"{len(channels)} of {total} channels.")
+
+
+def draw_depth(found: Mapping[str, Responses], view: View) -> None:
+    """Draw sparsity and spread over the layers, one line per face."""
+    blocks = next(iter(found.values())).blocks
+    left, right = st.columns(2, gap="large")
+    with left:
+        lines = {title: answers.sparsity for title, answers in found.items()}
+        fig = depth.by_layer(blocks, lines, title="sparsity", chosen=view.block)
+        widgets.show(fig, "sparsity-by-layer", "Share of zeros after ReLU per layer")
+    with right:
+        lines = {title: answers.entropy for title, answers in found.items()}
+        fig = depth.by_layer(blocks, lines, title="spread", chosen=view.block)
+        widgets.show(fig, "entropy-by-layer", "Spatial entropy of the responses per layer")
+    st.caption(TERMS)

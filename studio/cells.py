@@ -1,0 +1,87 @@
+"""Confusion matrices one can click: a cell opens the faces in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from fermodels.data.faces import FaceDataset
+from studio import models, results, versus, widgets
+from studio.figures import confusion as figures
+from studio.gallery import gallery
+from studio.widgets import BOUND
+
+MOST = 96
+"""Faces shown of one cell."""
+
+
+def side_by_side(names: list[str], split: str, faces: FaceDataset, *, shares: bool) -> None:
+    """Draw one matrix per model; the cell clicked last opens below."""
+    for start in range(0, len(names), 3):
+        across = names[start : start + 3]
+        for place, name in zip(st.columns(max(2, len(across))), across, strict=False):
+            with place:
+                scores = models.metrics(name)[split]
+                st.markdown(f"**{name}** · {scores['accuracy']:.1%} of {scores['n']:,}")
+                points = widgets.show(
+                    figures.matrix(versus.confusion(name, split), shares=shares),
+                    f"confusion-{name}",
+                    f"Confusion matrix of {name} on the {split} split",
+                    select=True,
+                )
+                _remember(name, points)
+    opened = st.session_state.get("cell")
+    if opened is not None and opened[0] in names:
+        _faces_of(*opened, split=split, faces=faces)
+
+
+def _remember(name: str, points: list[dict[str, Any]]) -> None:
+    """Keep the newest click: each chart keeps reporting its own old one."""
+    seen: dict[str, Any] = st.session_state.setdefault("cells-seen", {})
+    now = (name, str(points[0]["y"]), str(points[0]["x"])) if points else None
+    if seen.get(name) != now:
+        seen[name] = now
+        if now is not None:
+            st.session_state["cell"] = now
+
+
+def _faces_of(name: str, truth: str, guess: str, *, split: str, faces: FaceDataset) -> None:
+    rows, fell = versus.faces_in_cell(name, split, truth, guess, faces)
+    st.markdown(f"**{truth}** faces that {name} called **{guess}**: {fell:,}, the surest first")
+    if len(rows) < fell:
+        st.caption(f"{len(rows):,} of them are in the data at hand ({faces.name}).")
+    answers = results.stored(name, faces)
+    here = rows[:MOST]
+    notes = results.notes(faces, here, answers)
+    picked = gallery(faces, here, key=f"cell-{name}-{truth}-{guess}", notes=notes)
+    if picked is not None:
+        widgets.carry(widgets.face_at(faces, picked))
+        st.toast(f"You carry {faces.ids[picked]} now.", icon=":material/front_hand:")
+
+
+def difference(split: str, faces: FaceDataset) -> None:
+    """Draw one model's matrix minus another's, in points of each row."""
+    names = models.names()
+    if len(names) < 2:
+        st.info("A difference needs two checkpoints; there is one.")
+        return
+    with st.container(horizontal=True, gap="medium"):
+        first = str(st.selectbox("This model", names, index=1, key="first", width=220, **BOUND))
+        second = str(st.selectbox("minus this one", names, key="second", width=220, **BOUND))
+    st.caption(
+        "In percentage points of each row: pale amber where the first says it more often, dark "
+        "blue where the second does. On the diagonal more is better, elsewhere worse."
+    )
+    fig = figures.difference(versus.confusion(first, split), versus.confusion(second, split))
+    with st.columns([3, 2])[0]:
+        widgets.show(fig, "difference", f"Confusion of {first} minus {second}, {split} split")
+
+
+def one_decimal(table: pd.DataFrame) -> dict[str, Any]:
+    """Return column settings that show fractions with one decimal and counts with none."""
+    return {
+        column: st.column_config.NumberColumn(format="%.1f")
+        for column in table.select_dtypes("float").columns
+    }

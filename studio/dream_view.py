@@ -1,0 +1,209 @@
+"""The DeepDream room: what to wish for, live frames, the finished film."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from fermodels.data.emotions import EMOTIONS
+from fermodels.data.faces import FaceDataset
+from studio import dreams, insides, models, widgets
+from studio.dreams import Wish
+from studio.figures import dream, tiles
+from studio.widgets import CarriedFace
+
+FILM, SEVEN = "dream-film", "dream-seven"
+"""Where a visitor's films live in the session; never shared."""
+USUAL = "the model's usual one"
+REFRESH = 0.15
+"""Seconds between two pictures of a dream in progress."""
+
+
+@dataclass(eq=False)
+class Film:
+    """A dream as far as it has come; grows while it runs, so that Stop keeps what is there."""
+
+    about: tuple[str, str, Wish]
+    """Model, sample id and wish it belongs to."""
+    label: str
+    """What the data set calls the face."""
+    frames: list[NDArray[np.uint8]] = field(default_factory=list)
+    """uint8 ``(48, 48)`` each."""
+    steps: list[int] = field(default_factory=list)
+    """After how many steps each frame was taken."""
+    done: bool = False
+
+    def probabilities(self, frame: int) -> NDArray[np.float32]:
+        """Return the model's seven probabilities of one frame."""
+        return models.probabilities(self.about[0], self.frames[frame])
+
+
+def pick_wish(name: str) -> Wish:
+    """Return what to dream of and how; the whole wish lives in the URL."""
+    presets = dreams.presets()
+    preset = st.selectbox(
+        "Dream", list(presets), format_func=lambda key: presets[key].title, key="preset",
+        bind="query-params",
+    )  # fmt: skip
+    objective = Wish(preset).objective
+    st.caption(objective.help)
+    needs = objective.needs
+    left, right = st.columns(2)
+    with left:
+        target = _pick_expression("Expression", "happy", "dream") if "target" in needs else None
+        layer = _pick_layer(name) if "layer" in needs else None
+        start = st.selectbox("Start from", dreams.STARTS, key="start", bind="query-params")
+    with right:
+        contrast = _pick_expression("Not", "neutral", "not") if "contrast" in needs else None
+        channel = _pick_channel() if "channel" in needs else None
+        seed = st.number_input("Seed", 0, 9999, 0, key="seed", bind="query-params")
+    if target is not None and target == contrast:
+        st.info(f"{target}, not {contrast}, is nothing to dream of: choose two expressions.")
+        st.stop()
+    return Wish(preset, target, contrast, layer, channel, str(start), int(seed))
+
+
+def _pick_expression(label: str, default: str, key: str) -> str:
+    chosen = st.selectbox(
+        label, EMOTIONS, index=EMOTIONS.index(default), key=key, bind="query-params"
+    )
+    return str(chosen)
+
+
+def _pick_layer(name: str) -> str | None:
+    offered = [USUAL, *dreams.layers(name)]
+    layer = st.selectbox("Layer", offered, key="dream-layer", bind="query-params")
+    return None if layer == USUAL else str(layer)
+
+
+def _pick_channel() -> int | None:
+    channel = st.number_input(
+        "Channel", 0, None, None, key="dream-channel", bind="query-params",
+        placeholder="the strongest",
+    )  # fmt: skip
+    return None if channel is None else int(channel)
+
+
+class Screening:
+    """A progress bar and a screen on which dreams are shown as they are dreamed."""
+
+    def __init__(self, films: int = 1) -> None:
+        self.films, self.finished, self.shown = films, 0, 0.0
+        self.began = time.monotonic()
+        self.bar, self.screen = st.progress(0.0, "Dreaming…"), st.empty()
+
+    def roll(self, film: Film, face: NDArray[np.uint8]) -> None:
+        """Dream one film from a face, uint8 ``(48, 48)``, keeping every frame in it."""
+        name, _, wish = film.about
+        if wish.start == dreams.THIS_FACE:
+            film.frames.append(face)
+            film.steps.append(0)
+        for step in dreams.dreaming(name, face, wish):
+            film.frames.append(step.frame)
+            film.steps.append(step.step)
+            if time.monotonic() - self.shown > REFRESH:
+                self._show(film, step.step, step.total)
+        film.done = True
+        self.finished += 1
+
+    def _show(self, film: Film, step: int, total: int) -> None:
+        self.shown = time.monotonic()
+        done = (self.finished + step / total) / self.films
+        left = (self.shown - self.began) * (1 - done) / done
+        words = f"{film.about[2].title}: step {step} of {total}"
+        self.bar.progress(min(done, 1.0), f"{words}, {left:.0f} s left")
+        live = tiles.Tile(film.frames[-1], "", f"The dream so far, {words}")
+        self.screen.html(tiles.grid([live], side=288, label="The dream so far", columns=1))
+
+    def close(self) -> None:
+        """Take bar and screen away."""
+        self.bar.empty()
+        self.screen.empty()
+
+
+def run_one(name: str, face: CarriedFace, wish: Wish) -> None:
+    """Dream of one face, live."""
+    film = Film((name, face.sample_id, wish), face.expression)
+    st.session_state[FILM] = film
+    screening = Screening()
+    screening.roll(film, face.image)
+    screening.close()
+
+
+def run_seven(name: str, faces: FaceDataset, wish: Wish) -> None:
+    """Dream one face per expression, each towards its own label (or all of the chosen layer)."""
+    films: list[Film] = []
+    st.session_state[SEVEN] = films
+    screening = Screening(len(EMOTIONS))
+    for label in EMOTIONS:
+        face = insides.example(faces, label)
+        films.append(Film((name, face.sample_id, wish.towards(label)), label))
+        screening.roll(films[-1], face.image)
+    screening.close()
+
+
+def show_one(name: str, face: CarriedFace, wish: Wish) -> None:
+    """Show the last film: its strip, what it did to the probabilities, and downloads."""
+    film = st.session_state.get(FILM)
+    if not isinstance(film, Film) or not film.frames:
+        st.info("Press **Dream**: it takes some seconds.", icon=":material/auto_awesome:")
+        return
+    if film.about != (name, face.sample_id, wish):
+        st.caption("The settings have changed since this dream was dreamed.")
+    if not film.done:
+        st.caption(f"Stopped after step {film.steps[-1]}.")
+    frames = np.stack(film.frames)
+    st.subheader(f"{film.about[0]} dreams of {film.about[2].title}", anchor=False)
+    strip = dream.filmstrip(frames, film.steps, most=6)
+    st.html(tiles.grid(strip, side=144, label="The dream, first frame to last"))
+    _downloads(frames)
+    st.subheader("What the network says before and after", anchor=False)
+    fig = dream.before_after(
+        film.probabilities(0), film.probabilities(-1), EMOTIONS, film.about[2].target
+    )
+    widgets.show(fig, "dream-probabilities", "Seven probabilities before and after the dream")
+
+
+def _downloads(frames: NDArray[np.uint8]) -> None:
+    with st.container(horizontal=True):
+        st.download_button(
+            "Last frame (PNG)", tiles.png(frames[-1], scale=8), "dream.png", "image/png",
+            icon=":material/download:", on_click="ignore",
+        )  # fmt: skip
+        st.download_button(
+            "Film (GIF)", dream.gif(frames), "dream.gif", "image/gif",
+            icon=":material/movie:", on_click="ignore",
+        )  # fmt: skip
+
+
+def show_seven(name: str, wish: Wish) -> None:
+    """Show each face beside its dream, with the probability of its label."""
+    films = [film for film in st.session_state.get(SEVEN, []) if film.frames]
+    if not films:
+        st.info("Press **Dream**: seven dreams take a while.", icon=":material/auto_awesome:")
+        return
+    if any(film.about[::2] != (name, wish.towards(film.label)) for film in films):
+        st.caption("The settings have changed since these dreams were dreamed.")
+    if len(films) < len(EMOTIONS) or not films[-1].done:
+        st.caption("Stopped before the last dream was finished.")
+    st.subheader(f"{films[0].about[0]}: one face per expression, and its dream", anchor=False)
+    pictures = [tile for film in films for tile in _pair(film)]
+    st.html(tiles.grid(pictures, side=144, label="Seven faces and their dreams"))
+    rows = [[film.frames[0] for film in films], [film.frames[-1] for film in films]]
+    st.download_button(
+        "All (PNG)", tiles.png(tiles.sheet(rows, scale=4)), "dreams.png", "image/png",
+        icon=":material/download:", on_click="ignore",
+    )  # fmt: skip
+
+
+def _pair(film: Film) -> list[tiles.Tile]:
+    own = EMOTIONS.index(film.label)
+    first, last = (f"{film.probabilities(i)[own]:.0%} {film.label}" for i in (0, -1))
+    return [
+        tiles.Tile(film.frames[0], film.label, f"The face labelled {film.label}", first),
+        tiles.Tile(film.frames[-1], "its dream", f"The dream of the {film.label} face", last),
+    ]

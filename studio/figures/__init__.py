@@ -1,0 +1,1 @@
+"""Arrays in, figures out; no Streamlit, no files, no models here."""

@@ -1,0 +1,175 @@
+"""Confusion matrices, their difference, and accuracy per expression with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from fermodels.data.emotions import EMOTIONS
+from studio.theme import DIVERGING, FONT, SEQUENTIAL, luminance, style
+
+PAPER_SUFFIX = ", paper"
+"""What a quoted entry's name ends with; it shares the lane of the model it belongs to."""
+
+
+@dataclass(frozen=True)
+class Accuracies:
+    """One model's accuracy per expression."""
+
+    values: Mapping[str, float]
+    """Expression -> fraction."""
+    intervals: Mapping[str, tuple[float, float]]
+    """Expression -> 95% interval; empty where a source gives none."""
+    color: str
+    """CSS colour."""
+    quoted: bool = False
+    """Quoted from the paper: drawn hollow and without interval."""
+
+
+def row_shares(confusion: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Divide each row by its sum (NaN for a class without faces): ``(7, 7)`` in [0, 1]."""
+    totals = confusion.sum(1, keepdims=True).astype(float)
+    shares = np.full(confusion.shape, np.nan)
+    np.divide(confusion, totals, out=shares, where=totals > 0)
+    return shares
+
+
+def matrix(confusion: NDArray[np.integer], *, shares: bool, height: int = 380) -> go.Figure:
+    """Draw one confusion matrix, the true expression down the side.
+
+    Args:
+        confusion: counts, int ``(7, 7)``, rows true and columns predicted.
+        shares: colour and write row shares in percent (0 to 100, the same scale in every
+            figure) instead of counts.
+        height: in pixels.
+    """
+    values = row_shares(confusion) * 100 if shares else confusion.astype(float)
+    top = 100.0 if shares else float(confusion.max())
+    unit = "% of the row" if shares else "faces"
+    return _cells(values, SEQUENTIAL, (0.0, top), "{:.0f}", unit, height)
+
+
+def difference(
+    first: NDArray[np.integer], second: NDArray[np.integer], height: int = 440
+) -> go.Figure:
+    """Draw first minus second in percentage points of each row, symmetric about 0.
+
+    Args:
+        first: counts, int ``(7, 7)``.
+        second: counts of the other model on the same faces.
+        height: in pixels.
+    """
+    values = (row_shares(first) - row_shares(second)) * 100
+    reach = max(1.0, float(np.nanmax(np.abs(values))))
+    return _cells(values, DIVERGING, (-reach, reach), "{:+.0f}", "points", height)
+
+
+def _cells(
+    values: NDArray[np.float64],
+    scale: list[list[float | str]],
+    span: tuple[float, float],
+    text: str,
+    unit: str,
+    height: int,
+) -> go.Figure:
+    names = list(EMOTIONS)
+    look = {"colorscale": scale, "zmin": span[0], "zmax": span[1], "showscale": False}
+    heat = go.Heatmap(z=values, x=names, y=names, xgap=2, ygap=2, hoverinfo="skip", **look)
+    fig = style(go.Figure([heat, _targets(values, unit)]), height)
+    axis = {"showgrid": False, "showline": False, "zeroline": False, "ticks": ""}
+    fig.update_xaxes(title="predicted", tickangle=-45, **axis)
+    fig.update_yaxes(title="true", autorange="reversed", **axis)
+    fig.update_layout(annotations=_numbers(values, scale, span, text))
+    return fig.update_layout(showlegend=False, margin_t=8, dragmode=False)
+
+
+def _numbers(
+    values: NDArray[np.float64],
+    scale: list[list[float | str]],
+    span: tuple[float, float],
+    text: str,
+) -> list[dict[str, object]]:
+    """Write each cell's number in black or white, whichever its colour carries better.
+
+    Plotly's own cell texts fade while points are selected and are grey on mid colours.
+    """
+    share = (values - span[0]) / ((span[1] - span[0]) or 1.0)
+    found: list[dict[str, object]] = []
+    for row, column in np.argwhere(np.isfinite(values)):
+        dark = luminance(scale, float(share[row, column])) < 0.18
+        font = {"size": 13, "family": FONT, "color": "#ffffff" if dark else "#000000"}
+        number = "0" if abs(values[row, column]) < 0.5 else text.format(values[row, column])
+        place = {"x": EMOTIONS[column], "y": EMOTIONS[row], "text": number, "font": font}
+        found.append(place | {"showarrow": False})
+    return found
+
+
+def _targets(values: NDArray[np.float64], unit: str) -> go.Scatter:
+    """Invisible markers over the cells: plotly's heatmaps do not report clicks, scatters do."""
+    rows, columns = np.divmod(np.arange(49), 7)
+    return go.Scatter(
+        x=[EMOTIONS[c] for c in columns],
+        y=[EMOTIONS[r] for r in rows],
+        mode="markers",
+        marker={"symbol": "square", "size": 30, "opacity": 0},
+        selected={"marker": {"opacity": 0}},
+        unselected={"marker": {"opacity": 0}},
+        customdata=values.ravel(),
+        hovertemplate="true %{y}, predicted %{x}<br>%{customdata:.1f} " + unit + "<extra></extra>",
+    )
+
+
+def per_expression(models: Mapping[str, Accuracies], height: int = 460) -> go.Figure:
+    """Draw accuracy per expression as dots with 95% intervals, one colour per model.
+
+    Args:
+        models: name in the legend -> its accuracies; quoted ones are hollow diamonds.
+        height: in pixels.
+    """
+    fig = go.Figure([_dots(name, found) for name, found in models.items()])
+    style(fig, height)
+    fig.update_xaxes(title="accuracy, %", range=[0, 100], ticksuffix="")
+    fig.update_yaxes(categoryorder="array", categoryarray=list(EMOTIONS)[::-1], showgrid=False)
+    lines = [
+        {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": k + 0.5, "y1": k + 0.5}
+        | {"line": {"color": "rgba(128,128,128,.22)", "width": 1}}
+        for k in range(6)
+    ]
+    return fig.update_layout(scattermode="group", scattergap=0.35, shapes=lines)
+
+
+def _dots(name: str, found: Accuracies) -> go.Scatter:
+    shown = [e for e in EMOTIONS if e in found.values]
+    x = [found.values[e] * 100 for e in shown]
+    error = None
+    if found.intervals:
+        ends = [found.intervals[e] for e in shown]
+        error = {
+            "type": "data",
+            "symmetric": False,
+            "array": [high * 100 - v for (_, high), v in zip(ends, x, strict=True)],
+            "arrayminus": [v - low * 100 for (low, _), v in zip(ends, x, strict=True)],
+            "color": found.color,
+            "thickness": 2,
+            "width": 0,
+        }
+    return go.Scatter(
+        x=x,
+        y=shown,
+        name=name,
+        mode="markers",
+        orientation="h",
+        offsetgroup=name.removesuffix(PAPER_SUFFIX),
+        error_x=error,
+        marker={
+            "color": found.color,
+            "size": 10,
+            "symbol": "diamond-open" if found.quoted else "circle",
+            "line": {"width": 2 if found.quoted else 0, "color": found.color},
+        },
+        hovertemplate="%{y}: %{x:.1f}%<extra>" + name + "</extra>",
+    )

@@ -1,0 +1,41 @@
+"""How the response changes from layer to layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import plotly.graph_objects as go
+
+from studio import theme
+
+
+def by_layer(
+    layers: Sequence[str], lines: Mapping[str, Sequence[float]], *, title: str, chosen: str
+) -> go.Figure:
+    """Draw one value per layer and face (or per moment of training), first layer to last.
+
+    Args:
+        layers: layer names, in order.
+        lines: name of a line -> one value in 0..1 per layer.
+        title: of the vertical axis.
+        chosen: the layer on view, marked by a dotted line.
+    """
+    fig = go.Figure()
+    symbols = ("circle", "diamond", "square", "x")
+    for (name, values), colour, symbol in zip(
+        lines.items(), theme.MODEL_COLORS, symbols, strict=False
+    ):
+        fig.add_scatter(
+            x=list(layers),
+            y=list(values),
+            name=name,
+            mode="lines+markers",
+            line={"color": colour, "width": 2.5},
+            marker={"size": 10, "symbol": symbol},
+            hovertemplate="%{x}: %{y:.1%}",
+        )
+    fig.add_vline(x=list(layers).index(chosen), line={"color": theme.MUTED, "dash": "dot"})
+    fig.update_yaxes(title=title, tickformat=".0%", range=[-0.03, 1.05])
+    fig.update_xaxes(type="category")
+    fig.update_layout(showlegend=len(lines) > 1)
+    return theme.style(fig, height=280)

@@ -1,0 +1,97 @@
+"""Dreams as filmstrips, films and probabilities before and after (Figure 11)."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+from PIL import Image
+
+from studio import theme
+from studio.figures.tiles import Pixels, Tile
+
+
+def to_pixels(frames: NDArray[np.floating] | Pixels) -> Pixels:
+    """Return frames in [0, 1] as uint8 of the same shape; uint8 frames pass unchanged."""
+    if frames.dtype == np.uint8:
+        return frames.astype(np.uint8)
+    return (np.clip(frames, 0, 1) * 255).round().astype(np.uint8)
+
+
+def gif(frames: Pixels, *, scale: int = 6, milliseconds: int = 90) -> bytes:
+    """Encode frames ``(T, h, w)`` uint8 as an endless GIF that rests on its last frame.
+
+    Args:
+        frames: grey pictures.
+        scale: how often each pixel is repeated.
+        milliseconds: between frames.
+    """
+    big = [Image.fromarray(f.repeat(scale, axis=0).repeat(scale, axis=1)) for f in frames]
+    rest = [milliseconds] * (len(big) - 1) + [1500]
+    buffer = io.BytesIO()
+    big[0].save(buffer, format="GIF", save_all=True, append_images=big[1:], duration=rest, loop=0)
+    return buffer.getvalue()
+
+
+def filmstrip(frames: Pixels, steps: Sequence[int], *, most: int = 8) -> list[Tile]:
+    """Return at most `most` frames, evenly spaced, first and last always among them.
+
+    Args:
+        frames: ``(T, h, w)`` uint8.
+        steps: the step after which each frame was kept.
+        most: length of the strip.
+    """
+    chosen = np.unique(np.linspace(0, len(frames) - 1, min(most, len(frames))).round().astype(int))
+    return [
+        Tile(frames[i], "start" if steps[i] == 0 else f"step {steps[i]}", f"Dream, step {steps[i]}")
+        for i in chosen
+    ]
+
+
+def before_after(
+    before: NDArray[np.floating],
+    after: NDArray[np.floating],
+    names: Sequence[str],
+    target: str | None = None,
+) -> go.Figure:
+    """Draw seven probabilities before and after the dream, the dreamed class in bold.
+
+    Args:
+        before: ``(7,)``, of the face as it was.
+        after: ``(7,)``, of the last frame.
+        names: the class names in index order.
+        target: the class that was dreamed of, if it was a class.
+    """
+    labels = [f"<b>{name}</b>" if name == target else name for name in names]
+    colours = [theme.EXPRESSION_COLORS[name] for name in names]
+    fig = go.Figure()
+    for a, b, label in zip(before, after, labels, strict=True):
+        fig.add_scatter(
+            x=[a, b],
+            y=[label, label],
+            mode="lines",
+            line={"color": theme.MUTED, "width": 2},
+            hoverinfo="skip",
+            showlegend=False,
+        )
+    common = {"mode": "markers", "y": labels}
+    fig.add_scatter(
+        x=before.tolist(),
+        name="before",
+        hovertemplate="%{y} before: %{x:.1%}<extra></extra>",
+        **common,
+        marker={"symbol": "circle-open", "size": 11, "color": colours, "line": {"width": 2.5}},
+    )
+    fig.add_scatter(
+        x=after.tolist(),
+        name="after",
+        hovertemplate="%{y} after: %{x:.1%}<extra></extra>",
+        **common,
+        marker={"size": 13, "color": colours},
+    )
+    fig.update_xaxes(range=[-0.03, 1.05], tickformat=".0%", title="probability")
+    fig.update_yaxes(autorange="reversed")
+    return theme.style(fig, height=300)

@@ -1,0 +1,117 @@
+"""Small pictures in a responsive grid: pixel-crisp, captioned, described for screen readers."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Pixels = NDArray[np.uint8]
+"""Grey ``(h, w)`` or RGB ``(h, w, 3)``, uint8."""
+
+GAP = 12
+"""CSS pixels between the columns of a grid."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One picture of a grid."""
+
+    pixels: Pixels
+    """What is shown, at its own size; the browser enlarges it without smoothing."""
+    caption: str
+    """One short line under it; may be empty."""
+    alt: str
+    """What a screen reader says, and what hovering shows."""
+    note: str = ""
+    """A second, quieter line."""
+    faded: bool = False
+    """Shown pale: there is nothing to see here, and the note says why."""
+
+
+def png(pixels: Pixels, scale: int = 1) -> bytes:
+    """Encode a picture as PNG, each pixel repeated `scale` times in both directions."""
+    buffer = io.BytesIO()
+    enlarge(pixels, scale, into=buffer)
+    return buffer.getvalue()
+
+
+def enlarge(pixels: Pixels, scale: int, into: io.BytesIO) -> None:
+    """Write `pixels` as PNG into a buffer, nearest-neighbour enlarged."""
+    big = pixels.repeat(scale, axis=0).repeat(scale, axis=1)
+    Image.fromarray(big).save(into, format="PNG")
+
+
+def data_uri(pixels: Pixels) -> str:
+    """Return a picture as a ``data:`` URI that an ``<img>`` can show."""
+    return "data:image/png;base64," + base64.b64encode(png(pixels)).decode()
+
+
+def crisp_side(side: int, wanted: int) -> int:
+    """Return the multiple of `side` nearest to `wanted` pixels: every pixel becomes a square."""
+    return side * max(1, round(wanted / side))
+
+
+def grid(tiles: Sequence[Tile], *, side: int, label: str, columns: int = 2) -> str:
+    """Lay tiles out as HTML for ``st.html``.
+
+    Args:
+        tiles: the pictures, in reading order.
+        side: width of a picture in CSS pixels; use `crisp_side`.
+        label: what the whole grid is, for screen readers.
+        columns: how many stand side by side even on a narrow screen, smaller if need be.
+    """
+    narrow = f"calc((100% - {(columns - 1) * GAP}px) / {columns})"
+    track = f"repeat(auto-fill, min({side}px, {narrow}))"
+    style = f"display:grid;grid-template-columns:{track};gap:14px {GAP}px"
+    body = "".join(_figure(tile) for tile in tiles)
+    return f'<div role="group" aria-label="{escape(label)}" style="{style}">{body}</div>'
+
+
+def _figure(tile: Tile) -> str:
+    height, width = tile.pixels.shape[:2]
+    opacity = ";opacity:.35" if tile.faded else ""
+    alt = escape(tile.alt, quote=True)
+    image = (
+        f'<img src="{data_uri(tile.pixels)}" alt="{alt}" title="{alt}" style="display:block;'
+        f"image-rendering:pixelated;width:100%;aspect-ratio:{width}/{height};"
+        f'border-radius:3px{opacity}">'
+    )
+    lines = _line(tile.caption, "font-size:.82rem;line-height:1.3;margin-top:5px")
+    lines += _line(tile.note, "font-size:.76rem;line-height:1.3;opacity:.8")
+    return f'<figure style="margin:0">{image}<figcaption>{lines}</figcaption></figure>'
+
+
+def _line(text: str, style: str) -> str:
+    return f'<div style="{style}">{escape(text)}</div>' if text else ""
+
+
+def sheet(rows: Sequence[Sequence[Pixels]], *, scale: int, gap: int = 4) -> Pixels:
+    """Join pictures of one size into a contact sheet, RGB on white, for downloading.
+
+    Args:
+        rows: pictures, row by row; short rows are padded with white.
+        scale: how often each pixel is repeated.
+        gap: white pixels between pictures.
+    """
+    height, width = (n * scale for n in rows[0][0].shape[:2])
+    columns = max(len(row) for row in rows)
+    shape = (len(rows) * (height + gap) + gap, columns * (width + gap) + gap, 3)
+    canvas = np.full(shape, 255, np.uint8)
+    for r, row in enumerate(rows):
+        for c, pixels in enumerate(row):
+            big = as_rgb(pixels).repeat(scale, axis=0).repeat(scale, axis=1)
+            top, left = gap + r * (height + gap), gap + c * (width + gap)
+            canvas[top : top + height, left : left + width] = big
+    return canvas
+
+
+def as_rgb(pixels: Pixels) -> Pixels:
+    """Return grey ``(h, w)`` or RGB pixels as RGB ``(h, w, 3)``."""
+    return pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2)

@@ -1,0 +1,153 @@
+"""Trained networks, lent one user at a time, and what they say, cached by content."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from fermodels.data.emotions import EMOTIONS
+from fermodels.errors import DataError
+from studio import shelf
+
+if TYPE_CHECKING:
+    from fermodels.nets.networks import FERNet
+
+FACE_PIXELS = 48 * 48
+PROBABILITY_COLUMNS = [f"p_{name}" for name in EMOTIONS]
+
+
+@dataclass(frozen=True)
+class History:
+    """How a network learned; the columns are those of `fermodels.nets.checkpoint.History`."""
+
+    steps: pd.DataFrame
+    """One row per training step."""
+    epochs: pd.DataFrame
+    """One row per epoch."""
+
+
+@dataclass(frozen=True)
+class _Lent:
+    net: FERNet
+    lock: Lock = field(default_factory=Lock)
+
+
+def names() -> list[str]:
+    """Return the bundled checkpoints' names in the order of VARIANTS; reads no weights."""
+    return shelf.names()
+
+
+def stamp(name: str) -> str:
+    """Return a key that changes when the checkpoint does; put it into your own cache keys."""
+    return shelf.stamp(name)
+
+
+@contextmanager
+def borrowed(name: str) -> Iterator[FERNet]:
+    """Lend a loaded network, in eval mode, to one thread at a time.
+
+    Streamlit shares cached resources among all visitors, and explainers hang hooks on modules.
+
+    Args:
+        name: one of `names()`.
+
+    Raises:
+        CheckpointError: missing, altered, or weights that do not fit the config.
+    """
+    lent = _loaded(name, stamp(name))
+    with lent.lock:
+        yield lent.net
+
+
+@st.cache_resource(max_entries=8, show_spinner="Loading the network…")
+def _loaded(name: str, stamp: str) -> _Lent:
+    from fermodels.nets import checkpoint
+
+    return _Lent(checkpoint.load(shelf.folder(name)))
+
+
+def metrics(name: str) -> dict[str, Any]:
+    """Return a checkpoint's figures and provenance (``metrics.json``)."""
+    return _metrics(name, stamp(name))
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _metrics(name: str, stamp: str) -> dict[str, Any]:
+    return shelf.metrics(name)
+
+
+def history(name: str) -> History:
+    """Return a checkpoint's training history: steps and epochs."""
+    return _history(name, stamp(name))
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _history(name: str, stamp: str) -> History:
+    table = shelf.table(name, "history.parquet")
+    steps, epochs = (
+        table[table["kind"] == kind].drop(columns="kind").dropna(axis=1, how="all")
+        for kind in ("step", "epoch")
+    )
+    return History(
+        steps.astype({"step": int}).reset_index(drop=True), epochs.reset_index(drop=True)
+    )
+
+
+def predictions(name: str) -> pd.DataFrame:
+    """Return split, sample_id, label and p_angry .. p_neutral per validation and test face.
+
+    The table is shared by all visitors: copy it before changing it.
+    """
+    return _predictions(name, stamp(name))
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _predictions(name: str, stamp: str) -> pd.DataFrame:
+    return shelf.table(name, "predictions.parquet")
+
+
+def probabilities(name: str, faces: NDArray[np.uint8] | bytes) -> NDArray[np.float32]:
+    """Return a model's probabilities, cached by model and face content.
+
+    Args:
+        name: one of `names()`.
+        faces: uint8 ``(48, 48)`` or ``(N, 48, 48)``, or the 2304 bytes of one face.
+
+    Returns:
+        float32 ``(7,)`` for one face, ``(N, 7)`` for N; rows sum to 1.
+
+    Raises:
+        DataError: not faces of 48x48 uint8 pixels.
+    """
+    if isinstance(faces, bytes):
+        if len(faces) != FACE_PIXELS:
+            raise DataError(f"a face of {len(faces)} bytes: expected {FACE_PIXELS} (48x48)")
+        faces = np.frombuffer(faces, dtype=np.uint8).reshape(48, 48)
+    one = faces.ndim == 2
+    batch = np.ascontiguousarray(faces[None] if one else faces)
+    found = _probabilities(name, stamp(name), content_hash(batch), batch)
+    return found[0] if one else found
+
+
+@st.cache_data(max_entries=4096, show_spinner=False)
+def _probabilities(
+    name: str, stamp: str, key: str, _faces: NDArray[np.uint8]
+) -> NDArray[np.float32]:
+    with borrowed(name) as net:
+        found: NDArray[np.float32] = net.predict(_faces)
+    return found
+
+
+def content_hash(array: NDArray[Any]) -> str:
+    """Return a hex digest of an array's shape, dtype and content; for cache keys."""
+    head = f"{array.shape}{array.dtype}".encode()
+    return hashlib.blake2b(head + np.ascontiguousarray(array).tobytes(), digest_size=16).hexdigest()

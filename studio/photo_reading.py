@@ -1,0 +1,121 @@
+"""A photo's bytes -> the faces in it and every network's answer; no Gradio, no Streamlit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from fermodels.data.emotions import EMOTIONS
+from fermodels.data.photo import Face, PhotoLimits, decode_photo, read_photo, whole_picture
+from fermodels.nets import shelf
+
+if TYPE_CHECKING:
+    from fermodels.nets.networks import FERNet
+
+MAX_BYTES = 10 * 1024 * 1024
+LIMITS = PhotoLimits(max_bytes=MAX_BYTES)
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What was found in a photo."""
+
+    picture: Image.Image
+    """The photo upright, RGB."""
+    faces: tuple[Face, ...]
+    """Faces found, largest first; the whole picture as one if that was asked for."""
+    answers: dict[str, NDArray[np.float32]]
+    """Network -> probabilities (7,) for the first face; empty without a face or a network."""
+
+    @property
+    def face(self) -> Face | None:
+        """The face that was classified: the largest."""
+        return self.faces[0] if self.faces else None
+
+
+def read(photo: bytes, whole: bool = False) -> Reading:
+    """Find the faces of a photo and ask every bundled network about the largest.
+
+    Args:
+        photo: the picture file.
+        whole: take the picture's central square for the face instead of looking for one.
+
+    Raises:
+        PhotoError: the picture cannot be read.
+        CheckpointError: a bundled checkpoint is damaged.
+    """
+    picture = decode_photo(photo, limits=LIMITS)
+    faces = [whole_picture(photo, limits=LIMITS)] if whole else read_photo(photo, limits=LIMITS)
+    answers = {name: ask(name, faces[0].image) for name in shelf.available()} if faces else {}
+    return Reading(picture, tuple(faces), answers)
+
+
+def accuracy(name: str) -> tuple[float, int] | None:
+    """Return a network's accuracy on its test faces and their number; None if never scored.
+
+    Raises:
+        CheckpointError: its metrics cannot be read.
+    """
+    test = shelf.read_metrics(shelf.find(name)).get("test")
+    return (float(test["accuracy"]), int(test["n"])) if test else None
+
+
+def ask(name: str, face: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return a network's probabilities (7,) for a face (48, 48) uint8."""
+    with _borrowed(name) as net:
+        probabilities: NDArray[np.float32] = net.predict(face[None])[0]
+    return probabilities
+
+
+def as_json(reading: Reading) -> dict[str, object]:
+    """Return a reading as JSON types: the documented answer of the API's ``/classify``."""
+    face = reading.face
+    return {
+        "faces": len(reading.faces),
+        "face": face
+        and {"box": list(face.box), "score": face.score, "whole_picture": face.whole_picture},
+        "models": {
+            name: {
+                "expression": EMOTIONS[int(answer.argmax())],
+                "probabilities": {
+                    emotion: float(p) for emotion, p in zip(EMOTIONS, answer, strict=True)
+                },
+            }
+            for name, answer in reading.answers.items()
+        },
+    }
+
+
+@dataclass
+class _Kept:
+    """A loaded network, lent to one thread at a time."""
+
+    stamp: int
+    net: FERNet
+    lock: Lock = field(default_factory=Lock)
+
+
+_kept: dict[str, _Kept] = {}
+_loading = Lock()
+
+
+@contextmanager
+def _borrowed(name: str) -> Iterator[FERNet]:
+    """Lend a bundled network, loaded at its first use and again when its files change."""
+    folder = shelf.find(name)
+    stamp = (folder / shelf.WEIGHTS).stat().st_mtime_ns
+    with _loading:
+        if name not in _kept or _kept[name].stamp != stamp:
+            from fermodels.nets import checkpoint
+
+            _kept[name] = _Kept(stamp, checkpoint.load(folder))
+        kept = _kept[name]
+    with kept.lock:
+        yield kept.net

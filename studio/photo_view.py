@@ -1,0 +1,144 @@
+"""A reading of a photo as HTML: picture with boxes, the crop, bars for every network.
+
+Pictures are inlined, so that nothing of a photo is written for showing it.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter
+from html import escape
+from io import BytesIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from fermodels.data.emotions import EMOTIONS
+from fermodels.data.photo import Face
+from studio.figures.tiles import data_uri
+from studio.photo_reading import Reading, accuracy
+from studio.theme import EXPRESSION_COLORS
+
+SHOWN_SIDE = 720
+"""Longest side of the photo as shown, in pixels."""
+
+EMPTY = (
+    '<div class="fer-empty"><p><b>Add a photo of a face.</b></p><p>Every network of the studio '
+    "names the expression it sees in the largest face; try one of the examples.</p></div>"
+)
+
+
+def reading_html(reading: Reading) -> str:
+    """Return the whole answer to a photo."""
+    if reading.face is None:
+        return (
+            f'<div class="fer-result"><div class="fer-found">{_photo(reading)}'
+            '<div class="fer-verdict"><p class="fer-title">No face found</p><p>The detector sees '
+            "upright, roughly frontal faces of 80 pixels and more. If the picture is a face, tick "
+            "<b>Take the whole picture</b> to read its central square.</p></div></div></div>"
+        )
+    found = _photo(reading) + _crop(reading.face) + _verdict(reading.answers)
+    cards = "".join(_card(name, answer) for name, answer in reading.answers.items())
+    return (
+        f'<div class="fer-result"><div class="fer-found">{found}</div>'
+        f'<div class="fer-models">{cards}</div></div>'
+    )
+
+
+def problem_html(sentence: str) -> str:
+    """Return an error as a quiet box."""
+    text = escape(sentence[:1].upper() + sentence[1:])
+    return f'<div class="fer-empty" role="alert"><p><b>Not this one.</b></p><p>{text}.</p></div>'
+
+
+def _photo(reading: Reading) -> str:
+    """Return the photo with a box around every face, the one that counts drawn solid."""
+    width, height = reading.picture.size
+    small = reading.picture.copy()
+    small.thumbnail((SHOWN_SIDE, SHOWN_SIDE), Image.Resampling.BICUBIC)
+    buffer = BytesIO()
+    small.save(buffer, format="JPEG", quality=88)
+    source = "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    boxes = "".join(_box(face, first=not i) for i, face in enumerate(reading.faces))
+    says = _says(reading)
+    return (
+        f'<figure class="fer-photo"><div style="aspect-ratio:{width}/{height}">'
+        f'<img src="{source}" alt="Your photo. {says}">'
+        f'<svg viewBox="0 0 {width} {height}" aria-hidden="true">{boxes}</svg></div>'
+        f"<figcaption>{says}</figcaption></figure>"
+    )
+
+
+def _says(reading: Reading) -> str:
+    n = len(reading.faces)
+    if reading.face is None:
+        return "No face was found."
+    if reading.face.whole_picture:
+        return "Taken whole: no face was looked for."
+    return "One face found." if n == 1 else f"{n} faces found; the largest is read."
+
+
+def _box(face: Face, first: bool) -> str:
+    left, top, right, bottom = face.box
+    at = f'x="{left}" y="{top}" width="{right - left}" height="{bottom - top}"'
+    kind = "fer-first" if first else "fer-other"
+    return f'<rect class="fer-halo" {at}/><rect class="{kind}" {at}/>'
+
+
+def _crop(face: Face) -> str:
+    return (
+        f'<figure class="fer-crop"><img src="{data_uri(face.image)}" width="192" height="192" '
+        'alt="The face as the networks see it, 48 by 48 grey pixels">'
+        "<figcaption>What the networks see: 48&nbsp;×&nbsp;48 grey pixels</figcaption></figure>"
+    )
+
+
+def _verdict(answers: dict[str, NDArray[np.float32]]) -> str:
+    """Return the expression most networks name, and how many do."""
+    if not answers:
+        return (
+            '<div class="fer-verdict"><p class="fer-title">No network yet</p><p>Train one: '
+            "<code>python -m train.run</code>.</p></div>"
+        )
+    named = Counter(int(answer.argmax()) for answer in answers.values())
+    mean = np.mean(list(answers.values()), axis=0)
+    winner = max(named, key=lambda index: (named[index], mean[index]))
+    emotion, n = EMOTIONS[winner], len(answers)
+    who = f"says {escape(next(iter(answers)))}:"
+    if n > 1:
+        who = f"say {named[winner]} of {n} networks, on average"
+    return (
+        f'<div class="fer-verdict"><p class="fer-title" style="--c:{EXPRESSION_COLORS[emotion]}">'
+        f"<i></i>{emotion}</p><p>{who} {_percent(float(mean[winner]))}.</p></div>"
+    )
+
+
+def _card(name: str, answer: NDArray[np.float32]) -> str:
+    """Return one network's seven bars, as a table that reads aloud."""
+    top = int(answer.argmax())
+    rows = "".join(_row(EMOTIONS[i], float(p), i == top) for i, p in enumerate(answer))
+    return (
+        f'<table class="fer-card"><caption>{_heading(name)}</caption><tbody>{rows}</tbody></table>'
+    )
+
+
+def _heading(name: str) -> str:
+    scored = accuracy(name)
+    note = f"<small>{scored[0]:.1%} on {scored[1]:,} test faces</small>" if scored else ""
+    return f"<b>{escape(name)}</b>{note}"
+
+
+def _row(emotion: str, probability: float, top: bool) -> str:
+    bar = f'<span style="width:{100 * probability:.2f}%;background:{EXPRESSION_COLORS[emotion]}">'
+    return (
+        f'<tr class="{"fer-top" if top else ""}"><th scope="row">{emotion}</th>'
+        f'<td class="fer-track">{bar}</span></td><td>{_percent(probability)}</td></tr>'
+    )
+
+
+def _percent(probability: float) -> str:
+    """Return a probability in whole percent; what is neither 0 nor 1 never looks so."""
+    if probability < 0.005:
+        return "&lt;1%"
+    return "&gt;99%" if probability > 0.995 else f"{probability:.0%}"

@@ -1,0 +1,66 @@
+"""The Training room's smoothing, sanity checks and provenance."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from studio import models
+from studio.widgets import BOUND
+
+SPANS = (1, 10, 30, 100, 300)
+
+
+def pick_smoothing() -> int:
+    """Return over how many iterations curves are averaged."""
+    return int(
+        st.select_slider("Smooth over iterations", SPANS, 100, key="smooth", width=320, **BOUND)
+    )
+
+
+def sanity(names: list[str]) -> None:
+    """Show the paper's two sanity checks, run before each training."""
+    st.markdown(
+        "Before training, the loss without regularisation should be about ln 7 ≈ 1.946 (seven "
+        "classes, no knowledge), and a network should be able to learn a handful of faces by heart."
+    )
+    rows = [
+        {
+            "model": name,
+            "initial loss": report["initial_loss"],
+            "expected (ln 7)": report["expected_initial_loss"],
+            "faces to overfit": report["overfit_faces"],
+            "accuracy on them, %": report["overfit_accuracy"] * 100,
+            "steps it took": report["overfit_steps"],
+        }
+        for name in names
+        for report in [models.metrics(name)["sanity"]]
+    ]
+    config = {
+        "initial loss": st.column_config.NumberColumn(format="%.4f"),
+        "expected (ln 7)": st.column_config.NumberColumn(format="%.4f"),
+        "accuracy on them, %": st.column_config.NumberColumn(format="%.0f"),
+    }
+    st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=config)
+
+
+def provenance(names: list[str]) -> None:
+    """Show what each run was made of, behind an expander."""
+    with st.expander("Provenance: seed, data, code and versions", icon=":material/fingerprint:"):
+        for name in names:
+            found = models.metrics(name)
+            origin = found["provenance"]
+            versions = ", ".join(f"{k} {v}" for k, v in origin["versions"].items())
+            st.markdown(
+                f"**{name}**: recipe {found['recipe']}, seed {origin['seed']}, "
+                f"{found['epochs']} epochs in {found['training_seconds'] / 60:.0f} min "
+                f"({found['images_per_second']:.0f} images/s), kept epoch {found['best_epoch']}, "
+                f"made {origin['created']}"
+            )
+            st.code(
+                f"data      {origin['data_name']} sha256 {origin['data_hash']}\n"
+                f"code      {origin['git_revision']}\n"
+                f"versions  {versions}",
+                language=None,
+                wrap_lines=True,
+            )

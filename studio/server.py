@@ -1,0 +1,95 @@
+"""One port: Streamlit everywhere, Gradio under ``/gradio``, imported at its first request."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import threading
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+HEAVY = ("torch", "captum.attr")
+WARM_AFTER = 4.0  # seconds; importing these while Home first paints costs it 0.9 s (measured)
+
+
+class LazyGradio:
+    """The Gradio tab as an ASGI app that is built when somebody first asks for it."""
+
+    def __init__(self) -> None:
+        self.host: FastAPI | None = None
+        self.lock = asyncio.Lock()
+        self.stack = contextlib.AsyncExitStack()
+
+    def build(self) -> FastAPI:
+        """Import Gradio (about 3 s of CPU) and mount the tab."""
+        import gradio as gr
+        from fastapi import FastAPI
+
+        from studio.gradio_app import build_demo
+
+        host = FastAPI()
+        gr.mount_gradio_app(host, build_demo(), path="/gradio", max_file_size="10mb")
+        return host
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, building the tab first if need be."""
+        async with self.lock:
+            if self.host is None:
+                host = await asyncio.to_thread(self.build)
+                await self.stack.enter_async_context(host.router.lifespan_context(host))
+                self.host = host
+        await self.host(scope, receive, send)
+
+
+class Warmer:
+    """Imports what the other rooms need, once, some seconds after the first visitor came."""
+
+    def __init__(self, names: tuple[str, ...] = HEAVY, after: float = WARM_AFTER) -> None:
+        self.names, self.after = names, after
+        self.timer: threading.Timer | None = None
+
+    def visited(self) -> None:
+        """Note a visit; the first one starts the clock."""
+        if self.timer is None:
+            self.timer = threading.Timer(self.after, self._warm)
+            self.timer.daemon = True
+            self.timer.start()
+
+    def _warm(self) -> None:
+        for name in self.names:
+            importlib.import_module(name)
+
+
+class Split:
+    """Sends ``/gradio`` one way and everything else the other; runs before Streamlit's own."""
+
+    def __init__(self, app: ASGIApp, gradio: ASGIApp, warmer: Warmer) -> None:
+        self.app, self.gradio, self.warmer = app, gradio, warmer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass one request on."""
+        path = scope.get("path", "")
+        if scope["type"] == "websocket":
+            self.warmer.visited()
+        mine = scope["type"] == "http" and (path == "/gradio" or path.startswith("/gradio/"))
+        await (self.gradio if mine else self.app)(scope, receive, send)
+
+
+def app_options() -> dict[str, Any]:
+    """Return what `st.App` needs besides the script: lifespan and middleware."""
+    gradio = LazyGradio()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: object) -> AsyncIterator[None]:
+        async with gradio.stack:
+            yield
+
+    middleware = [Middleware(Split, gradio=gradio, warmer=Warmer())]
+    return {"lifespan": lifespan, "middleware": middleware}

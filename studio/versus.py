@@ -1,0 +1,102 @@
+"""The Compare room's tables: models side by side, and beside what the paper reports."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fermodels.data.emotions import EMOTIONS
+from fermodels.data.faces import FaceDataset
+from fermodels.nets.variants import VARIANTS
+from studio import models
+from studio.figures.confusion import PAPER_SUFFIX, Accuracies
+from studio.paper import REPORTED, reported
+from studio.theme import model_color
+
+
+def confusion(name: str, split: str) -> NDArray[np.int64]:
+    """Return a checkpoint's confusion counts ``(7, 7)`` on a split."""
+    return np.array(models.metrics(name)[split]["confusion_matrix"], dtype=np.int64)
+
+
+def accuracies(names: list[str], split: str, *, with_paper: bool) -> dict[str, Accuracies]:
+    """Return accuracy per expression of each model, and of the paper's nets of the same name."""
+    found: dict[str, Accuracies] = {}
+    for name in names:
+        rows: dict[str, Any] = models.metrics(name)[split]["per_class"]
+        color = model_color(names, name)
+        found[name] = Accuracies(
+            {e: rows[e]["accuracy"] for e in EMOTIONS},
+            {e: (rows[e]["interval"][0], rows[e]["interval"][1]) for e in EMOTIONS},
+            color,
+        )
+        if with_paper and name in REPORTED:
+            quoted = REPORTED[name].per_expression
+            found[name + PAPER_SUFFIX] = Accuracies(quoted, {}, color, quoted=True)
+    return found
+
+
+def overall(names: list[str], split: str) -> pd.DataFrame:
+    """Return one row per model: accuracy, interval, n, macro F1 and the paper's accuracy."""
+    rows = []
+    for name in names:
+        scores = models.metrics(name)[split]
+        low, high = scores["interval"]
+        paper = reported(name, split)
+        rows.append(
+            {
+                "model": name,
+                "accuracy, %": scores["accuracy"] * 100,
+                "95% interval": f"{low:.1%} to {high:.1%}",
+                "n": scores["n"],
+                "macro F1, %": scores["macro_f1"] * 100,
+                "paper": "not given" if paper is None else f"{paper:.0%}",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def table_3(names: list[str], split: str) -> pd.DataFrame:
+    """Return the paper's Table 3, ours and theirs: one row per expression, percent."""
+    table = pd.DataFrame({"expression": list(EMOTIONS)})
+    for name in names:
+        rows = models.metrics(name)[split]["per_class"]
+        table["n"] = [rows[e]["n"] for e in EMOTIONS]
+        table[f"{name}, %"] = [rows[e]["accuracy"] * 100 for e in EMOTIONS]
+        table[f"{name}, 95% interval"] = [
+            f"{rows[e]['interval'][0] * 100:.1f} to {rows[e]['interval'][1] * 100:.1f}"
+            for e in EMOTIONS
+        ]
+        if name in REPORTED:
+            quoted = REPORTED[name].per_expression
+            table[f"{name}, paper, %"] = [quoted[e] * 100 for e in EMOTIONS]
+    return table
+
+
+def untrained() -> list[str]:
+    """Return the variants that have no checkpoint here."""
+    return [name for name in VARIANTS if name not in models.names()]
+
+
+def faces_in_cell(
+    name: str, split: str, truth: str, guess: str, faces: FaceDataset
+) -> tuple[NDArray[np.intp], int]:
+    """Return the rows of `faces` that fell into a cell, surest first, and how many fell there.
+
+    The count can exceed the rows: the data at hand need not be the data the model was scored on.
+    """
+    table = models.predictions(name)
+    guesses = table[models.PROBABILITY_COLUMNS].to_numpy()
+    inside = (
+        (table["split"] == split).to_numpy()
+        & (table["label"] == EMOTIONS.index(truth)).to_numpy()
+        & (guesses.argmax(1) == EMOTIONS.index(guess))
+    )
+    surest = np.argsort(-guesses[inside].max(1), kind="stable")
+    order = {str(i): k for k, i in enumerate(table.loc[inside, "sample_id"].to_numpy()[surest])}
+    rows = [row for row, i in enumerate(faces.ids) if i in order]
+    rows.sort(key=lambda row: order[str(faces.ids[row])])
+    return np.array(rows, dtype=np.intp), int(inside.sum())

@@ -1,0 +1,297 @@
+"""What every room shares: its opening and footer, the data, the model and the face in hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+from numpy.typing import NDArray
+
+from fermodels.data.emotions import EMOTIONS
+from fermodels.data.faces import FaceDataset, read_faces
+from fermodels.errors import FerError
+from studio import models, theme
+from studio.figures.tiles import data_uri
+from studio.gallery import face_png as face_png
+from studio.gallery import gallery
+
+SAMPLES = "samples"
+BOUND: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
+"""Widgets with these settings keep their state in the URL."""
+ETHICS = (
+    "An expression is not an emotion, FER-2013's labels are noisy, and none of this may be used "
+    "to decide anything about a person."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class CarriedFace:
+    """The face a person carries from room to room."""
+
+    sample_id: str
+    """Stable id; ``upload-...`` for a photo, which never enters the URL."""
+    image: NDArray[np.uint8]
+    """Grey levels, uint8 ``(48, 48)``."""
+    label: int | None
+    """Class index 0..6, None when nobody labelled it."""
+    split: str
+    """``train``, ``validation``, ``test`` or ``upload``."""
+
+    @property
+    def expression(self) -> str:
+        """The label's name, or ``unlabelled``."""
+        return "unlabelled" if self.label is None else EMOTIONS[self.label]
+
+
+def opening(question: str, look_at: str) -> None:
+    """Open a room: its question as title, then one sentence on what to look at."""
+    st.title(question, anchor=False)
+    st.markdown(look_at)
+
+
+def footer(cannot_conclude: str) -> None:
+    """Close a room with what one may not conclude from it, and the ethics in one line."""
+    st.divider()
+    st.markdown(f"**What this cannot tell you.** {cannot_conclude}")
+    st.caption(ETHICS)
+
+
+def show(fig: go.Figure, key: str, alt: str, *, select: bool = False) -> list[dict[str, object]]:
+    """Draw a figure in the page's width; the mode bar saves it as SVG.
+
+    Args:
+        fig: styled by `theme.style`.
+        key: unique in the page; names the downloaded file.
+        alt: one sentence for screen readers.
+        select: return the points clicked (scatter and bars only; plotly's heatmaps are mute).
+
+    Returns:
+        The selected points, empty unless `select`.
+    """
+    config = theme.CONFIG | {"toImageButtonOptions": {"format": "svg", "filename": key, "scale": 2}}
+    if not select:
+        st.plotly_chart(fig, key=key, config=config, alt=alt)
+        return []
+    event = st.plotly_chart(
+        fig, key=key, config=config, alt=alt, on_select="rerun", selection_mode="points"
+    )
+    return list(event["selection"]["points"])
+
+
+def download_data(data: pd.DataFrame | go.Figure, name: str, label: str | None = None) -> None:
+    """Offer a table as CSV, or a figure as JSON that plotly opens again."""
+    if isinstance(data, pd.DataFrame):
+        body, suffix, mime = data.to_csv(index=False), "csv", "text/csv"
+    else:
+        body, suffix, mime = data.to_json(), "json", "application/json"
+    st.download_button(
+        label or f"Download data ({suffix.upper()})",
+        body,
+        f"{name}.{suffix}",
+        mime,
+        key=f"download-{name}",
+        on_click="ignore",
+        type="tertiary",
+        icon=":material/download:",
+    )
+
+
+def dataset() -> FaceDataset:
+    """Return the faces chosen in the sidebar: the sample set, or a path or Hub id typed there.
+
+    A source that cannot be read is said in one sentence, and the sample set is shown instead; if
+    that cannot be read either, the page stops.
+    """
+    with st.sidebar:
+        typed = st.text_input(
+            "Faces",
+            key="data",
+            placeholder="sample set",
+            help="Empty: the faces shipped with this project. Or FER-2013 as you have it: a CSV "
+            "file, a parquet file, a folder, or `hub:owner/name` for a dataset on the Hub.",
+            **BOUND,
+        )
+        source = (typed or "").strip() or SAMPLES
+        faces = _read_or_say(source)
+        if faces is not None:
+            st.caption(f"{faces.name}: {len(faces):,} faces")
+    if faces is None and source != SAMPLES:
+        st.info(f"{source} could not be read (see the sidebar): showing the sample set.")
+        faces = _read_or_say(SAMPLES)
+    if faces is None:
+        st.info("There are no faces to show: name your own in the sidebar.")
+        st.stop()
+    return faces
+
+
+def _read_or_say(source: str) -> FaceDataset | None:
+    try:
+        return _read(source)
+    except FerError as error:
+        st.error(str(error), icon=":material/error:")
+        return None
+
+
+def _read(source: str) -> FaceDataset:
+    path = Path(source).expanduser()
+    changed = path.stat().st_mtime_ns if path.exists() else 0
+    return _read_cached(str(path) if path.exists() else source, changed)
+
+
+@st.cache_resource(max_entries=3, show_spinner="Reading faces…")
+def _read_cached(source: str, changed: int) -> FaceDataset:
+    faces = read_faces(source)
+    _ = faces.ids  # hashing every face once takes a moment: here, behind the spinner
+    return faces
+
+
+def pick_model(label: str = "Model", key: str = "model") -> str:
+    """Return the checkpoint chosen; the choice lives in the URL under `key`.
+
+    Without any checkpoint the page says how to get one, and stops.
+    """
+    names = models.names()
+    if not names:
+        no_checkpoint()
+    return str(st.selectbox(label, names, key=key, **BOUND))
+
+
+def pick_one(label: str, options: tuple[str, ...], key: str) -> str:
+    """Return one of a few options, the first unless the URL or the visitor says otherwise."""
+    found = st.segmented_control(
+        label, options, default=options[0], required=True, key=key, **BOUND
+    )
+    return str(found)
+
+
+def pick_models(label: str = "Models", key: str = "models") -> list[str]:
+    """Return one or more checkpoints, in the shelf's order; the choice lives in the URL.
+
+    Without any checkpoint the page says how to get one, and stops; with none chosen it asks.
+    """
+    names = models.names()
+    if not names:
+        no_checkpoint()
+    chosen = st.pills(label, names, selection_mode="multi", default=names, key=key, **BOUND)
+    if not chosen:
+        st.info("Choose at least one model.", icon=":material/arrow_upward:")
+        st.stop()
+    return [name for name in names if name in chosen]
+
+
+def no_checkpoint(*, stop: bool = True) -> None:
+    """Say how to get a checkpoint, and stop the page unless told not to."""
+    st.info(
+        "**No trained network here yet.** Train one on FER-2013 and the rooms fill:\n\n"
+        "```\npython -m train.run --variant shallow --data PATH --out checkpoints/shallow\n```",
+        icon=":material/model_training:",
+    )
+    if stop:
+        st.stop()
+
+
+def carry(face: CarriedFace) -> None:
+    """Take a face along: every room shows it from now on, and the URL names it."""
+    st.session_state["carried"] = face
+    _to_url(face)
+
+
+def _to_url(face: CarriedFace) -> None:
+    if face.split == "upload":
+        st.query_params.pop("face", None)  # a stranger's photo has no address
+    elif st.query_params.get("face") != face.sample_id:
+        st.query_params["face"] = face.sample_id
+
+
+def face_at(faces: FaceDataset, row: int) -> CarriedFace:
+    """Return row `row` of a dataset as a face to carry."""
+    return CarriedFace(
+        str(faces.ids[row]), faces.images[row], int(faces.labels[row]), str(faces.splits[row])
+    )
+
+
+def carried(faces: FaceDataset) -> CarriedFace:
+    """Return the face in hand: the URL's, else the one carried so far, else the first test face."""
+    asked = st.query_params.get("face")
+    held = st.session_state.get("carried")
+    if isinstance(held, CarriedFace) and asked in (None, held.sample_id):
+        face = held
+    else:
+        face = _find(faces, asked)
+    carry(face)
+    return face
+
+
+def _find(faces: FaceDataset, sample_id: str | None) -> CarriedFace:
+    rows = np.flatnonzero(faces.ids == sample_id) if sample_id else np.array([], dtype=int)
+    if len(rows):
+        return face_at(faces, int(rows[0]))
+    if sample_id:
+        st.info(f"The face {sample_id!r} is not in {faces.name}: showing another.")
+    test = np.flatnonzero(faces.splits == "test")
+    return face_at(faces, int(test[0]) if len(test) else 0)
+
+
+def in_hand(face: CarriedFace) -> None:
+    """Say which face is carried along."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        _portrait(face, 56)
+        st.markdown(f"In hand: **{face.expression}**, {face.split}, `{face.sample_id}`")
+
+
+def _portrait(face: CarriedFace, side: int) -> None:
+    st.html(
+        f'<img src="{data_uri(face.image)}" width="{side}" height="{side}" '
+        f'style="image-rendering:pixelated;border-radius:6px;display:block" '
+        f'alt="Face labelled {face.expression}">',
+        width=side,
+    )
+
+
+def pick_face(key: str = "face") -> CarriedFace:
+    """Show the face in hand and ways to change it (previous, next, random, gallery).
+
+    Args:
+        key: prefix of the widgets' keys; the face itself is shared by all rooms.
+    """
+    faces = dataset()
+    face = carried(faces)
+    rows = np.flatnonzero(faces.ids == face.sample_id)
+    row = int(rows[0]) if len(rows) else 0
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        _portrait(face, 144)
+        with st.container():
+            st.markdown(f"**{face.expression}** · {face.split}  \n`{face.sample_id}`")
+            with st.container(horizontal=True, gap="small"):
+                _step(faces, row - 1, "Previous face", ":material/chevron_left:", f"{key}-prev")
+                _step(faces, row + 1, "Next face", ":material/chevron_right:", f"{key}-next")
+                pick = int(np.random.default_rng().integers(len(faces)))
+                _step(faces, pick, "Random face", ":material/shuffle:", f"{key}-random")
+    with st.expander("Choose another face", icon=":material/grid_view:"):
+        _choose(faces, row, key)
+    return face
+
+
+def _step(faces: FaceDataset, row: int, help_text: str, icon: str, key: str) -> None:
+    target = row % len(faces)
+    st.button(icon, help=help_text, key=key, on_click=lambda: carry(face_at(faces, target)))
+
+
+def _choose(faces: FaceDataset, row: int, key: str) -> None:
+    wanted = st.pills("Expression", EMOTIONS, key=f"{key}-expression")
+    rows = (
+        np.arange(len(faces))
+        if wanted is None
+        else np.flatnonzero(faces.labels == EMOTIONS.index(wanted))
+    )
+    if len(rows) > 48:  # an even walk through the set, the same on every run
+        rows = rows[np.linspace(0, len(rows) - 1, 48).astype(int)]
+    picked = gallery(faces, rows, key=f"{key}-gallery", selected=str(faces.ids[row]))
+    if picked is not None:
+        carry(face_at(faces, picked))
+        st.rerun()

@@ -1,0 +1,29 @@
+"""Fixtures that every wing's tests share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache_of_this_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep read faces in this run's own folder, never in the person's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FER_CACHE", str(tmp_path_factory.mktemp("fer-cache")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def fer2013_dir() -> Path:
+    """The folder of real FER-2013 parquet files; tests that need it are skipped without it."""
+    place = os.environ.get("FER2013_DIR")
+    if not place:
+        pytest.skip("needs real FER-2013: set FER2013_DIR to a folder of its parquet files")
+    folder = Path(place)
+    if not any(folder.glob("*.parquet")):
+        pytest.skip(f"FER2013_DIR={place} holds no parquet files")
+    return folder

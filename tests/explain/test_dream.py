@@ -1,0 +1,138 @@
+"""Dreams raise their objective, stay in range and repeat themselves."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+
+from fermodels.errors import ConfigError, DataError
+from fermodels.explain.canvas import PARAMETERISATIONS
+from fermodels.explain.dream import DREAM_PRESETS, OBJECTIVES, dream, dream_steps
+from fermodels.nets.networks import FERNet
+from fermodels.nets.variants import VARIANTS
+
+QUICK = {"steps": 8, "octaves": (32, 48)}
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("parameterisation", PARAMETERISATIONS)
+def test_a_dream_raises_its_objective(
+    name: str, parameterisation: str, net: FERNet, faces: np.ndarray
+) -> None:
+    classes = {"target": 3, "contrast": "sad"} if name == "difference" else {}
+    found = dream(net, faces[0], name, parameterisation=parameterisation, **classes, **QUICK)
+    assert found.after > found.before
+    assert not found.notes
+    assert found.frames.dtype == np.uint8 and found.frames.shape[1:] == (48, 48)
+    assert found.objective.shape == (16,) and np.isfinite(found.objective).all()
+
+
+@pytest.mark.parametrize("variant", ["shallow", "deep-6", "hybrid-shallow", "hybrid-deep"])
+def test_a_class_becomes_likelier_on_every_kind_of_net(variant: str, build) -> None:
+    net = build(VARIANTS[variant].config)
+    for target in (1, 5):
+        found = dream(net, target=target, **QUICK)
+        assert found.probabilities[target] > found.start_probabilities[target]
+        np.testing.assert_allclose(
+            net.predict(found.frames[-1])[0], found.probabilities, rtol=1e-3, atol=1e-5
+        )
+
+
+def test_a_dream_repeats_by_its_seed(hybrid: FERNet) -> None:
+    first, again, other = (dream(hybrid, "noise", target=0, seed=s, **QUICK) for s in (4, 4, 5))
+    np.testing.assert_array_equal(first.frames, again.frames)
+    np.testing.assert_array_equal(first.objective, again.objective)
+    assert not np.array_equal(first.frames[-1], other.frames[-1])
+
+
+def test_the_caller_s_random_numbers_are_left_alone(net: FERNet) -> None:
+    torch.manual_seed(0)
+    wanted = torch.rand(3)
+    torch.manual_seed(0)
+    dream(net, target=0, **QUICK)
+    torch.testing.assert_close(torch.rand(3), wanted)
+
+
+def test_frames_are_the_start_every_kth_step_and_the_end(net: FERNet, faces: np.ndarray) -> None:
+    found = dream(net, faces[0], target=0, every=5, noise=0.0, **QUICK)
+    assert found.frame_steps.tolist() == [0, 5, 10, 15, 16]
+    np.testing.assert_array_equal(found.frames[0], faces[0])
+    assert len(dream(net, faces[0], target=0, every=0, **QUICK).frames) == 2
+
+
+def test_steps_can_be_watched_and_stopped(net: FERNet, faces: np.ndarray) -> None:
+    whole = dream(net, faces[0], target=2, every=1, **QUICK)
+    watched = list(dream_steps(net, faces[0], target=2, **QUICK))
+    np.testing.assert_array_equal(np.stack([s.frame for s in watched]), whole.frames[1:])
+    assert [s.side for s in watched] == [32] * 8 + [48] * 8
+    assert watched[-1].step == watched[-1].total == 16
+    with torch.no_grad():
+        assert len(list(islice(dream_steps(net, target=2, **QUICK), 3))) == 3
+        assert not torch.is_grad_enabled()  # between steps the caller's mode holds
+
+
+def test_arguments_are_checked_before_the_first_step(net: FERNet) -> None:
+    with pytest.raises(ConfigError, match="objective 'beauty' is unknown"):
+        dream_steps(net, objective="beauty")
+
+
+def test_every_preset_is_valid_and_leaves_the_model_alone(net: FERNet, faces: np.ndarray) -> None:
+    before = {key: value.clone() for key, value in net.state_dict().items()}
+    for preset in DREAM_PRESETS.values():
+        settings = {**preset.settings, "steps": 2}
+        if settings["objective"] == "difference":
+            settings |= {"target": 0, "contrast": 3}
+        dream(net, faces[0], **settings)
+        assert preset.title and preset.help
+    assert not net.training and all(p.requires_grad for p in net.parameters())
+    assert all(torch.equal(before[key], value) for key, value in net.state_dict().items())
+
+
+def test_a_silent_unit_is_reported(net: FERNet, faces: np.ndarray) -> None:
+    with torch.no_grad():
+        net.get_parameter("conv2.bn.bias")[3] = -1e4
+    found = dream(net, faces[0], "channel", channel=3, layer="conv2.relu", noise=0.0, **QUICK)
+    assert any("No gradient in 16 steps" in note for note in found.notes)
+    np.testing.assert_array_equal(found.frames[0], found.frames[-1])
+
+
+def test_what_is_left_open_is_decided_by_the_start(net: FERNet, faces: np.ndarray) -> None:
+    found = dream(net, faces[0], noise=0.0, **QUICK)
+    assert found.aim.target == net.predict(faces[0]).argmax()
+    assert dream(net, faces[0], "layer", **QUICK).aim.layer == "conv2.relu"
+    unit = dream(net, faces[0], "neuron", **QUICK).aim
+    assert (unit.layer, unit.position) == ("conv2.bn", (12, 12))
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"objective": "beauty"}, "class, difference, layer"),
+        ({"speed": 3}, "no setting 'speed'"),
+        ({"octaves": (4, 48)}, "8 to 192"),
+        ({"octaves": 48}, "wrong type"),
+        ({"steps": 0}, "1 to 1000"),
+        ({"jitter": 40}, "0 to 16"),
+        ({"parameterisation": "wavelet"}, "pixel or fourier"),
+        ({"target": "bored"}, "angry, disgust"),
+        ({"objective": "difference", "target": 3}, "two different classes"),
+        ({"objective": "difference", "target": 3, "contrast": 3}, "two different classes"),
+        ({"objective": "channel", "channel": 8}, "channels 0 to 7"),
+        ({"objective": "neuron", "position": (0, 24)}, "maps of 24x24"),
+        ({"objective": "layer", "layer": "fc1"}, "expected one of"),
+        ({"face": "cat"}, "mean-face, noise"),
+    ],
+)
+def test_mistakes_are_named_with_the_choices(settings, says: str, net: FERNet) -> None:
+    with pytest.raises(ConfigError, match=says):
+        dream(net, **settings)
+
+
+def test_wrong_faces_are_refused(net: FERNet, faces: np.ndarray) -> None:
+    with pytest.raises(DataError, match="uint8"):
+        dream(net, faces[0].astype(np.float32))
+    with pytest.raises(ConfigError, match="3 faces given"):
+        dream(net, faces)

@@ -1,0 +1,59 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fermodels
+from fermodels import explain
+from fermodels.explain import attribution as attribution_module
+from studio import explanations
+from studio.explanations import Asked, MethodMap
+from tests.studio.toy_studio import write_studio
+
+FACE = np.random.default_rng(0).integers(0, 256, (48, 48), np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def toys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf, _ = write_studio(tmp_path)
+    monkeypatch.setenv("FER_CHECKPOINTS", str(shelf))
+
+
+def test_a_cached_map_is_what_the_library_says() -> None:
+    asked = Asked("integrated-gradients", 3, "mean-face")
+    found = explanations.attribution("shallow", FACE, asked)
+    plain = explain(fermodels.load("shallow"), FACE, "integrated-gradients", target_class=3)
+    assert np.allclose(found.attribution, plain.attribution[0], atol=1e-6)
+    assert plain.completeness_error is not None
+    assert found.completeness_error == pytest.approx(float(plain.completeness_error[0]), abs=1e-4)
+
+
+def test_the_same_question_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Asked("saliency", 1, "mean-face")
+    first = explanations.attribution("shallow", FACE, asked)
+
+    def refuse(*_args: object, **_kwargs: object) -> None:
+        raise AssertionError("computed twice")
+
+    monkeypatch.setattr(attribution_module, "explain", refuse)
+    again = explanations.attribution("shallow", FACE.copy(), asked)
+    assert (first.attribution == again.attribution).all()
+    with pytest.raises(AssertionError, match="computed twice"):
+        explanations.attribution("shallow", FACE, Asked("saliency", 2, "mean-face"))
+    with pytest.raises(AssertionError, match="computed twice"):
+        explanations.attribution("shallow", 255 - FACE, asked)
+
+
+def test_a_hybrids_parts_add_up_and_their_shares_to_one() -> None:
+    found = explanations.attribution(
+        "hybrid-shallow", FACE, Asked("integrated-gradients", 0, "mean-face")
+    )
+    assert set(found.parts) == {"conv", "hog"}
+    assert np.allclose(found.parts["conv"] + found.parts["hog"], found.attribution, atol=1e-5)
+    assert found.part_share("conv") + found.part_share("hog") == pytest.approx(1)
+
+
+def test_a_blank_map_has_no_share() -> None:
+    zero = np.zeros((48, 48), np.float32)
+    found = MethodMap("x", "X", True, zero, {"conv": zero, "hog": zero}, None, ())
+    assert found.part_share("conv") == 0.0

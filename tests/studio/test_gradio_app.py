@@ -1,0 +1,313 @@
+"""The Classify tab alone, over HTTP: ``python -m studio.gradio_app`` and its API."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import tomllib
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pandas as pd
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+import fermodels
+from fermodels.data.emotions import EMOTIONS
+from fermodels.data.photo import Face
+from fermodels.data.samples import sample_photos
+from fermodels.nets import checkpoint
+from studio import gradio_app, gradio_look, photo_view
+from studio.photo_reading import MAX_BYTES, Reading, as_json, read
+from studio.theme import EXPRESSION_COLORS
+from tests.toys import ROOT, tiny_net
+
+NAMES = ("shallow", "deep")
+
+
+def jpeg(pixels: np.ndarray) -> bytes:
+    """Encode a picture."""
+    buffer = BytesIO()
+    Image.fromarray(pixels).save(buffer, format="JPEG", quality=92)
+    return buffer.getvalue()
+
+
+ASTRONAUT = jpeg(sample_photos()["astronaut"])
+NOBODY = jpeg(np.full((300, 400, 3), 120, dtype=np.uint8))
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Two untrained networks, bundled for this module's process and the served one."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    metrics = {"test": {"accuracy": 0.625, "n": 3589}}
+    none = pd.DataFrame({"step": [1]})
+    for seed, name in enumerate(NAMES):
+        checkpoint.save(
+            folder / name, tiny_net(seed), {"variant": name, "recipe": "toy"}, metrics,
+            checkpoint.History(none, none), none, "card",
+        )  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FER_CHECKPOINTS", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def served(checkpoints: Path) -> Iterator[str]:
+    """The address of ``python -m studio.gradio_app``; it must clear up when told to stop."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    environment = os.environ | {"GRADIO_SERVER_PORT": str(port), "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "studio.gradio_app"], cwd=ROOT, env=environment
+    )
+    url = f"http://127.0.0.1:{port}"
+    wait_for(url, process)
+    uploaded = Path(upload(url, "x.jpg", NOBODY).json()[0])
+    yield url
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=30) == 0
+    assert not uploaded.parents[1].exists()
+
+
+def wait_for(url: str, process: "subprocess.Popen[bytes]") -> None:
+    for _ in range(1200):
+        assert process.poll() is None, "the app ended before it served anything"
+        try:
+            httpx.get(url, timeout=1)
+            return
+        except httpx.TransportError:
+            time.sleep(0.1)
+    raise TimeoutError(url)
+
+
+@pytest.fixture(scope="module")
+def client(served: str) -> Client:
+    return Client(served, verbose=False)
+
+
+def upload(url: str, name: str, content: bytes) -> httpx.Response:
+    return httpx.post(f"{url}/gradio_api/upload", files={"files": (name, content)}, timeout=60)
+
+
+def classify(client: Client, path: Path, whole: bool = False) -> dict[str, Any]:
+    found: dict[str, Any] = client.predict(
+        photo=handle_file(path), whole_picture=whole, api_name="/classify"
+    )
+    return found
+
+
+@pytest.fixture
+def astronaut(tmp_path: Path) -> Path:
+    path = tmp_path / "astronaut.jpg"
+    path.write_bytes(ASTRONAUT)
+    return path
+
+
+def test_the_api_says_what_python_says(client: Client, astronaut: Path, checkpoints: Path) -> None:
+    found = classify(client, astronaut)
+    face = fermodels.read_photo(ASTRONAUT)[0]
+    assert found["faces"] == 1 and tuple(found["face"]["box"]) == face.box
+    assert list(found["models"]) == list(NAMES)
+    for name in NAMES:
+        told = found["models"][name]
+        wanted = fermodels.load(checkpoints / name).predict(face.image[None].copy())[0]
+        assert list(told["probabilities"]) == list(EMOTIONS)
+        np.testing.assert_allclose(list(told["probabilities"].values()), wanted, rtol=1e-6)
+        assert told["expression"] == EMOTIONS[int(wanted.argmax())]
+
+
+def test_the_api_lists_two_typed_endpoints(client: Client) -> None:
+    listed = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    assert set(listed) == {"/classify", "/networks"}
+    parameters = {p["parameter_name"]: p for p in listed["/classify"]["parameters"]}
+    assert set(parameters) == {"photo", "whole_picture"}
+    assert parameters["whole_picture"]["python_type"]["type"] == "bool"
+    assert client.predict(api_name="/networks") == dict.fromkeys(NAMES, 0.625)
+
+
+def test_without_a_face_nothing_is_classified_unless_taken_whole(
+    client: Client, tmp_path: Path
+) -> None:
+    path = tmp_path / "nobody.jpg"
+    path.write_bytes(NOBODY)
+    assert classify(client, path) == {"faces": 0, "face": None, "models": {}}
+    whole = classify(client, path, whole=True)
+    assert whole["face"] == {"box": [50, 0, 350, 300], "score": 0.0, "whole_picture": True}
+    assert set(whole["models"]) == set(NAMES)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("cut.jpg", ASTRONAUT[:5000], "damaged or cut short"),
+        ("page.png", b"<html>not a picture</html>", "not a picture that can be read"),
+        ("empty.jpg", b"", "empty"),
+        ("tiny.png", jpeg(np.zeros((5, 5, 3), np.uint8)), "too small"),
+    ],
+)
+def test_a_file_that_is_no_photo_gives_one_sentence(
+    client: Client, tmp_path: Path, name: str, content: bytes, sentence: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(AppError, match=sentence):
+        classify(client, path)
+
+
+@pytest.mark.parametrize("path", ["/etc/hostname", str(ROOT / "LICENSE"), "../../etc/hostname"])
+def test_no_file_of_the_server_can_be_read(served: str, path: str) -> None:
+    data = [{"path": path, "meta": {"_type": "gradio.FileData"}}, True]
+    asked = httpx.post(f"{served}/gradio_api/call/classify", json={"data": data})
+    answer = httpx.get(f"{served}/gradio_api/call/classify/{asked.json()['event_id']}", timeout=30)
+    assert "event: error" in answer.text
+    assert Path("/etc/hostname").read_text().strip() not in answer.text
+
+
+def test_too_large_an_upload_is_refused(served: str) -> None:
+    assert upload(served, "big.jpg", bytes(MAX_BYTES + 1)).status_code == 413
+
+
+def test_uploads_lie_in_a_folder_that_only_this_user_can_read(served: str) -> None:
+    stored = Path(upload(served, "a.jpg", ASTRONAUT).json()[0])
+    private = stored.parents[1]
+    assert private.name.startswith("fer-studio-") and private.stat().st_mode & 0o777 == 0o700
+
+
+def test_many_at_once_get_the_answer_of_one(client: Client, astronaut: Path) -> None:
+    wanted, found = classify(client, astronaut), []
+    threads = [
+        threading.Thread(target=lambda: found.append(classify(client, astronaut))) for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [wanted] * 8
+
+
+def test_nothing_is_sent_home_shared_or_recorded(served: str) -> None:
+    config = httpx.get(f"{served}/config").json()
+    assert config["analytics_enabled"] is False and config["run_history"] is False
+    assert config["footer_links"] == ["api"]
+
+
+class _Tags(HTMLParser):
+    """Collects tags, and fails on one that does not close."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(html)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append((tag, dict(attrs)))
+        if tag != "img":
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def reading(boxes: list[tuple[int, int, int, int]], names: tuple[str, ...] = NAMES) -> Reading:
+    faces = tuple(Face(np.zeros((48, 48), np.uint8), box, 1.0, False) for box in boxes)
+    answer = np.array([0.001, 0.009, 0.04, 0.9, 0.02, 0.02, 0.01], dtype=np.float32)
+    answers = dict.fromkeys(names, answer) if faces else {}
+    return Reading(Image.new("RGB", (800, 600)), faces, answers)
+
+
+def test_every_face_is_boxed_where_it_was_found(checkpoints: Path) -> None:
+    tags = _Tags(photo_view.reading_html(reading([(10, 20, 210, 220), (400, 50, 450, 100)]))).seen
+    first = next(a for t, a in tags if t == "rect" and a["class"] == "fer-first")
+    assert [first[k] for k in ("x", "y", "width", "height")] == ["10", "20", "200", "200"]
+    assert sum(t == "rect" and a["class"] == "fer-other" for t, a in tags) == 1
+    assert next(a for t, a in tags if t == "svg")["viewbox"] == "0 0 800 600"
+
+
+def test_bars_are_as_long_as_the_probabilities_in_the_one_palette(checkpoints: Path) -> None:
+    html = photo_view.reading_html(reading([(0, 0, 9, 9)]))
+    for name, share in zip(EMOTIONS, (0.1, 0.9, 4, 90, 2, 2, 1), strict=True):
+        assert html.count(f"width:{share:.2f}%;background:{EXPRESSION_COLORS[name]}") == 2
+    assert "say 2 of 2 networks, on average 90%" in html and html.count("&lt;1%") == 2
+
+
+def test_without_a_face_the_page_offers_the_whole_picture() -> None:
+    html = photo_view.reading_html(reading([]))
+    assert "No face found" in html and "Take the whole picture" in html
+    _Tags(html)
+
+
+def test_errors_and_names_cannot_inject_html(
+    checkpoints: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "<script" not in photo_view.problem_html("<script>alert(1)</script>")
+    evil = "a<img src=x onerror=1>"
+    (tmp_path / evil).mkdir()
+    for file in (checkpoint.CONFIG, checkpoint.METRICS):
+        (tmp_path / evil / file).write_bytes((checkpoints / NAMES[0] / file).read_bytes())
+    monkeypatch.setenv("FER_CHECKPOINTS", str(tmp_path))
+    assert "onerror=1>" not in photo_view.reading_html(reading([(0, 0, 9, 9)], (evil,)))
+
+
+def test_a_replaced_checkpoint_answers_at_the_next_photo(checkpoints: Path) -> None:
+    before = read(ASTRONAUT).answers["deep"]
+    checkpoint.save(
+        checkpoints / "deep", tiny_net(5), {"variant": "deep", "recipe": "toy"}, {"test": {}},
+        checkpoint.History(pd.DataFrame({"step": [1]}), pd.DataFrame({"step": [1]})),
+        pd.DataFrame({"step": [1]}), "card",
+    )  # fmt: skip
+    assert not np.array_equal(before, read(ASTRONAUT).answers["deep"])
+
+
+def test_the_answer_is_json_that_survives_a_round_trip() -> None:
+    told = as_json(reading([(0, 0, 9, 9)]))
+    assert json.loads(json.dumps(told)) == told
+
+
+def test_a_photo_swept_away_asks_for_it_again() -> None:
+    html = gradio_app.show({"path": "/nowhere/x.jpg"}, False)
+    assert "add it again" in html and "/nowhere" not in html
+
+
+def test_gradio_finds_matplotlib_settled_while_another_thread_imports_it() -> None:
+    code = """
+import sys, threading
+thread = threading.Thread(target=lambda: __import__("matplotlib.pyplot"))
+import gradio.utils
+from studio import gradio_app
+thread.start()
+gradio_app.build_demo()
+with gradio.utils.MatplotlibBackendMananger():
+    pass
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=120)
+
+
+def test_the_tab_wears_the_studios_colours() -> None:
+    theme = tomllib.loads((ROOT / ".streamlit/config.toml").read_text())["theme"]
+    for mode, colours in (("light", gradio_look.LIGHT), ("dark", gradio_look.DARK)):
+        wanted = theme[mode]
+        assert colours == {
+            "page": wanted["backgroundColor"],
+            "panel": wanted["secondaryBackgroundColor"],
+            "text": wanted["textColor"],
+            "line": wanted["borderColor"],
+        }
+    assert theme["light"]["primaryColor"] == gradio_look.ACCENT
+    assert theme["dark"]["primaryColor"] == gradio_look.ACCENT_DARK

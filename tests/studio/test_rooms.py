@@ -1,0 +1,153 @@
+"""Home, Dataset, Compare and Training, walked through on toy checkpoints."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fermodels.data.emotions import EMOTIONS
+from fermodels.data.faces import FaceDataset, read_faces
+from studio import models, results, shelf, versus
+from studio.paper import REPORTED
+from tests.studio.shelf_of_toys import open_room, text_of, write_faces, write_shelf
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("rooms")
+    write_shelf(folder / "shelf", write_faces(folder / "faces"))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _shelf(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FER_CHECKPOINTS", str(place / "shelf"))
+
+
+@pytest.fixture
+def faces(place: Path) -> FaceDataset:
+    return read_faces(place / "faces")
+
+
+def test_home_shows_each_models_test_accuracy_beside_the_papers(place: Path) -> None:
+    words = text_of(open_room("home", place / "faces"))
+    for name in ("shallow", "deep"):
+        assert f"{models.metrics(name)['test']['accuracy']:.1%}" in words
+        assert f"paper {REPORTED[name].test:.0%}" in words
+    assert "An expression is not an emotion" in words
+
+
+@pytest.mark.parametrize("room", ["home", "dataset", "compare", "training"])
+def test_rooms_stand_without_any_checkpoint(
+    room: str, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FER_CHECKPOINTS", str(tmp_path))
+    words = text_of(open_room(room, place / "faces"))
+    assert room == "dataset" or "No trained network here yet" in words
+
+
+def test_a_missing_data_source_is_one_sentence_and_samples_are_shown(tmp_path: Path) -> None:
+    app = open_room("dataset", tmp_path / "nowhere")
+    assert len(app.error) == 1
+    assert "nowhere" in app.error[0].value
+    assert "showing the sample set" in text_of(app)
+
+
+def test_dataset_link_opens_the_same_filters(place: Path) -> None:
+    query = {"split": "test", "expression": "fear", "asked": "deep", "outcome": "wrong"}
+    app = open_room("dataset", place / "faces", **query)
+    table = models.predictions("deep")
+    guesses = table[models.PROBABILITY_COLUMNS].to_numpy().argmax(1)
+    fear = (table["split"] == "test") & (table["label"] == EMOTIONS.index("fear"))
+    wrong = int((fear & (guesses != table["label"])).sum())
+    words = text_of(app)
+    assert f"**{wrong}** faces" in words or (wrong == 0 and "No face passes" in words)
+
+
+def test_a_face_in_the_url_is_the_face_in_hand(place: Path, faces: FaceDataset) -> None:
+    app = open_room("dataset", place / "faces", face=str(faces.ids[5]))
+    assert f"`{faces.ids[5]}`" in text_of(app)
+
+
+def test_an_unknown_face_in_the_url_is_said(place: Path) -> None:
+    assert "is not in" in text_of(open_room("dataset", place / "faces", face="test-000000000000"))
+
+
+def test_compare_draws_one_matrix_per_model_with_its_counts(place: Path) -> None:
+    app = open_room("compare", place / "faces", view="counts")
+    specs = [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
+    heats = [spec["data"][0] for spec in specs if spec["data"][0]["type"] == "heatmap"]
+    assert len(heats) == 2
+    expected = models.metrics("shallow")["test"]["confusion_matrix"]
+    texts = [note["text"] for note in specs[0]["layout"]["annotations"]]
+    assert texts == [str(count) for row in expected for count in row]
+
+
+def test_compare_opens_the_faces_of_a_clicked_cell(place: Path, faces: FaceDataset) -> None:
+    app = open_room("compare", place / "faces")
+    point = {"x": "happy", "y": "fear", "point_index": 0}
+    app.session_state["confusion-shallow"] = {"selection": {"points": [point]}}
+    app.run()
+    rows, fell = versus.faces_in_cell("shallow", "test", "fear", "happy", faces)
+    assert f"**fear** faces that shallow called **happy**: {fell}" in text_of(app)
+    assert len(rows) == fell
+
+
+def test_compare_quotes_the_paper_only_for_its_networks(place: Path) -> None:
+    found = versus.accuracies(["shallow", "deep"], "test", with_paper=True)
+    assert [name for name, entry in found.items() if entry.quoted] == [
+        "shallow, paper",
+        "deep, paper",
+    ]
+    table = versus.overall(["shallow"], "test")
+    assert table["paper"].tolist() == ["54%"]
+
+
+def test_compare_names_the_variants_without_checkpoint(place: Path) -> None:
+    assert "hybrid-deep" in text_of(open_room("compare", place / "faces"))
+
+
+def test_training_shows_histories_sanity_and_provenance(place: Path) -> None:
+    app = open_room("training", place / "faces", models="deep")
+    assert len(app.get("plotly_chart")) == 6
+    assert app.dataframe[0].value["model"].tolist() == ["deep"]
+    assert "seed 7" in text_of(app)
+
+
+def test_filters_agree_with_a_loop_over_the_faces(faces: FaceDataset) -> None:
+    answers = results.stored("shallow", faces)
+    wanted = results.Filter(("test",), ("sad", "happy"), "wrong", (0.5, 1.0), "as stored")
+    by_hand = [
+        row
+        for row in range(len(faces))
+        if faces.splits[row] == "test"
+        and EMOTIONS[faces.labels[row]] in ("sad", "happy")
+        and answers[row].argmax() != faces.labels[row]
+        and answers[row].max() >= 0.5
+    ]
+    assert results.choose(faces, wanted, answers).tolist() == by_hand
+
+
+def test_stored_answers_are_missing_where_the_model_was_not_scored(faces: FaceDataset) -> None:
+    asked = np.isfinite(results.stored("deep", faces)[:, 0])
+    assert (asked == (faces.splits != "train")).all()
+
+
+def test_mixed_order_keeps_every_face_and_is_the_same_each_time(faces: FaceDataset) -> None:
+    first = results.choose(faces, results.Filter(), None)
+    assert sorted(first) == list(range(len(faces)))
+    assert first.tolist() == results.choose(faces, results.Filter(), None).tolist()
+    assert len(set(faces.labels[first[:12]])) > 2
+
+
+def test_shelf_agrees_with_the_checkpoint_reader(place: Path) -> None:
+    from fermodels.nets import checkpoint
+
+    assert shelf.names() == list(checkpoint.available())
+    ours, theirs = models.history("deep"), checkpoint.read_history(place / "shelf" / "deep")
+    assert ours.steps.equals(theirs.steps)
+    assert ours.epochs.columns.tolist() == theirs.epochs.columns.tolist()
+    assert shelf.metrics("deep") == checkpoint.read_metrics(place / "shelf" / "deep")

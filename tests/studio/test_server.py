@@ -1,0 +1,81 @@
+"""One port: who answers which path, and when heavy imports happen."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from studio.server import LazyGradio, Split, Warmer
+
+
+class Answer:
+    """An ASGI app that notes the paths it was asked for."""
+
+    def __init__(self) -> None:
+        self.paths: list[str] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.paths.append(scope.get("path", ""))
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "to_gradio"),
+    [
+        ("http", "/gradio", True),
+        ("http", "/gradio/", True),
+        ("http", "/gradio/assets/x.js", True),
+        ("http", "/gradiometer", False),
+        ("http", "/classify", False),
+        ("websocket", "/gradio/x", False),
+    ],
+)
+def test_only_gradios_own_paths_reach_gradio(kind: str, path: str, to_gradio: bool) -> None:
+    rest, gradio = Answer(), Answer()
+    split = Split(rest, gradio, Warmer(names=(), after=60))
+    asyncio.run(split({"type": kind, "path": path}, None, None))  # type: ignore[arg-type]
+    assert (gradio.paths == [path]) is to_gradio
+    assert (rest.paths == [path]) is not to_gradio
+    if split.warmer.timer:
+        split.warmer.timer.cancel()
+
+
+def test_nothing_is_warmed_before_somebody_comes_and_then_once() -> None:
+    warmer = Warmer(names=("colorsys",), after=60)
+    assert warmer.timer is None
+    warmer.visited()
+    first = warmer.timer
+    warmer.visited()
+    assert first is not None
+    assert warmer.timer is first
+    first.cancel()
+
+
+def test_gradio_is_built_once_for_many_requests() -> None:
+    from fastapi import FastAPI
+
+    built: list[FastAPI] = []
+
+    class Counting(LazyGradio):
+        def build(self) -> FastAPI:
+            built.append(FastAPI())
+            return built[-1]
+
+    async def ask() -> list[int]:
+        gradio, codes = Counting(), []
+
+        async def send(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                codes.append(message["status"])
+
+        async def receive() -> Any:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b""}
+        async with gradio.stack:
+            await asyncio.gather(*(gradio(dict(scope), receive, send) for _ in range(5)))
+        return codes
+
+    assert asyncio.run(ask()) == [404] * 5
+    assert len(built) == 1
