@@ -10,6 +10,8 @@ import os
 import signal
 import sys
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -56,6 +58,14 @@ if (frame) {
 """Within the studio's page: its title is there already, and the frame grows with the answer."""
 
 _folder: list[tempfile.TemporaryDirectory[str]] = []
+
+
+@asynccontextmanager
+async def _swept_at_the_end(_: object) -> AsyncIterator[None]:
+    """Remove the private folder when the server stops: a signal may spare Python's own exit."""
+    yield
+    while _folder:
+        _folder.pop().cleanup()
 
 
 class Upload(TypedDict):
@@ -210,7 +220,7 @@ def _wire(photo: gr.Image, whole: gr.Checkbox, answer: gr.HTML) -> None:
         show_progress="minimal",
         **shared,
     )
-    numbers = gr.JSON(visible=False)
+    numbers = gr.JSON(label="answer", visible=False)
     asked = gr.Button(visible=False)
     asked.click(classify, [photo, whole], numbers, api_name="classify", **shared)
     api(networks, api_name="networks")
@@ -225,6 +235,7 @@ def mount_options() -> dict[str, Any]:
         "max_file_size": MAX_BYTES,
         "footer_links": ["api"],
         "run_history": False,
+        "app_kwargs": {"lifespan": _swept_at_the_end},
         "show_error": True,
     }
 

@@ -129,7 +129,7 @@ def write_samples() -> None:
         "faces_per_class": PER_CLASS,
         "content_hash": fresh.faces.content_hash,
         "renderer_hash": code_hash(),
-        "versions": {"numpy": metadata.version("numpy")},
+        "versions": {name: metadata.version(name) for name in ("numpy", "scipy")},
     }
     PROVENANCE_FILE.write_text(json.dumps(provenance, indent=2) + "\n", encoding="utf-8")
 

@@ -285,6 +285,24 @@ def test_a_photo_swept_away_asks_for_it_again() -> None:
     assert "add it again" in html and "/nowhere" not in html
 
 
+def test_the_private_folder_goes_when_a_server_that_mounts_the_tab_stops() -> None:
+    code = """
+import asyncio, gradio as gr
+from fastapi import FastAPI
+from studio import gradio_app
+host = gr.mount_gradio_app(
+    FastAPI(), gradio_app.build_demo(), path="/gradio", **gradio_app.mount_options()
+)
+folder = gradio_app.private_folder()
+async def serve():
+    async with host.router.lifespan_context(host):
+        assert folder.is_dir()
+asyncio.run(serve())
+assert not folder.exists()
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=120)
+
+
 def test_gradio_finds_matplotlib_settled_while_another_thread_imports_it() -> None:
     code = """
 import sys, threading

@@ -67,8 +67,8 @@ def draw_eyes(frame: Frame, who: Identity, pose: Pose, a: dict[str, float]) -> E
 
 
 def _iris(frame: Frame, who: Identity, pose: Pose) -> tuple[Array, Array, Array]:
+    # The gaze shifts before folding, so that both eyes look the same way.
     x = np.abs(frame.u - np.float32(pose.gaze_x)) - np.float32(who.eye_spacing)
-    # Folding at the midline would mirror the gaze: shift each eye by the same signed amount.
     y = frame.v - np.float32(EYE_ROW - 0.15 + pose.gaze_y)
     radius = np.sqrt(x * x + y * y)
     iris = ramp(1.6 - radius, 0.3)

@@ -44,7 +44,7 @@ def bump(x: Array, y: Array, centre: tuple[float, float], sigma: tuple[float, fl
 
 
 def crease(x: Array, y: Array, path: list[tuple[float, float]], width: float) -> Array:
-    """Gaussian ridge of height 1 along a polyline, thinning towards both of its ends."""
+    """Gaussian ridge of height 1 along a polyline, fading with the distance from it."""
     best = np.full(x.shape, 1e9, np.float32)
     for (x0, y0), (x1, y1) in pairwise(path):
         dx, dy = x1 - x0, y1 - y0

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fermodels.data.synthetic import hair as hairdresser
-from fermodels.data.synthetic.eyes import EYE_ROW, Eyes, draw_eyes
+from fermodels.data.synthetic.eyes import Eyes, draw_eyes
 from fermodels.data.synthetic.frame import Frame, face_frame
 from fermodels.data.synthetic.head import face_height, outline
 from fermodels.data.synthetic.identity import Identity
@@ -148,6 +148,3 @@ def _photograph(picture: Array, light: Light, camera: Camera, noise: bool) -> Ar
         grey = grey + camera.noise * rng.standard_normal(grey.shape)
     out: Array = np.clip(grey, 0.0, 255.0).astype(np.float32)
     return out
-
-
-__all__ = ["EYE_ROW", "render_image", "render_levels"]

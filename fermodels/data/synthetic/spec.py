@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fermodels.data.emotions import EMOTIONS
 from fermodels.data.synthetic.action_units import check_action_units
 from fermodels.data.synthetic.emfacs import Prototype, prototypes
 from fermodels.data.synthetic.identity import Identity, random_identity
@@ -152,8 +151,3 @@ def _light(rng: np.random.Generator, skin: float) -> Light:
         exposure=round(target / received, 4),
         contrast=round(float(rng.uniform(1.2, 1.6)), 4),
     )
-
-
-def emotion_name(label: int) -> str:
-    """Return the name of a label 0..6."""
-    return EMOTIONS[label]
