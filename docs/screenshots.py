@@ -45,6 +45,20 @@ def settle(page: Page, timeout: float) -> None:
     page.wait_for_function(READY, timeout=timeout * 1000, polling=100)
 
 
+def stretch(page: Page, timeout: float) -> None:
+    """Make the window as tall as the room: Streamlit scrolls an inner pane."""
+    width = page.viewport_size["width"] if page.viewport_size else 1440
+    tall = 0
+    while True:  # galleries and figures grow after the script has ended
+        time.sleep(1.0)
+        content = int(page.evaluate(CONTENT_HEIGHT))
+        if content <= tall or tall >= TALLEST:
+            return
+        tall = min(TALLEST, max(HEIGHTS.get(width, 900), content))
+        page.set_viewport_size({"width": width, "height": tall})
+        settle(page, timeout)
+
+
 def picture(page: Page, address: str, out: Path, timeout: float) -> list[str]:
     """Open an address, photograph all of it and return what went wrong, in words."""
     troubles: list[str] = []
@@ -54,11 +68,7 @@ def picture(page: Page, address: str, out: Path, timeout: float) -> list[str]:
         settle(page, timeout)
     except TimeoutError:
         troubles.append(f"not settled after {timeout:.0f} s")
-    width = page.viewport_size["width"] if page.viewport_size else 1440
-    tall = min(TALLEST, max(HEIGHTS.get(width, 900), int(page.evaluate(CONTENT_HEIGHT)) + 40))
-    page.set_viewport_size({"width": width, "height": tall})  # Streamlit scrolls an inner pane
-    settle(page, timeout)
-    time.sleep(0.5)  # plotly redraws after a resize
+    stretch(page, timeout)
     page.screenshot(path=out, timeout=timeout * 1000)
     if page.locator("[data-testid=stException]").count():
         troubles.append("shows an exception")

@@ -2,23 +2,23 @@
 
 import streamlit as st
 
-from studio import app_pages, home, models, widgets
+from studio import app_pages, models, overview, widgets
 
 st.title("What has a network learned about faces?", anchor=False)
 st.markdown(
     "FER Studio trains the convolutional networks of one paper on FER-2013, seven expressions at "
     "48 × 48 grey pixels, and opens them up: what they see, where they look, where they err, and "
-    "which explanations of them deserve belief. Every figure here comes from a checkpoint you can "
-    "load, and carries its uncertainty."
+    "which explanations of them deserve belief. Every accuracy here comes from a checkpoint you "
+    "can load, with its interval."
 )
 
 st.subheader("The networks", anchor=False)
 names = models.names()
 if names:
-    st.html(home.cards(names))
+    st.html(overview.cards(names))
     st.caption(
         "Accuracy with its 95% Wilson interval. Validation chose the weights, so trust the test "
-        f"figures. The paper gives no intervals: {home.CITATION}."
+        f"figures. The paper gives no intervals: {overview.CITATION}."
     )
 else:
     widgets.no_checkpoint(stop=False)
@@ -35,4 +35,4 @@ for section, rooms in app_pages.open_rooms().items():
                 st.caption(room.question)
 
 st.subheader("Before you use it", anchor=False)
-st.markdown(home.ETHICS)
+st.markdown(overview.ETHICS)

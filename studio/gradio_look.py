@@ -87,6 +87,7 @@ footer .divider, .fer-framed .fer-alone { display: none; }
 .fer-head h1 { font: 600 2.1rem/1.2 "Source Serif", Georgia, serif; margin: .2em 0 .3em; }
 .fer-head p, .fer-foot { color: var(--body-text-color-subdued); max-width: 70ch; }
 .fer-foot { font-size: .86rem; }
+.fer-foot span { color: inherit; }
 .fer-empty { border: 1px dashed var(--border-color-primary); border-radius: 6px;
   padding: 3.2rem 1.5rem; text-align: center; }
 .fer-empty p { margin: .3em auto; max-width: 46ch; color: var(--body-text-color-subdued); }

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,63 +12,17 @@ from numpy.typing import NDArray
 
 from fermodels.data.emotions import EMOTIONS
 from fermodels.errors import DataError
-from studio import shelf
-
-if TYPE_CHECKING:
-    from fermodels.nets.networks import FERNet
+from fermodels.nets import shelf
+from studio.lending import borrowed as borrowed
+from studio.lending import stamp as stamp
 
 FACE_PIXELS = 48 * 48
 PROBABILITY_COLUMNS = [f"p_{name}" for name in EMOTIONS]
 
 
-@dataclass(frozen=True)
-class History:
-    """How a network learned; the columns are those of `fermodels.nets.checkpoint.History`."""
-
-    steps: pd.DataFrame
-    """One row per training step."""
-    epochs: pd.DataFrame
-    """One row per epoch."""
-
-
-@dataclass(frozen=True)
-class _Lent:
-    net: FERNet
-    lock: Lock = field(default_factory=Lock)
-
-
 def names() -> list[str]:
     """Return the bundled checkpoints' names in the order of VARIANTS; reads no weights."""
-    return shelf.names()
-
-
-def stamp(name: str) -> str:
-    """Return a key that changes when the checkpoint does; put it into your own cache keys."""
-    return shelf.stamp(name)
-
-
-@contextmanager
-def borrowed(name: str) -> Iterator[FERNet]:
-    """Lend a loaded network, in eval mode, to one thread at a time.
-
-    Streamlit shares cached resources among all visitors, and explainers hang hooks on modules.
-
-    Args:
-        name: one of `names()`.
-
-    Raises:
-        CheckpointError: missing, altered, or weights that do not fit the config.
-    """
-    lent = _loaded(name, stamp(name))
-    with lent.lock:
-        yield lent.net
-
-
-@st.cache_resource(max_entries=8, show_spinner="Loading the network…")
-def _loaded(name: str, stamp: str) -> _Lent:
-    from fermodels.nets import checkpoint
-
-    return _Lent(checkpoint.load(shelf.folder(name)))
+    return list(shelf.available())
 
 
 def metrics(name: str) -> dict[str, Any]:
@@ -82,24 +32,17 @@ def metrics(name: str) -> dict[str, Any]:
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def _metrics(name: str, stamp: str) -> dict[str, Any]:
-    return shelf.metrics(name)
+    return shelf.read_metrics(shelf.find(name))
 
 
-def history(name: str) -> History:
+def history(name: str) -> shelf.History:
     """Return a checkpoint's training history: steps and epochs."""
     return _history(name, stamp(name))
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _history(name: str, stamp: str) -> History:
-    table = shelf.table(name, "history.parquet")
-    steps, epochs = (
-        table[table["kind"] == kind].drop(columns="kind").dropna(axis=1, how="all")
-        for kind in ("step", "epoch")
-    )
-    return History(
-        steps.astype({"step": int}).reset_index(drop=True), epochs.reset_index(drop=True)
-    )
+def _history(name: str, stamp: str) -> shelf.History:
+    return shelf.read_history(shelf.find(name))
 
 
 def predictions(name: str) -> pd.DataFrame:
@@ -112,7 +55,7 @@ def predictions(name: str) -> pd.DataFrame:
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _predictions(name: str, stamp: str) -> pd.DataFrame:
-    return shelf.table(name, "predictions.parquet")
+    return shelf.read_predictions(shelf.find(name))
 
 
 def probabilities(name: str, faces: NDArray[np.uint8] | bytes) -> NDArray[np.float32]:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from threading import Lock
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +11,7 @@ from PIL import Image
 from fermodels.data.emotions import EMOTIONS
 from fermodels.data.photo import Face, PhotoLimits, decode_photo, read_photo, whole_picture
 from fermodels.nets import shelf
-
-if TYPE_CHECKING:
-    from fermodels.nets.networks import FERNet
+from studio import lending
 
 MAX_BYTES = 10 * 1024 * 1024
 LIMITS = PhotoLimits(max_bytes=MAX_BYTES)
@@ -69,7 +63,7 @@ def accuracy(name: str) -> tuple[float, int] | None:
 
 def ask(name: str, face: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return a network's probabilities (7,) for a face (48, 48) uint8."""
-    with _borrowed(name) as net:
+    with lending.borrowed(name) as net:
         probabilities: NDArray[np.float32] = net.predict(face[None])[0]
     return probabilities
 
@@ -91,31 +85,3 @@ def as_json(reading: Reading) -> dict[str, object]:
             for name, answer in reading.answers.items()
         },
     }
-
-
-@dataclass
-class _Kept:
-    """A loaded network, lent to one thread at a time."""
-
-    stamp: int
-    net: FERNet
-    lock: Lock = field(default_factory=Lock)
-
-
-_kept: dict[str, _Kept] = {}
-_loading = Lock()
-
-
-@contextmanager
-def _borrowed(name: str) -> Iterator[FERNet]:
-    """Lend a bundled network, loaded at its first use and again when its files change."""
-    folder = shelf.find(name)
-    stamp = (folder / shelf.WEIGHTS).stat().st_mtime_ns
-    with _loading:
-        if name not in _kept or _kept[name].stamp != stamp:
-            from fermodels.nets import checkpoint
-
-            _kept[name] = _Kept(stamp, checkpoint.load(folder))
-        kept = _kept[name]
-    with kept.lock:
-        yield kept.net

@@ -32,10 +32,10 @@ class LazyGradio:
         import gradio as gr
         from fastapi import FastAPI
 
-        from studio.gradio_app import build_demo
+        from studio.gradio_app import build_demo, mount_options
 
         host = FastAPI()
-        gr.mount_gradio_app(host, build_demo(), path="/gradio", max_file_size="10mb")
+        gr.mount_gradio_app(host, build_demo(), path="/gradio", **mount_options())
         return host
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

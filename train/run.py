@@ -6,6 +6,7 @@ The run's folder holds its resumable state; the finished network becomes a check
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,6 +21,7 @@ from fermodels.errors import ConfigError, FerError
 from fermodels.nets.files import write_json
 from fermodels.nets.networks import FERNet
 from fermodels.nets.variants import VARIANTS
+from train import push as hub_push
 from train.config import RECIPES, TrainConfig, recipe
 from train.device import Runtime, start
 from train.export import export
@@ -108,10 +110,10 @@ def first_things(
 
 def run(args: argparse.Namespace) -> None:
     """Do what the command line asks, first face to checkpoint."""
-    import json
-
     if args.threads:
         torch.set_num_threads(args.threads)
+    if args.push:
+        hub_push.check_target(args.push)
     net, config = build(args)
     folder = prepare_folder(args, config)
     runtime = start(config.precision)
@@ -138,9 +140,7 @@ def run(args: argparse.Namespace) -> None:
         metrics = export(out, net.cpu(), faces, progress, identity, about)
         _report(metrics, out)
         if args.push:
-            from train.push import push
-
-            push(out, args.push)
+            hub_push.push(out, args.push)
     if runtime.world > 1:
         dist.destroy_process_group()
 

@@ -71,7 +71,8 @@ class _Stretch:
             file.seek(self.start)
             left = self.stop - self.start
             while left > 0 and (got := file.readinto(self._room(left))):
-                lines += self.buffer.count(b"\n", digits.MARGIN, digits.MARGIN + got)
+                block = self.text[digits.MARGIN : digits.MARGIN + got]
+                lines += int(np.count_nonzero(block == ord("\n")))
                 left -= got
         ended = self.start == self.stop or self.buffer[digits.MARGIN + got - 1] == ord("\n")
         return lines if ended else lines + 1

@@ -48,7 +48,8 @@ class Fourier:
     def decode(parameters: Tensor) -> Tensor:
         side = parameters.shape[-3]
         waves = torch.view_as_complex(parameters.contiguous()) * _wave_scale(side, parameters)
-        return torch.fft.irfft2(waves, s=(side, side), norm="ortho")
+        detail: Tensor = torch.fft.irfft2(waves, s=(side, side), norm="ortho")
+        return detail
 
 
 def _wave_scale(side: int, like: Tensor) -> Tensor:

@@ -131,7 +131,7 @@ METHODS: dict[str, Method] = {
             complete=True,
             steps=Option(50, 1, 1000, "Equal steps on the path."),
             tolerance=Option(0.005, 0.0, 1.0, "Completeness error below which no point is added."),
-            refine=Option(3.0, 0.0, 20.0, "Points that may be added, as a multiple of steps."),
+            refine=Option(6.0, 0.0, 20.0, "Points that may be added, as a multiple of steps."),
         ),
         _method(
             methods.saliency,

@@ -88,50 +88,45 @@ class HOG(nn.Module):
         config = self.config
         soft = config.binning == "soft"
         magnitude, angle = _gradients(faces, config.magnitude_softening if soft else _NO_SOFTENING)
-        position = angle * (config.orientations / (2 * math.pi))
-        votes = self._soft_votes(magnitude, position) if soft else self._votes(magnitude, position)
-        slots = config.orientations + _SPARE_BINS
-        ballots = votes.view(-1, config.cells + 2, config.image_size, slots)
-        columns = self.columns.to(faces.dtype) / (2 * config.cell * config.cell**2)
-        by_row = (columns @ ballots) @ self.fold.to(faces.dtype)
+        position = angle.mul_(config.orientations / (2 * math.pi))
+        fold = self.fold.to(faces.dtype) / config.cell**2
+        if not soft:
+            return self._hard_votes(magnitude, position) @ fold
+        columns = self.columns.to(faces.dtype) / (2 * config.cell)
+        by_row = (columns @ self._soft_votes(magnitude, position)) @ fold
         return torch.einsum("rs,nsco->nrco", self.rows.to(faces.dtype), by_row)
 
-    def _votes(self, magnitude: Tensor, position: Tensor) -> Tensor:
-        """Hard bins: each pixel votes once, in the bin and the row of cells it lies in."""
-        index = self._ballot_index(position.detach().floor())
-        return self._no_votes(magnitude).scatter_add_(1, index, magnitude.flatten(1))
-
-    def _soft_votes(self, magnitude: Tensor, position: Tensor) -> Tensor:
-        """Soft bins: each pixel votes four times, in two bins of two rows of cells."""
-        position = position - 0.5  # bin centres on the integers
-        bin_below = position.detach().floor()
-        index = self._ballot_index(bin_below)
-        above = magnitude * (position - bin_below)
-        below = magnitude - above
-        share = self.next_row_share.to(magnitude.dtype) / (2 * self.config.cell)
-        next_below, next_above = below * share, above * share
-        next_row = self.config.image_size * (self.config.orientations + _SPARE_BINS)
-        votes = self._no_votes(magnitude)
-        # The next bin is one slot on and the next row one row on, so one index serves all four.
-        votes.scatter_add_(1, index, (below - next_below).flatten(1))
-        votes[:, 1:].scatter_add_(1, index, (above - next_above).flatten(1))
-        votes[:, next_row:].scatter_add_(1, index, next_below.flatten(1))
-        votes[:, next_row + 1 :].scatter_add_(1, index, next_above.flatten(1))
+    def _hard_votes(self, magnitude: Tensor, position: Tensor) -> Tensor:
+        """Each pixel votes once, for its bin in its cell: (N, cells, cells, slots)."""
+        votes = _no_votes(magnitude, self.config.cells, self.config.cells, self.config)
+        index = self._vote_index(position.detach().floor())
+        votes.flatten(1).scatter_add_(1, index, magnitude.flatten(1))
         return votes
 
-    def _no_votes(self, magnitude: Tensor) -> Tensor:
-        """Empty ballots (N, (cells + 2) * W * slots): rows of cells with a margin either side."""
+    def _soft_votes(self, magnitude: Tensor, position: Tensor) -> Tensor:
+        """Each pixel votes four times, in two bins of two cell rows: (N, cells + 2, W, slots)."""
         config = self.config
-        slots = config.orientations + _SPARE_BINS
-        return magnitude.new_zeros(
-            magnitude.shape[0], (config.cells + 2) * config.image_size * slots
-        )
+        position = position - 0.5  # bin centres on the integers
+        bin_below = position.detach().floor()
+        index = self._vote_index(bin_below)
+        above = magnitude * (position - bin_below)
+        below = magnitude - above
+        share = self.next_row_share.to(magnitude.dtype) / (2 * config.cell)
+        next_below, next_above = below * share, above * share
+        votes = _no_votes(magnitude, config.cells + 2, config.image_size, config)
+        ballots, next_row = votes.flatten(1), votes.shape[2] * votes.shape[3]
+        # The next bin is one slot on and the next row one row on, so one index serves all four.
+        ballots.scatter_add_(1, index, (below - next_below).flatten(1))
+        ballots[:, 1:].scatter_add_(1, index, (above - next_above).flatten(1))
+        ballots[:, next_row:].scatter_add_(1, index, next_below.flatten(1))
+        ballots[:, next_row + 1 :].scatter_add_(1, index, next_above.flatten(1))
+        return votes
 
-    def _ballot_index(self, unwrapped_bin: Tensor) -> Tensor:
-        """Whole bin numbers (N, H, W) -> where in the ballots each pixel votes, (N, H * W)."""
+    def _vote_index(self, unwrapped_bin: Tensor) -> Tensor:
+        """Whole bin numbers (N, H, W) -> which ballot each pixel fills in, (N, H * W)."""
         # A NaN pixel has no bin: keep its index legal, its NaN magnitude shows in the features.
-        reach = self.config.orientations // 2 + 2
-        return unwrapped_bin.long().flatten(1).clamp_(-reach, reach - 2) + self.middle_slots
+        reach = _reach(self.config)
+        return unwrapped_bin.long().flatten(1).clamp_(-reach, reach - 2).add_(self.middle_slots)
 
 
 def hog(images: Tensor | NDArray[np.generic], config: HogConfig | None = None) -> Tensor:
@@ -201,13 +196,13 @@ def _gradients(faces: Tensor, softening: float) -> tuple[Tensor, Tensor]:
     across = F.pad(faces[:, :, 2:] - faces[:, :, :-2], (1, 1))
     energy = torch.addcmul(across * across, down, down)
     # sqrt(energy + s^2) - s, written without its cancellation.
-    magnitude = energy / ((energy + softening**2).sqrt() + softening)
-    cosine = (across - down) * (across + down)
+    magnitude = energy / ((energy + softening**2).sqrt_() + softening)
+    cosine = (across - down).mul_(across + down)
     if cosine.requires_grad:
         # The angle's derivative is 0/0 where the gradient vanishes; its vote there weighs nothing,
         # so any constant angle will do. The forward pass needs no such care.
         cosine = cosine.masked_fill(energy < _TINY_ENERGY, 1.0)
-    return magnitude, torch.atan2(2 * across * down, cosine)
+    return magnitude, torch.atan2((across * down).mul_(2), cosine)
 
 
 def _normalised_blocks(cells: Tensor, config: HogConfig) -> Tensor:
@@ -226,30 +221,44 @@ def _normalised_blocks(cells: Tensor, config: HogConfig) -> Tensor:
     return (clipped * ((clipped * clipped).sum(-1, keepdim=True) + rest).rsqrt()).flatten(1)
 
 
+def _reach(config: HogConfig) -> int:
+    """Slots before bin 0."""
+    return config.orientations // 2 + 2
+
+
+def _no_votes(like: Tensor, rows: int, columns: int, config: HogConfig) -> Tensor:
+    """Empty ballots, (N, rows, columns, slots)."""
+    return like.new_zeros(like.shape[0], rows, columns, config.orientations + _SPARE_BINS)
+
+
 def _geometry(config: HogConfig) -> dict[str, Tensor]:
     """Which cells and slots every pixel may vote for, as integers.
 
-    `middle_slots` (H * W,): ballot index of bin 0 in the first row of cells near the pixel;
+    `middle_slots` (H * W,): ballot index of the pixel's bin 0, in the first row of cells near it;
     `next_row_share` (H, 1): share of the row after it, in units of 1 / (2 cell);
     `columns` (cells, W): share of every column of cells, same units;
-    `rows` (cells, cells + 2): which row each ballot row counts for;
+    `rows` (cells, cells + 2): the row each ballot row counts for, margins for the border cells, so
+    that a vote that would fall outside the grid stays in it;
     `fold` (slots, orientations): which bin each unwrapped slot counts for.
-    A vote that would fall outside the grid stays in the border cell.
     """
     size, cell, cells, bins = config.image_size, config.cell, config.cells, config.orientations
-    slots, reach = bins + _SPARE_BINS, bins // 2 + 2
+    slots = torch.arange(bins + _SPARE_BINS)
     pixel = torch.arange(size)
-    # Soft: pixel centre (2 p + 1) / 2 against cell centres (2 c + 1) cell / 2.
-    phase = 2 * pixel + 1 - cell if config.binning == "soft" else 2 * cell * (pixel // cell)
+    # Pixel centre (2 p + 1) / 2 against cell centres (2 c + 1) cell / 2, in units of 1 / (2 cell).
+    phase = 2 * pixel + 1 - cell
     share = phase % (2 * cell)
     first = torch.div(phase, 2 * cell, rounding_mode="floor")
     near = F.one_hot(torch.stack([first, first + 1]).clamp(0, cells - 1), cells)
+    if config.binning == "soft":
+        ballot = (first[:, None] + 1) * size + pixel
+    else:
+        ballot = (pixel // cell)[:, None] * cells + pixel // cell
     return {
-        "middle_slots": (((first[:, None] + 1) * size + pixel) * slots + reach).flatten(),
+        "middle_slots": ballot.flatten() * len(slots) + _reach(config),
         "next_row_share": share[:, None],
         "columns": (near[0] * (2 * cell - share)[:, None] + near[1] * share[:, None]).T,
         "rows": F.one_hot(torch.arange(-1, cells + 1).clamp(0, cells - 1), cells).T,
-        "fold": F.one_hot((torch.arange(slots) - reach) % bins, bins),
+        "fold": F.one_hot((slots - _reach(config)) % bins, bins),
     }
 
 

@@ -209,4 +209,4 @@ def to_pixels(faces: np.ndarray) -> Tensor:
         )
     if len(faces) == 0:
         raise DataError("no faces: the array has shape (0, 48, 48); pass at least one")
-    return torch.from_numpy(np.ascontiguousarray(faces)).unsqueeze(1)
+    return torch.from_numpy(faces.copy()).unsqueeze(1)  # a read-only face stays untouched

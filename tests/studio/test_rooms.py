@@ -10,7 +10,7 @@ import pytest
 
 from fermodels.data.emotions import EMOTIONS
 from fermodels.data.faces import FaceDataset, read_faces
-from studio import models, results, shelf, versus
+from studio import models, results, versus
 from studio.paper import REPORTED
 from tests.studio.shelf_of_toys import open_room, text_of, write_faces, write_shelf
 
@@ -141,13 +141,3 @@ def test_mixed_order_keeps_every_face_and_is_the_same_each_time(faces: FaceDatas
     assert sorted(first) == list(range(len(faces)))
     assert first.tolist() == results.choose(faces, results.Filter(), None).tolist()
     assert len(set(faces.labels[first[:12]])) > 2
-
-
-def test_shelf_agrees_with_the_checkpoint_reader(place: Path) -> None:
-    from fermodels.nets import checkpoint
-
-    assert shelf.names() == list(checkpoint.available())
-    ours, theirs = models.history("deep"), checkpoint.read_history(place / "shelf" / "deep")
-    assert ours.steps.equals(theirs.steps)
-    assert ours.epochs.columns.tolist() == theirs.epochs.columns.tolist()
-    assert shelf.metrics("deep") == checkpoint.read_metrics(place / "shelf" / "deep")

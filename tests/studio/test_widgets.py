@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from fermodels.data.faces import FaceDataset
 from fermodels.errors import CheckpointError, DataError
-from studio import models, shelf
+from studio import models
 from studio.widgets import CarriedFace
 from tests.studio.shelf_of_toys import text_of, write_faces
 
@@ -46,7 +46,7 @@ def test_first_visit_holds_the_first_test_face_and_names_it_in_the_url(
     app = run(folder)
     first = str(faces.ids[np.flatnonzero(faces.splits == "test")[0]])
     assert f"holding {first} (48, 48) test" in text_of(app)
-    assert app.query_params["face"] == [first]
+    assert app.query_params["face"] == first
 
 
 @pytest.mark.parametrize(("button", "step"), [("face-next", 1), ("face-prev", -1)])
@@ -59,7 +59,7 @@ def test_next_and_previous_walk_the_data_and_wrap_around(
     app.button(button).click().run()
     expected = str(faces.ids[(start + step) % len(faces)])
     assert f"holding {expected}" in text_of(app)
-    assert app.query_params["face"] == [expected]
+    assert app.query_params["face"] == expected
 
 
 def test_an_uploaded_face_is_held_but_never_enters_the_url(
@@ -93,7 +93,7 @@ def test_an_unknown_checkpoint_is_named_with_those_that_exist(
 ) -> None:
     monkeypatch.setenv("FER_CHECKPOINTS", str(tmp_path))
     with pytest.raises(CheckpointError, match=r"no checkpoint 'deeper'.*none"):
-        shelf.folder("deeper")
+        models.stamp("deeper")
 
 
 @pytest.mark.parametrize("content", ["", "[1]", "{"])
@@ -104,5 +104,5 @@ def test_damaged_metrics_are_said_not_guessed(
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "config.json").write_text("{}")
     (tmp_path / "deep" / "metrics.json").write_text(content)
-    with pytest.raises(CheckpointError, match=r"metrics\.json of deep"):
-        shelf.metrics("deep")
+    with pytest.raises(CheckpointError, match=r"deep/metrics\.json"):
+        models.metrics("deep")

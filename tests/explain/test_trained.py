@@ -1,0 +1,50 @@
+"""The same promises on the trained networks that the repository ships, with the sample faces."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fermodels.data.emotions import EMOTIONS
+from fermodels.data.faces import read_faces
+from fermodels.explain.attribution import explain
+from fermodels.explain.dream import dream
+from fermodels.nets import checkpoint
+from fermodels.nets.networks import FERNet
+
+BUNDLED = list(checkpoint.available())
+
+
+@pytest.fixture(scope="module", params=BUNDLED)
+def trained(request: pytest.FixtureRequest) -> FERNet:
+    return checkpoint.load(request.param)
+
+
+@pytest.fixture(scope="module")
+def samples() -> np.ndarray:
+    return read_faces("samples").images[:3]
+
+
+def test_integrated_gradients_are_complete(trained: FERNet, samples: np.ndarray) -> None:
+    """Within 1% of the logit difference, hybrids within 2%."""
+    found = explain(trained, samples)
+    assert found.completeness_error is not None
+    assert found.completeness_error.max() < (0.02 if trained.has_hog else 0.01)
+
+
+def test_deep_lift_is_complete_or_marked(trained: FERNet, samples: np.ndarray) -> None:
+    """Within 4%; a hybrid is marked if it is not, since DeepLIFT has no rule for HOG."""
+    found = explain(trained, samples, "deep-lift")
+    assert found.completeness_error is not None
+    if trained.has_hog and found.completeness_error.max() > 0.05:
+        assert any("Incomplete" in note for note in found.notes)
+    else:
+        assert found.completeness_error.max() < 0.04
+
+
+def test_a_dream_makes_its_class_the_prediction(trained: FERNet) -> None:
+    for target in ("happy", "surprise"):
+        found = dream(trained, target=target, steps=6, octaves=(34, 48), every=0)
+        index = EMOTIONS.index(target)
+        assert found.probabilities[index] > max(0.9, found.start_probabilities[index])
+        assert found.after > found.before
