@@ -16,6 +16,8 @@ from fermodels.explain.layers import layer_names, target_layer
 from fermodels.nets.networks import FERNet, to_pixels
 from fermodels.nets.variants import VARIANTS
 
+pytestmark = pytest.mark.filterwarnings("ignore:Input Tensor")  # Captum's own notice
+
 
 @pytest.mark.parametrize("method", ["grad-cam", "hires-cam"])
 @pytest.mark.parametrize("cell", [(0, 0), (2, 3), (5, 5)])

@@ -55,7 +55,8 @@ def test_preserved_restores_everything_after_an_exception(net: nn.Module) -> Non
         assert lent is net and not any(m.training for m in net.modules())
         net.get_submodule("conv1").register_full_backward_hook(lambda *_: None)
         net.requires_grad_(True)
-        net(torch.rand(2, 1, 48, 48)).sum().backward()  # adds to the gradients in place
+        faces = torch.rand(2, 1, 48, 48, requires_grad=True)
+        net(faces).sum().backward()  # adds to the gradients in place
         net.train()
         1 / 0  # noqa: B018
     assert_same(before, state_of(net))

@@ -12,6 +12,8 @@ from fermodels.errors import DataError
 from fermodels.explain.attribution import explain
 from fermodels.nets.networks import FERNet, to_pixels
 
+pytestmark = pytest.mark.filterwarnings("ignore:Input Tensor")  # Captum's own notice
+
 
 class Kink(nn.Module):
     """logit 0 = relu(2 a - b), logit 1 = max(a, b), of the first two pixels; the rest 0."""

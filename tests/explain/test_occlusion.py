@@ -12,6 +12,8 @@ from fermodels.explain.attribution import explain
 from fermodels.explain.occlusion import crossed_logits, windows_of
 from fermodels.nets.networks import FERNet, to_pixels
 
+pytestmark = pytest.mark.filterwarnings("ignore:Input Tensor")  # Captum's own notice
+
 
 def slow_occlusion(net: FERNet, face: np.ndarray, target: int, patch: int, stride: int):
     """One square at a time, in plain Python."""
