@@ -2,6 +2,7 @@
 # Work through runs/queue, one training command's flags a line, resuming what was begun.
 # Usage: train/queue.sh (from the repository's root; the queue may grow while it runs)
 set -u
+export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}  # a waiting thread sleeps: the machine is shared
 python=${PYTHON:-.venv/bin/python}
 queue=runs/queue
 done_file=runs/queue.done

@@ -20,6 +20,7 @@ from fermodels.data.faces import FaceDataset, read_faces
 from fermodels.errors import ConfigError, FerError
 from fermodels.nets.files import write_json
 from fermodels.nets.networks import FERNet
+from fermodels.nets.provenance import provenance
 from fermodels.nets.variants import VARIANTS
 from train import push as hub_push
 from train.config import RECIPES, TrainConfig, recipe
@@ -28,7 +29,6 @@ from train.export import export
 from train.flags import add_flags, given
 from train.loop import TrainData, train
 from train.overrides import NetOverrides, apply_overrides
-from train.provenance import provenance
 from train.sanity import sanity_checks
 from train.state import STATE_FILE, Progress
 

@@ -40,6 +40,26 @@ def checkpoints_dir() -> Path:
     return Path(chosen) if chosen else Path(__file__).resolve().parents[2] / "checkpoints"
 
 
+def results_dir() -> Path:
+    """Return the folder of computed results (``FER_RESULTS`` overrides it).
+
+    Claims, scorecards, sweep tables and the like: JSON or parquet, each with its provenance,
+    written by a command and read by the studio.
+    """
+    chosen = os.environ.get("FER_RESULTS")
+    return Path(chosen) if chosen else Path(__file__).resolve().parents[2] / "results"
+
+
+def read_result(name: str) -> dict[str, Any] | None:
+    """Return a computed result, ``results/NAME.json``; None if it was not computed yet.
+
+    Raises:
+        CheckpointError: the file is there but is not a JSON object.
+    """
+    path = results_dir() / f"{name}.json"
+    return read_json(path) if path.is_file() else None
+
+
 def available() -> dict[str, Path]:
     """Return the bundled checkpoints: name -> folder, in the order of VARIANTS, then by name."""
     root = checkpoints_dir()

@@ -9,8 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-LIBRARIES = ("torch", "numpy", "pandas", "scikit-image", "safetensors", "pillow")
+ROOT = Path(__file__).resolve().parents[2]
+LIBRARIES = ("torch", "captum", "numpy", "pandas", "scikit-image", "safetensors", "pillow")
 
 
 def git_revision() -> str:
