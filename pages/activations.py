@@ -3,7 +3,7 @@
 import streamlit as st
 
 from fermodels import EMOTIONS
-from studio import activation_view, insides, widgets
+from studio import activation_view, insides, scrubber, widgets
 
 widgets.opening(
     "What does each layer keep of a face?",
@@ -17,17 +17,31 @@ with chooser:
 with settings:
     name = widgets.pick_model()
     beside = st.selectbox(
-        "Beside", ["no other face", *EMOTIONS], key="beside", bind="query-params",
-        help="A typical test face with that label, for comparison.",
+        "Beside", ["no other face", *EMOTIONS], key="beside",
+        help="A typical test face with that label, for comparison.", **widgets.BOUND,
     )  # fmt: skip
     found = {f"this face, {face.expression}": insides.responses(name, face.image)}
     if beside in EMOTIONS:
         other = insides.example(insides.faces_shown(), beside)
         found[f"another, {other.expression}"] = insides.responses(name, other.image)
 view = activation_view.pick_view(next(iter(found.values())))
-activation_view.draw_channels(found, view)
+activation_view.draw_channels(name, face, found, view)
 st.subheader("How sparse, how focused?", anchor=False)
-activation_view.draw_depth(found, view)
+activation_view.draw_depth(name, face, found, view)
+
+
+@st.fragment
+def while_it_learned() -> None:
+    """The epoch slider."""
+    st.subheader("How did it come to that?", anchor=False)
+    st.markdown(
+        "The maps above are of the finished network. Of every epoch these figures were kept, on "
+        "validation faces."
+    )
+    scrubber.through(name, block=view.block)
+
+
+while_it_learned()
 widgets.footer(
     "A channel that lights up at the mouth has not thereby been shown to detect mouths, nor to "
     "matter for the answer: many channels respond and are then ignored."

@@ -17,9 +17,8 @@ with settings:
     name = widgets.pick_model()
     wish = dream_view.pick_wish(name)
     seven = st.toggle(
-        "One face per expression", key="seven", bind="query-params",
-        disabled=wish.contrast is not None,
-        help="As in Figure 11: seven faces, each dreamed towards its own label.",
+        "One face per expression", key="seven", disabled=wish.contrast is not None,
+        help="As in Figure 11: seven faces, each dreamed towards its own label.", **widgets.BOUND,
     ) and wish.contrast is None  # fmt: skip
     start, stop = st.columns(2)
     started = start.button("Dream", type="primary", icon=":material/auto_awesome:", width="stretch")

@@ -3,7 +3,16 @@
 import streamlit as st
 
 from fermodels import EMOTIONS
-from studio import models, saliency_view, widgets
+from studio import (
+    edit_view,
+    models,
+    report_view,
+    saliency_settings,
+    saliency_view,
+    snippets,
+    trust_view,
+    widgets,
+)
 
 widgets.opening(
     "Which pixels made the model say that?",
@@ -14,27 +23,52 @@ widgets.opening(
 chooser, settings = st.columns(2, gap="large")
 with chooser:
     face = widgets.pick_face()
+if not models.choices():
+    widgets.no_checkpoint()
 with settings:
-    name = widgets.pick_model()
-    chosen = saliency_view.pick_methods()
-    target = st.selectbox(
-        "Evidence for",
-        ["the predicted expression", *EMOTIONS],
-        key="target",
-        bind="query-params",
+    names = saliency_settings.pick_models()
+    chosen = saliency_settings.pick_methods()
+    target_class = saliency_settings.pick_target(
+        int(models.probabilities(names[0], face.image).argmax())
     )
 with st.expander("More settings", icon=":material/tune:"):
-    options = saliency_view.pick_options(name)
+    options = saliency_settings.pick_options(names[0], chosen, target_class)
 
-probabilities = models.probabilities(name, face.image)
-target_class = EMOTIONS.index(target) if target in EMOTIONS else int(probabilities.argmax())
 rather = f" rather than {options.contrast}" if options.contrast else ""
 st.subheader(f"What speaks for {EMOTIONS[target_class]}{rather}?", anchor=False)
-found = saliency_view.compute(name, face.image, chosen, target_class, options)
-saliency_view.draw(face.image, found, options)
-saliency_view.explain_methods(found)
-st.subheader(f"What {name} says", anchor=False)
-saliency_view.draw_probabilities(probabilities, face.label, target_class, name)
+comparison = saliency_view.compute(face, names, chosen, options)
+saliency_view.draw(comparison)
+saliency_view.explain_methods(comparison.every)
+trust_view.explain_verdicts(names, {m.method: m.title for m in comparison.every})
+report_view.offer(comparison)
+
+st.subheader("What the networks say", anchor=False)
+saliency_view.draw_probabilities(names, face, target_class)
+
+if comparison.every:
+    st.subheader("Where on the face?", anchor=False)
+    code = snippets.attribution(names[0], face, options.asked(comparison.every[0].method))
+    trust_view.draw_regions(saliency_view.titled(comparison), code)
+
+
+@st.fragment
+def do_they_matter() -> None:
+    """Deletion and insertion for one map at a time."""
+    st.subheader("Do the pixels it ranks first matter?", anchor=False)
+    if st.toggle("Take them away, and give them back", key="curves", **widgets.BOUND):
+        trust_view.pick_and_draw_curves(comparison)
+
+
+@st.fragment
+def what_if() -> None:
+    """The edit canvas."""
+    st.subheader("What if this part looked different?", anchor=False)
+    if st.toggle("Edit the face", key="editing", **widgets.BOUND):
+        edit_view.lab(face, names, chosen, options)
+
+
+do_they_matter()
+what_if()
 widgets.footer(
     "A map shows what the method credits, not what the network thinks. Methods that disagree "
     "cannot all be right; a plausible map is not evidence that the model reasons well; and no "

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from studio import insides, theme, widgets
-from studio.figures import depth, maps, responses, tiles
+from studio import insides, snippets, theme, widgets
+from studio.figures import depth, maps, responses, tables, tiles
 from studio.insides import Responses
+from studio.widgets import BOUND, CarriedFace
 
 STAGES = {"conv": "convolution", "bn": "batch norm", "relu": "ReLU", "pool": "pooling"}
 SIGNED = ("conv", "bn")
@@ -44,26 +45,20 @@ class View:
 def pick_view(found: Responses) -> View:
     """Return what to show; every choice lives in the URL."""
     with st.container(horizontal=True, gap="medium"):
-        block = st.segmented_control(
-            "Layer", found.blocks, default=found.blocks[0], key="layer", bind="query-params",
-            required=True,
-        )  # fmt: skip
+        block = widgets.pick_one("Layer", found.blocks, "layer")
         stage = st.segmented_control(
-            "After", found.stages(block), default="relu", key="stage", bind="query-params",
-            required=True, format_func=lambda stage: STAGES.get(stage, stage),
+            "After", found.stages(block), default="relu", key="stage", required=True,
+            format_func=lambda stage: STAGES.get(stage, stage), **BOUND,
         )  # fmt: skip
     with st.container(horizontal=True, gap="medium"):
-        order = st.segmented_control(
-            "Order", ORDERS, default=ORDERS[0], key="order", bind="query-params", required=True
-        )
+        order = widgets.pick_one("Order", ORDERS, "order")
         count = st.segmented_control(
-            "Channels", COUNTS, default=COUNTS[0], key="channels", bind="query-params",
-            required=True,
-        )  # fmt: skip
-    return View(block, stage, order == ORDERS[0], count)
+            "Channels", COUNTS, default=COUNTS[0], key="channels", required=True, **BOUND
+        )
+    return View(block, str(stage), order == ORDERS[0], int(count))
 
 
-def draw_channels(found: Mapping[str, Responses], view: View) -> None:
+def draw_channels(name: str, face: CarriedFace, found: Mapping[str, Responses], view: View) -> None:
     """Draw the same channels for every face, on one scale for the whole layer."""
     limit = insides.common_response(found.values(), view.layer)
     first = next(iter(found.values()))
@@ -71,6 +66,7 @@ def draw_channels(found: Mapping[str, Responses], view: View) -> None:
     total = len(first.maps[view.layer])
     signed = view.stage in SIGNED
     side = tiles.crisp_side(first.maps[view.layer].shape[-1], 96)
+    taken: list[tiles.Tile] = []
     for (title, answers), column in zip(
         found.items(), st.columns(len(found), gap="large"), strict=True
     ):
@@ -80,22 +76,35 @@ def draw_channels(found: Mapping[str, Responses], view: View) -> None:
                 answers.maps[view.layer], channels, limit, signed=signed
             )
             st.html(tiles.grid(pictures, side=side, label=f"{view.layer}: {title}", columns=3))
+            taken += pictures
     table = maps.colour_table(theme.DIVERGING if signed else theme.SEQUENTIAL)
     st.html(maps.scale_bar(limit, table, signed=signed, unit="response, one scale for the layer"))
     if len(channels) < total:
         st.caption(f"{len(channels)} of {total} channels.")
+    widgets.take_home(
+        "channels",
+        lambda: tables.of_maps(
+            {f"{t}, channel {c}": a.maps[view.layer][c] for t, a in found.items() for c in channels}
+        ),
+        snippets.activations(name, face, view.layer),
+        pictures=taken,
+        columns=8,
+    )
 
 
-def draw_depth(found: Mapping[str, Responses], view: View) -> None:
+def draw_depth(name: str, face: CarriedFace, found: Mapping[str, Responses], view: View) -> None:
     """Draw sparsity and spread over the layers, one line per face."""
+    code = snippets.activations(name, face, view.layer)
     blocks = next(iter(found.values())).blocks
     left, right = st.columns(2, gap="large")
     with left:
         lines = {title: answers.sparsity for title, answers in found.items()}
         fig = depth.by_layer(blocks, lines, title="sparsity", chosen=view.block)
-        widgets.show(fig, "sparsity-by-layer", "Share of zeros after ReLU per layer")
+        widgets.show(fig, "sparsity-by-layer", "Share of zeros after ReLU per layer", code=code)
     with right:
         lines = {title: answers.entropy for title, answers in found.items()}
         fig = depth.by_layer(blocks, lines, title="spread", chosen=view.block)
-        widgets.show(fig, "entropy-by-layer", "Spatial entropy of the responses per layer")
+        widgets.show(
+            fig, "entropy-by-layer", "Spatial entropy of the responses per layer", code=code
+        )
     st.caption(TERMS)

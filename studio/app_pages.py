@@ -8,6 +8,8 @@ from pathlib import Path
 import streamlit as st
 from PIL import Image, ImageDraw
 
+from studio import guest_view
+
 PAGES = Path(__file__).resolve().parents[1] / "pages"
 
 
@@ -88,4 +90,6 @@ def run() -> None:
     """Set the page up, draw the navigation and run the room asked for."""
     st.set_page_config(page_title="FER Studio", page_icon=icon(), layout="wide")
     pages = {title: [page(room) for room in rooms] for title, rooms in open_rooms().items()}
-    st.navigation(pages, expanded=True).run()
+    chosen = st.navigation(pages, expanded=True)
+    guest_view.sidebar()
+    chosen.run()

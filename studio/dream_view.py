@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,10 +12,10 @@ from numpy.typing import NDArray
 
 from fermodels.data.emotions import EMOTIONS
 from fermodels.data.faces import FaceDataset
-from studio import dreams, insides, models, widgets
+from studio import dreams, insides, models, snippets, widgets
 from studio.dreams import Wish
-from studio.figures import dream, tiles
-from studio.widgets import CarriedFace
+from studio.figures import dream, tables, tiles
+from studio.widgets import BOUND, CarriedFace
 
 FILM, SEVEN = "dream-film", "dream-seven"
 """Where a visitor's films live in the session; never shared."""
@@ -29,17 +30,23 @@ class Film:
 
     about: tuple[str, str, Wish]
     """Model, sample id and wish it belongs to."""
-    label: str
-    """What the data set calls the face."""
+    held: CarriedFace
+    """The face it was dreamed of."""
     frames: list[NDArray[np.uint8]] = field(default_factory=list)
     """uint8 ``(48, 48)`` each."""
     steps: list[int] = field(default_factory=list)
     """After how many steps each frame was taken."""
     done: bool = False
 
+    @property
+    def label(self) -> str:
+        """What the data set calls the face."""
+        return self.held.expression
+
     def probabilities(self, frame: int) -> NDArray[np.float32]:
         """Return the model's seven probabilities of one frame."""
-        return models.probabilities(self.about[0], self.frames[frame])
+        seen = dreams.fit(self.frames[frame], dreams.FACE_SIDE)
+        return models.probabilities(self.about[0], seen)
 
 
 def pick_wish(name: str) -> Wish:
@@ -47,7 +54,7 @@ def pick_wish(name: str) -> Wish:
     presets = dreams.presets()
     preset = st.selectbox(
         "Dream", list(presets), format_func=lambda key: presets[key].title, key="preset",
-        bind="query-params",
+        **BOUND,
     )  # fmt: skip
     objective = Wish(preset).objective
     st.caption(objective.help)
@@ -56,11 +63,11 @@ def pick_wish(name: str) -> Wish:
     with left:
         target = _pick_expression("Expression", "happy", "dream") if "target" in needs else None
         layer = _pick_layer(name) if "layer" in needs else None
-        start = st.selectbox("Start from", dreams.STARTS, key="start", bind="query-params")
+        start = st.selectbox("Start from", dreams.STARTS, key="start", **BOUND)
     with right:
         contrast = _pick_expression("Not", "neutral", "not") if "contrast" in needs else None
         channel = _pick_channel() if "channel" in needs else None
-        seed = st.number_input("Seed", 0, 9999, 0, key="seed", bind="query-params")
+        seed = st.number_input("Seed", 0, 9999, 0, key="seed", **BOUND)
     if target is not None and target == contrast:
         st.info(f"{target}, not {contrast}, is nothing to dream of: choose two expressions.")
         st.stop()
@@ -68,21 +75,19 @@ def pick_wish(name: str) -> Wish:
 
 
 def _pick_expression(label: str, default: str, key: str) -> str:
-    chosen = st.selectbox(
-        label, EMOTIONS, index=EMOTIONS.index(default), key=key, bind="query-params"
-    )
+    chosen = st.selectbox(label, EMOTIONS, index=EMOTIONS.index(default), key=key, **BOUND)
     return str(chosen)
 
 
 def _pick_layer(name: str) -> str | None:
     offered = [USUAL, *dreams.layers(name)]
-    layer = st.selectbox("Layer", offered, key="dream-layer", bind="query-params")
+    layer = st.selectbox("Layer", offered, key="dream-layer", **BOUND)
     return None if layer == USUAL else str(layer)
 
 
 def _pick_channel() -> int | None:
     channel = st.number_input(
-        "Channel", 0, None, None, key="dream-channel", bind="query-params",
+        "Channel", 0, None, None, key="dream-channel", **BOUND,
         placeholder="the strongest",
     )  # fmt: skip
     return None if channel is None else int(channel)
@@ -100,7 +105,7 @@ class Screening:
         """Dream one film from a face, uint8 ``(48, 48)``, keeping every frame in it."""
         name, _, wish = film.about
         if wish.start == dreams.THIS_FACE:
-            film.frames.append(face)
+            film.frames.append(dreams.fit(face, dreams.canvas(wish)))
             film.steps.append(0)
         for step in dreams.dreaming(name, face, wish):
             film.frames.append(step.frame)
@@ -127,7 +132,7 @@ class Screening:
 
 def run_one(name: str, face: CarriedFace, wish: Wish) -> None:
     """Dream of one face, live."""
-    film = Film((name, face.sample_id, wish), face.expression)
+    film = Film((name, face.sample_id, wish), face)
     st.session_state[FILM] = film
     screening = Screening()
     screening.roll(film, face.image)
@@ -141,7 +146,7 @@ def run_seven(name: str, faces: FaceDataset, wish: Wish) -> None:
     screening = Screening(len(EMOTIONS))
     for label in EMOTIONS:
         face = insides.example(faces, label)
-        films.append(Film((name, face.sample_id, wish.towards(label)), label))
+        films.append(Film((name, face.sample_id, wish.towards(label)), face))
         screening.roll(films[-1], face.image)
     screening.close()
 
@@ -160,23 +165,34 @@ def show_one(name: str, face: CarriedFace, wish: Wish) -> None:
     st.subheader(f"{film.about[0]} dreams of {film.about[2].title}", anchor=False)
     strip = dream.filmstrip(frames, film.steps, most=6)
     st.html(tiles.grid(strip, side=144, label="The dream, first frame to last"))
-    _downloads(frames)
+    _downloads(film, frames, strip)
     st.subheader("What the network says before and after", anchor=False)
     fig = dream.before_after(
         film.probabilities(0), film.probabilities(-1), EMOTIONS, film.about[2].target
     )
-    widgets.show(fig, "dream-probabilities", "Seven probabilities before and after the dream")
+    alt = "Seven probabilities before and after the dream"
+    widgets.show(fig, "dream-probabilities", alt, code=_code(film))
 
 
-def _downloads(frames: NDArray[np.uint8]) -> None:
+def _code(film: Film) -> str:
+    name, _, wish = film.about
+    start = dreams.NAMED_STARTS.get(wish.start)
+    return snippets.dream(name, film.held, start, wish.keywords())
+
+
+def _downloads(film: Film, frames: NDArray[np.uint8], strip: Sequence[tiles.Tile]) -> None:
     with st.container(horizontal=True):
         st.download_button(
             "Last frame (PNG)", tiles.png(frames[-1], scale=8), "dream.png", "image/png",
             icon=":material/download:", on_click="ignore",
         )  # fmt: skip
         st.download_button(
-            "Film (GIF)", dream.gif(frames), "dream.gif", "image/gif",
+            "Film (GIF)", lambda: dream.gif(frames), "dream.gif", "image/gif",
             icon=":material/movie:", on_click="ignore",
+        )  # fmt: skip
+        widgets.take_home(
+            "dream", lambda: tables.of_maps({"start": frames[0], "dream": frames[-1]}),
+            _code(film), pictures=strip, columns=6,
         )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from studio import models
 
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
     from fermodels.explain.objectives import Objective
 
 THIS_FACE, MEAN_FACE, NOISE = "this face", "the average face", "noise"
+FACE_SIDE = 48
 STARTS = (THIS_FACE, MEAN_FACE, NOISE)
+NAMED_STARTS = {MEAN_FACE: "mean-face", NOISE: "noise"}
+"""What `fermodels.dream` calls the starts that are no face."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,19 @@ def presets() -> dict[str, DreamPreset]:
     return DREAM_PRESETS
 
 
+def canvas(wish: Wish) -> int:
+    """Return the side in pixels of the pictures that a wish makes."""
+    return int(presets()[wish.preset].settings.get("canvas", FACE_SIDE))
+
+
+def fit(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Return a grey picture ``(h, w)`` at ``(side, side)``, itself if it has that size."""
+    if picture.shape == (side, side):
+        return picture
+    resized = Image.fromarray(picture).resize((side, side), Image.Resampling.BILINEAR)
+    return np.asarray(resized, np.uint8)
+
+
 def layers(name: str) -> list[str]:
     """Return the dotted names of a model's layers that leave maps."""
     from fermodels.explain.layers import layer_names
@@ -98,7 +115,6 @@ def dreaming(name: str, face: NDArray[np.uint8], wish: Wish) -> Iterator[DreamSt
     """
     from fermodels.explain.dream import dream_steps
 
-    named: dict[str, str] = {MEAN_FACE: "mean-face", NOISE: "noise"}
-    start = face if wish.start == THIS_FACE else named[wish.start]
+    start = face if wish.start == THIS_FACE else NAMED_STARTS[wish.start]
     with models.borrowed(name) as net:
         return dream_steps(net, start, **wish.keywords())  # on a twin: needs no lock from here

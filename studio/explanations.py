@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
@@ -14,6 +14,10 @@ from studio import models
 if TYPE_CHECKING:
     from fermodels.explain.baselines import Baseline
     from fermodels.explain.registry import Method
+    from fermodels.explain.trust_deletion import Curves
+
+Settings = tuple[tuple[str, int | float | bool], ...]
+"""A method's options that differ from its defaults, by name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +37,8 @@ class MethodMap:
     """Share of the logit difference that the map misses; None where no sum is promised."""
     notes: tuple[str, ...]
     """What a person should know before believing it."""
+    versions: dict[str, str] = field(default_factory=dict)
+    """Versions of the libraries that computed it."""
 
     def part_share(self, part: str) -> float:
         """Return a part's share of all parts' absolute evidence, 0..1."""
@@ -49,7 +55,9 @@ class Asked:
     baseline: str
     contrast_class: int | None = None
     layer: str | None = None
-    """For class-activation methods; None lets the model choose."""
+    """For methods that weigh a layer; None lets the model choose."""
+    settings: Settings = ()
+    """The method's options, as far as they differ from its defaults."""
 
 
 def methods() -> dict[str, Method]:
@@ -70,9 +78,9 @@ def attribution(name: str, face: NDArray[np.uint8], asked: Asked) -> MethodMap:
     """Return one method's map of one face, computed once per model, face and question.
 
     Args:
-        name: one of `models.names()`.
+        name: one of `models.choices()`.
         face: uint8 ``(48, 48)``.
-        asked: method, class, baseline, contrast and layer.
+        asked: method, class, baseline, contrast, layer and options.
 
     Raises:
         ConfigError: the question has no answer; lists the choices.
@@ -86,7 +94,7 @@ def _attribution(
 ) -> MethodMap:
     from fermodels.explain.attribution import explain
 
-    method = methods()[asked.method]
+    method, settings = methods()[asked.method], dict[str, Any](asked.settings)
     with models.borrowed(name) as net:
         found = explain(
             net,
@@ -96,6 +104,7 @@ def _attribution(
             baseline=asked.baseline,
             contrast_class=asked.contrast_class,
             layer=asked.layer if method.needs_layer else None,
+            **settings,
         )
     error = found.completeness_error
     return MethodMap(
@@ -106,7 +115,46 @@ def _attribution(
         {part: values[0] for part, values in found.parts.items()},
         None if error is None else float(error[0]),
         found.notes,
+        found.versions,
     )
+
+
+def curves(
+    name: str, face: NDArray[np.uint8], asked: Asked, attribution: NDArray[np.float32]
+) -> dict[str, Curves]:
+    """Return a map's deletion and insertion curves and those of the controls.
+
+    Args:
+        name: one of `models.choices()`.
+        face: uint8 ``(48, 48)``.
+        asked: the question that `attribution` answers.
+        attribution: ``(48, 48)``.
+    """
+    key = f"{models.content_hash(face)} {asked!r}"
+    return _curves(name, models.stamp(name), key, asked, face, attribution)
+
+
+@st.cache_data(max_entries=256, show_spinner=False, hash_funcs={Asked: repr})
+def _curves(
+    name: str,
+    stamp: str,
+    key: str,
+    asked: Asked,
+    _face: NDArray[np.uint8],
+    _attribution: NDArray[np.float32],
+) -> dict[str, Curves]:
+    from fermodels.explain.trust_deletion import face_curves
+
+    with models.borrowed(name) as net:
+        return face_curves(
+            net, _face, _attribution, asked.target_class, asked.method, asked.baseline
+        )
+
+
+def sees_hog(name: str) -> bool:
+    """Return whether a network has a HOG branch."""
+    with models.borrowed(name) as net:
+        return bool(net.has_hog)
 
 
 def conv_layers(name: str) -> list[str]:

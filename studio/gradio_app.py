@@ -1,7 +1,8 @@
 """Upload-and-classify: ``python -m studio.gradio_app``, or the studio's Classify room.
 
-Gradio itself writes each upload to its temporary folder; that folder is private to this process,
-cleared of files older than ten minutes, and removed at exit. Nothing else is written.
+Gradio itself lays each upload into its temporary folder; that folder is private to this process,
+in memory where possible, cleared of files older than ten minutes, and removed at exit. Nothing
+else is written. What may reach Gradio: `studio.gradio_guard`.
 """
 
 from __future__ import annotations
@@ -9,23 +10,26 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 import gradio as gr
 import numpy as np
 from gradio.events import api
 from PIL import Image
+from starlette.middleware import Middleware
 
+from fermodels.classify_table import COLUMNS
 from fermodels.data.emotions import EMOTIONS
 from fermodels.data.samples import sample_faces, sample_photos
-from fermodels.errors import FerError, PhotoError
 from fermodels.nets import shelf
+from studio import gradio_answers as answers
 from studio import gradio_look, photo_view
-from studio.photo_reading import MAX_BYTES, accuracy, as_json, read
+from studio.gradio_files import in_memory, private_folder, swept_at_the_end
+from studio.gradio_guard import Guard
+from studio.photo_reading import ALL, MAX_BYTES, MAX_PHOTOS
+from studio.photo_why import METHOD, NOTHING, PREDICTED
 
 QUEUE_LENGTH = 32
 """Waiting requests; one more is told to come back later."""
@@ -36,12 +40,13 @@ AT_ONCE = 2
 SWEEP_SECONDS, KEEP_SECONDS = 60, 600
 EXAMPLE_CLASSES = ("happy", "surprise", "sad", "angry")
 
-HEAD = """<div class="fer-head"><h1>What does it say to your photo?</h1><p>The largest face is
-found, cut out as FER-2013 cuts its faces, and shown to every network of the studio.</p></div>"""
+HEAD = """<div class="fer-head"><h1>What does it say to your photo?</h1><p>Every face is found, cut
+out as FER-2013 cuts its faces, and shown to the networks of the studio.</p></div>"""
 FOOT = """<p class="fer-foot"><span class="fer-alone">An expression is not an emotion, the networks
 were taught on noisy labels, and none of this may be used to decide anything about a person. The
-bars are the networks' own outputs, surer than they should be. </span>Your photo lies in this
-server's temporary folder for at most eleven minutes, and is used for nothing else.</p>"""
+bars of a calibrated network are as sure as it was right on FER-2013; an uncalibrated one is surer
+than it should be. </span>Your photo lies in this server's {where} for at most eleven minutes, and
+is used for nothing else.</p>"""
 FIT_FRAME = """
 const frame = window.frameElement;
 if (frame) {
@@ -57,84 +62,16 @@ if (frame) {
 """
 """Within the studio's page: its title is there already, and the frame grows with the answer."""
 
-_folder: list[tempfile.TemporaryDirectory[str]] = []
+SHARED: dict[str, Any] = {
+    "preprocess": False,
+    "concurrency_limit": AT_ONCE,
+    "concurrency_id": "read",
+}
+"""For every event that reads a photo. `preprocess=False` hands over the file as uploaded, its path
+still checked by Gradio: decoding is ours, with our limits."""
 
-
-@asynccontextmanager
-async def _swept_at_the_end(_: object) -> AsyncIterator[None]:
-    """Remove the private folder when the server stops: a signal may spare Python's own exit."""
-    yield
-    while _folder:
-        _folder.pop().cleanup()
-
-
-class Upload(TypedDict):
-    """What Gradio says of an upload, its path checked to lie in the upload folder."""
-
-    path: str | None
-
-
-def private_folder() -> Path:
-    """Return this process's own folder for Gradio's files (mode 0700), removed at exit."""
-    if not _folder:
-        _folder.append(tempfile.TemporaryDirectory(prefix="fer-studio-"))
-        os.environ["GRADIO_TEMP_DIR"] = _folder[0].name
-    return Path(_folder[0].name)
-
-
-def photo_bytes(upload: Upload) -> bytes:
-    """Return an upload's bytes.
-
-    Raises:
-        PhotoError: it is gone, or too large.
-    """
-    path = Path(upload.get("path") or "")
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise PhotoError(
-                f"the photo has {path.stat().st_size:,} bytes, more than {MAX_BYTES:,}: save it "
-                "smaller"
-            )
-        return path.read_bytes()
-    except OSError as error:
-        raise PhotoError(
-            "the photo is no longer here, photos are kept for ten minutes: add it again"
-        ) from error
-
-
-def show(photo: Upload | None, whole: bool) -> str:
-    """Return the answer to a photo as HTML, for the page."""
-    if photo is None:
-        return photo_view.EMPTY
-    try:
-        return photo_view.reading_html(read(photo_bytes(photo), whole))
-    except FerError as error:
-        return photo_view.problem_html(str(error))
-
-
-def classify(photo: Upload | None, whole_picture: bool = False) -> dict[str, object]:
-    """Name the expression of the largest face in a photo, by every network.
-
-    Args:
-        photo: a picture file: JPEG, PNG, WebP, GIF, BMP or TIFF, at most 10 MB.
-        whole_picture: take the central square for the face instead of looking for one.
-
-    Returns:
-        faces: how many were found; face: box (left, top, right, bottom), score, whole_picture, or
-        null; models: name -> expression and seven probabilities.
-    """
-    if photo is None:
-        raise gr.Error("no photo was given: pass a picture file", print_exception=False)
-    try:
-        return as_json(read(photo_bytes(photo), whole_picture))
-    except FerError as error:
-        raise gr.Error(str(error), print_exception=False) from error
-
-
-def networks() -> dict[str, float | None]:
-    """Return the networks that answer, each with its accuracy on its test faces (0 to 1)."""
-    scored = {name: accuracy(name) for name in shelf.available()}
-    return {name: found and found[0] for name, found in scored.items()}
+QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
+"""For the page's own events, which answer with HTML; the API has endpoints of its own."""
 
 
 def example_photos(folder: Path) -> list[str]:
@@ -168,7 +105,7 @@ def settle_matplotlib() -> None:
 def build_demo() -> gr.Blocks:
     """Return the tab; mount or launch it with `mount_options`."""
     settle_matplotlib()
-    folder = private_folder()
+    private_folder()
     demo: gr.Blocks
     with gr.Blocks(
         title="FER Studio: classify a photo",
@@ -176,54 +113,116 @@ def build_demo() -> gr.Blocks:
         delete_cache=(SWEEP_SECONDS, KEEP_SECONDS),
     ) as demo:
         gr.HTML(HEAD, js_on_load=FIT_FRAME)
-        with gr.Row(elem_classes="fer-row"):
-            with gr.Column(scale=4, min_width=300, elem_classes="fer-left"):
-                photo = gr.Image(
+        with gr.Tab("One photo"):
+            one_photo()
+        with gr.Tab("Many photos"):
+            many_photos()
+        where = "memory" if in_memory() else "temporary folder"
+        gr.HTML(FOOT.format(where=where))
+        api(answers.networks, api_name="networks")
+    demo.queue(max_size=QUEUE_LENGTH, default_concurrency_limit=AT_ONCE)
+    return demo
+
+
+@dataclass(frozen=True)
+class _One:
+    """The parts of the first tab that events read."""
+
+    photo: gr.Image
+    model: gr.Dropdown
+    whole: gr.Checkbox
+
+
+def pick_network(label: str = "Networks") -> gr.Dropdown:
+    """Return the picker of one or all networks."""
+    choices = [("All networks", ALL), *((name, name) for name in shelf.available())]
+    return gr.Dropdown(choices, value=ALL, label=label)
+
+
+def one_photo() -> None:
+    """Lay out the first tab: a photo, the answer, and why."""
+    with gr.Row(elem_classes="fer-row"):
+        with gr.Column(scale=4, min_width=300, elem_classes="fer-left"):
+            one = _One(
+                gr.Image(
                     label="Photo",
                     sources=["upload", "clipboard", "webcam"],
                     height=320,
                     buttons=[],
                     placeholder="Drop a photo here, paste one, or click",
-                )
-                whole = gr.Checkbox(
+                ),
+                pick_network(),
+                gr.Checkbox(
                     label="Take the whole picture",
                     info="Reads its central square: for a picture that is already a face.",
-                )
-                with gr.Column(elem_classes="fer-examples"):
-                    gr.Examples(example_photos(folder), photo, label="Examples")
-            with gr.Column(scale=7, min_width=320, elem_classes="fer-answer"):
-                answer = gr.HTML(photo_view.EMPTY)
-        gr.HTML(FOOT)
-        _wire(photo, whole, answer)
-    demo.queue(max_size=QUEUE_LENGTH, default_concurrency_limit=AT_ONCE)
-    return demo
-
-
-def _wire(photo: gr.Image, whole: gr.Checkbox, answer: gr.HTML) -> None:
-    """Connect the page, and the API's endpoints ``/classify`` and ``/networks``.
-
-    `preprocess=False` hands over the file as uploaded, its path still checked by Gradio: decoding
-    is ours, with our limits.
-    """
-    shared: dict[str, Any] = {
-        "preprocess": False,
-        "concurrency_limit": AT_ONCE,
-        "concurrency_id": "read",
-    }
+                ),
+            )
+            with gr.Column(elem_classes="fer-examples"):
+                gr.Examples(example_photos(private_folder()), one.photo, label="Examples")
+        with gr.Column(scale=7, min_width=320, elem_classes="fer-answer"):
+            answer = gr.HTML(photo_view.EMPTY)
+            if best := answers.best_network():
+                why(one, best)
+    inputs = [one.photo, one.model, one.whole]
     gr.on(
-        [photo.change, whole.change],
-        show,
-        [photo, whole],
+        [one.photo.change, one.model.change, one.whole.change],
+        answers.show,
+        inputs,
         answer,
-        api_visibility="private",
         trigger_mode="always_last",
-        show_progress="minimal",
-        **shared,
+        **SHARED,
+        **QUIET,
     )
-    numbers = gr.JSON(label="answer", visible=False)
-    asked = gr.Button(visible=False)
-    asked.click(classify, [photo, whole], numbers, api_name="classify", **shared)
-    api(networks, api_name="networks")
+    _endpoint(answers.classify, inputs, "classify")
+
+
+def why(one: _One, best: str) -> None:
+    """Lay out the questions after an answer: why that, why not another, by which network."""
+    expressions = [("what it says", PREDICTED), *((e, e) for e in EMOTIONS)]
+    against = [("nothing in particular", NOTHING), *((e, e) for e in EMOTIONS)]
+    methods = [(title, name) for name, title in answers.methods().items()]
+    with gr.Accordion("Why? And why not something else?", open=False):
+        with gr.Row():
+            asked = [
+                gr.Dropdown(list(shelf.available()), value=best, label="Network", min_width=220),
+                gr.Dropdown(expressions, value=PREDICTED, label="Why", min_width=220),
+                gr.Dropdown(against, value=NOTHING, label="and not", min_width=220),
+                gr.Dropdown(methods, value=METHOD, label="Method", min_width=220),
+            ]
+        button = gr.Button("Show what counted", size="sm")
+        map_ = gr.HTML()
+    inputs = [one.photo, *asked, one.whole]
+    button.click(answers.show_why, inputs, map_, **SHARED, **QUIET)
+    # A map of the photo before would stand under the new one.
+    one.photo.change(lambda: "", None, map_, api_visibility="private", queue=False)
+    _endpoint(answers.explain, inputs, "explain")
+
+
+def many_photos() -> None:
+    """Lay out the second tab: many photos in, a table and a CSV out."""
+    with gr.Row():
+        photos = gr.File(
+            label=f"Up to {MAX_PHOTOS} photos",
+            file_count="multiple",
+            file_types=["image"],
+            height=180,
+            scale=3,
+        )
+        with gr.Column(scale=2):
+            model = pick_network()
+            every = gr.Checkbox(label="All faces", info="Otherwise the largest of each photo.")
+            button = gr.Button("Classify", variant="primary")
+    save = gr.HTML()
+    table = gr.Dataframe(headers=list(COLUMNS), interactive=False, wrap=False, buttons=[])
+    inputs = [photos, model, every]
+    button.click(answers.show_many, inputs, [table, save], **SHARED, **QUIET)
+    _endpoint(answers.classify_many, inputs, "classify_many")
+
+
+def _endpoint(work: Any, inputs: list[Any], name: str) -> None:
+    """Add an endpoint of the API, typed by the page's own components."""
+    told, asked = gr.JSON(label="answer", visible=False), gr.Button(visible=False)
+    asked.click(work, inputs, told, api_name=name, **SHARED)
 
 
 def mount_options() -> dict[str, Any]:
@@ -235,7 +234,10 @@ def mount_options() -> dict[str, Any]:
         "max_file_size": MAX_BYTES,
         "footer_links": ["api"],
         "run_history": False,
-        "app_kwargs": {"lifespan": _swept_at_the_end},
+        "app_kwargs": {
+            "lifespan": swept_at_the_end,
+            "middleware": [Middleware(Guard, folder=private_folder())],
+        },
         "show_error": True,
     }
 

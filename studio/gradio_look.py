@@ -70,6 +70,8 @@ def theme() -> gr.themes.Base:
         checkbox_background_color_selected_dark=ACCENT,
         checkbox_border_color_selected=ACCENT,
         checkbox_border_color_selected_dark=ACCENT_DARK,
+        button_primary_background_fill=ACCENT,
+        button_primary_background_fill_hover=ACCENT,
         loader_color=ACCENT,
         loader_color_dark=ACCENT_DARK,
     )
@@ -127,6 +129,19 @@ footer .divider, .fer-framed .fer-alone { display: none; }
 .fer-track span { display: block; height: 13px; min-width: 2px; border-radius: 2px; }
 .fer-track { background: linear-gradient(var(--border-color-primary), var(--border-color-primary))
   center / 100% 1px no-repeat; }
+.fer-heat { display: block; font-style: normal; font-size: .82rem;
+  color: var(--body-text-color-subdued); }
+.fer-others { width: 100%; margin-top: 22px !important; font-size: .88rem;
+  font-variant-numeric: tabular-nums; border-collapse: collapse; }
+.fer-others caption, .fer-others th { text-align: left; font-weight: 600; }
+.fer-others, .fer-others thead, .fer-others tbody, .fer-others tr { border: 0 !important; }
+.fer-others td, .fer-others th { padding: 4px 10px 4px 0 !important; border: 0 !important;
+  border-bottom: 1px solid var(--border-color-primary) !important; }
+.fer-photo text { fill: #fff; font-weight: 700; paint-order: stroke; stroke: #000;
+  stroke-width: .14em; }
+.fer-others img { display: inline-block; vertical-align: middle; border-radius: 3px; }
+.fer-why { margin-top: 10px; }
+.fer-save { display: inline-block; margin-top: 8px; }
 .fer-examples img { image-rendering: pixelated; }
 .fer-examples .gallery-item, .fer-examples .gallery-item .container { width: 62px; height: 62px; }
 @media (max-width: 720px) {

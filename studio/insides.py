@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fermodels.data.emotions import EMOTIONS
 from fermodels.data.faces import FaceDataset
+from fermodels.nets import shelf
 from studio import models, widgets
 from studio.figures.maps import common_limit
 from studio.widgets import CarriedFace
@@ -71,6 +72,22 @@ def _responses(name: str, stamp: str, face_hash: str, _face: NDArray[np.uint8]) 
 def common_response(answers: Iterable[Responses], layer: str) -> float:
     """Return the response at the palest colour, the same for all faces and channels of a layer."""
     return common_limit([found.maps[layer] for found in answers])
+
+
+def hog_pictures(faces: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return faces' histograms of oriented gradients as strokes, on one scale.
+
+    Args:
+        faces: uint8 ``(N, 48, 48)``.
+
+    Returns:
+        uint8 ``(N, 48, 48)``, drawn by scikit-image with the settings of the HOG branch.
+    """
+    from skimage.feature import hog
+
+    size = {"orientations": 9, "pixels_per_cell": (8, 8), "cells_per_block": (2, 2)}
+    drawn = np.stack([hog(face, visualize=True, **size)[1] for face in faces])
+    return (drawn * (255 / max(float(drawn.max()), 1e-9))).round().astype(np.uint8)
 
 
 def faces_shown() -> FaceDataset:
@@ -155,7 +172,7 @@ class FilterRecord:
 
 
 def filter_record(name: str) -> FilterRecord:
-    """Return a model's recorded first-layer filters, audited.
+    """Return a model's recorded first-layer filters, audited; without a history, those it has.
 
     Raises:
         CheckpointError: its history holds none.
@@ -165,12 +182,17 @@ def filter_record(name: str) -> FilterRecord:
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _filter_record(name: str, stamp: str) -> FilterRecord:
-    from fermodels.explain.filters import WHITE_SMOOTHNESS, epoch_filters
+    from fermodels.explain.filters import WHITE_SMOOTHNESS, epoch_filters, first_layer_filters
     from fermodels.nets.checkpoint import History
 
-    history = models.history(name)
-    stack = epoch_filters(History(history.steps, history.epochs))
-    numbers = tuple(int(epoch) for epoch in history.epochs["epoch"])
+    if models.has(name, shelf.HISTORY):
+        history = models.history(name)
+        stack = epoch_filters(History(history.steps, history.epochs))
+        numbers = tuple(int(epoch) for epoch in history.epochs["epoch"])
+    else:
+        with models.borrowed(name) as net:
+            stack = first_layer_filters(net)[None]
+        numbers = (0,)
     audited = tuple(_audit(weights) for weights in stack)
     return FilterRecord(numbers, audited, float(np.abs(stack).max()), WHITE_SMOOTHNESS)
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -11,10 +14,12 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from fermodels.data.emotions import EMOTIONS
-from fermodels.errors import DataError
+from fermodels.errors import CheckpointError, DataError
 from fermodels.nets import shelf
-from studio.lending import borrowed as borrowed
-from studio.lending import stamp as stamp
+from studio import guests, lending
+
+if TYPE_CHECKING:
+    from fermodels.nets.networks import FERNet
 
 FACE_PIXELS = 48 * 48
 PROBABILITY_COLUMNS = [f"p_{name}" for name in EMOTIONS]
@@ -25,6 +30,63 @@ def names() -> list[str]:
     return list(shelf.available())
 
 
+def choices() -> list[str]:
+    """Return every network this visitor can choose: the bundled ones, then his own."""
+    return [*names(), *guests.mine()]
+
+
+def stamp(name: str) -> str:
+    """Return a key that changes when the checkpoint's files do; part of every cache key.
+
+    Raises:
+        CheckpointError: there is none of that name.
+    """
+    guest = guests.mine().get(name)
+    return lending.stamp(name) if guest is None else guests.stamp(guest)
+
+
+@contextmanager
+def borrowed(name: str) -> Iterator[FERNet]:
+    """Lend a network, in eval mode, to one thread at a time.
+
+    Args:
+        name: one of `choices()`.
+
+    Raises:
+        CheckpointError: missing, altered, or weights that do not fit the config.
+    """
+    guest = guests.mine().get(name)
+    with lending.borrowed(name) if guest is None else guests.borrowed(guest) as net:
+        yield net
+
+
+def address(name: str) -> str:
+    """Return what `fermodels.load` takes to load the same network elsewhere."""
+    guest = guests.mine().get(name)
+    if guest is None:
+        return name
+    return "FOLDER-OF-YOUR-TWO-FILES" if guest.folder is None else guest.source
+
+
+def has(name: str, file: str) -> bool:
+    """Return whether a checkpoint came with one of `shelf.FILES` besides weights and config."""
+    guest = guests.mine().get(name)
+    if guest is not None and guest.folder is None:
+        return False
+    return (_folder(name) / file).is_file()
+
+
+def _folder(name: str) -> Path:
+    guest = guests.mine().get(name)
+    if guest is None:
+        return shelf.find(name)
+    if guest.folder is None:
+        raise CheckpointError(
+            f"{name} was uploaded as weights and config alone: give its whole folder instead"
+        )
+    return guest.folder
+
+
 def metrics(name: str) -> dict[str, Any]:
     """Return a checkpoint's figures and provenance (``metrics.json``)."""
     return _metrics(name, stamp(name))
@@ -32,7 +94,7 @@ def metrics(name: str) -> dict[str, Any]:
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def _metrics(name: str, stamp: str) -> dict[str, Any]:
-    return shelf.read_metrics(shelf.find(name))
+    return shelf.read_metrics(_folder(name))
 
 
 def history(name: str) -> shelf.History:
@@ -42,7 +104,7 @@ def history(name: str) -> shelf.History:
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _history(name: str, stamp: str) -> shelf.History:
-    return shelf.read_history(shelf.find(name))
+    return shelf.read_history(_folder(name))
 
 
 def predictions(name: str) -> pd.DataFrame:
@@ -55,14 +117,14 @@ def predictions(name: str) -> pd.DataFrame:
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _predictions(name: str, stamp: str) -> pd.DataFrame:
-    return shelf.read_predictions(shelf.find(name))
+    return shelf.read_predictions(_folder(name))
 
 
 def probabilities(name: str, faces: NDArray[np.uint8] | bytes) -> NDArray[np.float32]:
     """Return a model's probabilities, cached by model and face content.
 
     Args:
-        name: one of `names()`.
+        name: one of `choices()`.
         faces: uint8 ``(48, 48)`` or ``(N, 48, 48)``, or the 2304 bytes of one face.
 
     Returns:

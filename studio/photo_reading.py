@@ -1,20 +1,32 @@
-"""A photo's bytes -> the faces in it and every network's answer; no Gradio, no Streamlit."""
+"""A photo's bytes -> the faces in it and the networks' answers; no Gradio, no Streamlit."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from fermodels.classify import Settings, answer, look
+from fermodels.classify_sources import Frame, Source
+from fermodels.classify_table import Row
 from fermodels.data.emotions import EMOTIONS
-from fermodels.data.photo import Face, PhotoLimits, decode_photo, read_photo, whole_picture
+from fermodels.data.photo import Face, PhotoLimits, decode_photo, faces_of, whole_face
+from fermodels.errors import CheckpointError, ConfigError
 from fermodels.nets import shelf
+from fermodels.nets.calibration import at_temperature
 from studio import lending
 
 MAX_BYTES = 10 * 1024 * 1024
 LIMITS = PhotoLimits(max_bytes=MAX_BYTES)
+MAX_PHOTOS = 50
+"""Photos taken in one go; for more there is ``python -m fermodels.classify``."""
+
+ALL = "all"
+"""Stands for every bundled network."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,29 +38,90 @@ class Reading:
     faces: tuple[Face, ...]
     """Faces found, largest first; the whole picture as one if that was asked for."""
     answers: dict[str, NDArray[np.float32]]
-    """Network -> probabilities (7,) for the first face; empty without a face or a network."""
+    """Network -> probabilities (F, 7), one row per face; empty without a face or a network."""
 
     @property
     def face(self) -> Face | None:
-        """The face that was classified: the largest."""
+        """The largest face."""
         return self.faces[0] if self.faces else None
 
 
-def read(photo: bytes, whole: bool = False) -> Reading:
-    """Find the faces of a photo and ask every bundled network about the largest.
+def networks(model: str = ALL) -> list[str]:
+    """Return the networks that a choice names; names only, never a path.
+
+    Raises:
+        CheckpointError: no bundled network of that name.
+    """
+    bundled = list(shelf.available())
+    if model == ALL:
+        return bundled
+    if model not in bundled:
+        raise CheckpointError(
+            f"no network {str(model)[:80]!r}: there are {', '.join(bundled) or 'none'}; "
+            f"name one, or {ALL!r}"
+        )
+    return [model]
+
+
+def read(photo: bytes, whole: bool = False, model: str = ALL) -> Reading:
+    """Find the faces of a photo and ask networks about each.
 
     Args:
         photo: the picture file.
         whole: take the picture's central square for the face instead of looking for one.
+        model: a bundled network's name, or `ALL`.
 
     Raises:
         PhotoError: the picture cannot be read.
-        CheckpointError: a bundled checkpoint is damaged.
+        CheckpointError: no such network, or it is damaged.
     """
+    names = networks(model)
     picture = decode_photo(photo, limits=LIMITS)
-    faces = [whole_picture(photo, limits=LIMITS)] if whole else read_photo(photo, limits=LIMITS)
-    answers = {name: ask(name, faces[0].image) for name in shelf.available()} if faces else {}
-    return Reading(picture, tuple(faces), answers)
+    faces = (whole_face(picture),) if whole else tuple(faces_of(picture))
+    crops = [face.image for face in faces]
+    answers = {name: ask(name, np.stack(crops)) for name in names} if crops else {}
+    return Reading(picture, faces, answers)
+
+
+def read_many(
+    photos: Sequence[tuple[str, bytes]], model: str = ALL, all_faces: bool = False
+) -> list[Row]:
+    """Return one row per face and network of many photos; see `fermodels.classify_table`.
+
+    A photo that cannot be read gets a row with its error.
+
+    Args:
+        photos: names and bytes.
+        model: a bundled network's name, or `ALL`.
+        all_faces: not the largest face alone.
+
+    Raises:
+        ConfigError: no photo, or more than MAX_PHOTOS.
+        CheckpointError: no such network, or it is damaged.
+    """
+    check_count(len(photos))
+    names = networks(model)
+    settings = Settings(tuple(names), all_faces)
+    seen = [one for name, data in photos for one in look(_source(name, data), settings)]
+    with ExitStack() as stack:
+        return answer(seen, {n: stack.enter_context(lending.borrowed(n)) for n in names})
+
+
+def check_count(photos: int) -> None:
+    """See that photos are neither none nor too many.
+
+    Raises:
+        ConfigError: they are.
+    """
+    if not 1 <= photos <= MAX_PHOTOS:
+        raise ConfigError(
+            f"{photos} photos were given: send 1 to {MAX_PHOTOS}, or run python -m "
+            "fermodels.classify on a folder"
+        )
+
+
+def _source(name: str, data: bytes) -> Source:
+    return Source(name, lambda: iter([Frame(decode_photo(data, limits=LIMITS))]))
 
 
 def accuracy(name: str) -> tuple[float, int] | None:
@@ -61,27 +134,69 @@ def accuracy(name: str) -> tuple[float, int] | None:
     return (float(test["accuracy"]), int(test["n"])) if test else None
 
 
-def ask(name: str, face: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return a network's probabilities (7,) for a face (48, 48) uint8."""
+def temperature(name: str) -> float | None:
+    """Return the temperature that calibrates a network; None if it was not calibrated.
+
+    Raises:
+        CheckpointError: its metrics cannot be read.
+    """
+    told = shelf.read_metrics(shelf.find(name)).get("calibration")
+    return float(told["temperature"]) if told else None
+
+
+def confidence(name: str, answers: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return probabilities (F, 7) as they may be believed: at the network's temperature, if any.
+
+    Raises:
+        CheckpointError: its metrics cannot be read.
+    """
+    found = temperature(name)
+    return answers.astype(np.float64) if found is None else at_temperature(answers, found)
+
+
+def ask(name: str, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return a network's probabilities (F, 7) for faces (F, 48, 48) uint8."""
     with lending.borrowed(name) as net:
-        probabilities: NDArray[np.float32] = net.predict(face[None])[0]
+        probabilities: NDArray[np.float32] = net.predict(faces)
     return probabilities
 
 
 def as_json(reading: Reading) -> dict[str, object]:
     """Return a reading as JSON types: the documented answer of the API's ``/classify``."""
-    face = reading.face
+    sure = {name: confidence(name, answers) for name, answers in reading.answers.items()}
+    heat = {name: temperature(name) for name in reading.answers}
     return {
-        "faces": len(reading.faces),
-        "face": face
-        and {"box": list(face.box), "score": face.score, "whole_picture": face.whole_picture},
-        "models": {
-            name: {
-                "expression": EMOTIONS[int(answer.argmax())],
-                "probabilities": {
-                    emotion: float(p) for emotion, p in zip(EMOTIONS, answer, strict=True)
-                },
+        "faces": [
+            _place(face)
+            | {
+                "models": {
+                    name: _told(answers[number], sure[name][number], heat[name])
+                    for name, answers in reading.answers.items()
+                }
             }
-            for name, answer in reading.answers.items()
-        },
+            for number, face in enumerate(reading.faces)
+        ]
+    }
+
+
+def _place(face: Face) -> dict[str, object]:
+    return {
+        "box": list(face.box),
+        "score": face.score,
+        "angle": face.angle,
+        "whole_picture": face.whole_picture,
+    }
+
+
+def _told(
+    own: NDArray[np.float32], sure: NDArray[np.float64], heat: float | None
+) -> dict[str, object]:
+    return {
+        "expression": EMOTIONS[int(own.argmax())],
+        "confidence": float(sure.max()),
+        "temperature": heat,
+        "probabilities": {e: float(p) for e, p in zip(EMOTIONS, own, strict=True)},
+        "calibrated": None
+        if heat is None
+        else {e: float(p) for e, p in zip(EMOTIONS, sure, strict=True)},
     }

@@ -17,7 +17,7 @@ from PIL import Image
 from fermodels.data.emotions import EMOTIONS
 from fermodels.data.photo import Face
 from studio.figures.tiles import data_uri
-from studio.photo_reading import Reading, accuracy
+from studio.photo_reading import Reading, accuracy, confidence, temperature
 from studio.theme import EXPRESSION_COLORS
 
 SHOWN_SIDE = 720
@@ -25,8 +25,10 @@ SHOWN_SIDE = 720
 
 EMPTY = (
     '<div class="fer-empty"><p><b>Add a photo of a face.</b></p><p>Every network of the studio '
-    "names the expression it sees in the largest face; try one of the examples.</p></div>"
+    "names the expression it sees in each face; try one of the examples.</p></div>"
 )
+Answers = dict[str, NDArray[np.float64]]
+"""Network -> the probabilities shown, (F, 7): calibrated where the network is."""
 
 
 def reading_html(reading: Reading) -> str:
@@ -38,11 +40,12 @@ def reading_html(reading: Reading) -> str:
             "upright, roughly frontal faces of 80 pixels and more. If the picture is a face, tick "
             "<b>Take the whole picture</b> to read its central square.</p></div></div></div>"
         )
-    found = _photo(reading) + _crop(reading.face) + _verdict(reading.answers)
-    cards = "".join(_card(name, answer) for name, answer in reading.answers.items())
+    shown = {name: confidence(name, answers) for name, answers in reading.answers.items()}
+    found = _photo(reading) + _crop(reading.face) + _verdict(shown)
+    cards = "".join(_card(name, answers[0]) for name, answers in shown.items())
     return (
         f'<div class="fer-result"><div class="fer-found">{found}</div>'
-        f'<div class="fer-models">{cards}</div></div>'
+        f'<div class="fer-models">{cards}</div>{_others(reading, shown)}</div>'
     )
 
 
@@ -60,7 +63,9 @@ def _photo(reading: Reading) -> str:
     buffer = BytesIO()
     small.save(buffer, format="JPEG", quality=88)
     source = "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
-    boxes = "".join(_box(face, first=not i) for i, face in enumerate(reading.faces))
+    boxes = "".join(_box(face, number) for number, face in enumerate(reading.faces, start=1))
+    if len(reading.faces) > 1:
+        boxes += "".join(_number(f, n, max(width, height)) for n, f in enumerate(reading.faces, 1))
     says = _says(reading)
     return (
         f'<figure class="fer-photo"><div style="aspect-ratio:{width}/{height}">'
@@ -76,14 +81,50 @@ def _says(reading: Reading) -> str:
         return "No face was found."
     if reading.face.whole_picture:
         return "Taken whole: no face was looked for."
-    return "One face found." if n == 1 else f"{n} faces found; the largest is read."
+    if n == 1:
+        return f"One face found, score {reading.face.score:.1f}."
+    return f"{n} faces found, numbered from the largest, whose score is {reading.face.score:.1f}."
 
 
-def _box(face: Face, first: bool) -> str:
+def _box(face: Face, number: int) -> str:
     left, top, right, bottom = face.box
     at = f'x="{left}" y="{top}" width="{right - left}" height="{bottom - top}"'
-    kind = "fer-first" if first else "fer-other"
-    return f'<rect class="fer-halo" {at}/><rect class="{kind}" {at}/>'
+    kind = "fer-first" if number == 1 else "fer-other"
+    says = f"<title>Face {number}, score {face.score:.2f}</title>"
+    return f'<rect class="fer-halo" {at}/><rect class="{kind}" {at}>{says}</rect>'
+
+
+def _number(face: Face, number: int, longest: int) -> str:
+    """Return a face's number, in its box's upper left corner."""
+    size = longest / 24
+    at = f'x="{face.box[0] + size / 4:.0f}" y="{face.box[1] + size:.0f}"'
+    return f'<text {at} font-size="{size:.0f}">{number}</text>'
+
+
+def _others(reading: Reading, shown: Answers) -> str:
+    """Return the faces after the first as a table: crop, place, score and each network's word."""
+    if len(reading.faces) < 2:
+        return ""
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in shown)
+    rows = "".join(
+        _other(number, face, [answers[number] for answers in shown.values()])
+        for number, face in enumerate(reading.faces)
+        if number
+    )
+    return (
+        '<table class="fer-others"><caption>The other faces</caption><thead><tr>'
+        '<th scope="col">face</th><th scope="col">score</th><th scope="col">left, top, right, '
+        f"bottom</th>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    )
+
+
+def _other(number: int, face: Face, answers: list[NDArray[np.float64]]) -> str:
+    said = "".join(
+        f"<td>{EMOTIONS[int(a.argmax())]} {_percent(float(a.max()))}</td>" for a in answers
+    )
+    crop = f'<img src="{data_uri(face.image)}" width="48" height="48" alt="Face {number + 1}">'
+    box = ", ".join(map(str, face.box))
+    return f"<tr><td>{crop} {number + 1}</td><td>{face.score:.2f}</td><td>{box}</td>{said}</tr>"
 
 
 def _crop(face: Face) -> str:
@@ -94,8 +135,9 @@ def _crop(face: Face) -> str:
     )
 
 
-def _verdict(answers: dict[str, NDArray[np.float32]]) -> str:
-    """Return the expression most networks name, and how many do."""
+def _verdict(shown: Answers) -> str:
+    """Return the expression most networks name for the largest face, and how many do."""
+    answers = {name: found[0] for name, found in shown.items()}
     if not answers:
         return (
             '<div class="fer-verdict"><p class="fer-title">No network yet</p><p>Train one: '
@@ -114,7 +156,7 @@ def _verdict(answers: dict[str, NDArray[np.float32]]) -> str:
     )
 
 
-def _card(name: str, answer: NDArray[np.float32]) -> str:
+def _card(name: str, answer: NDArray[np.float64]) -> str:
     """Return one network's seven bars, as a table that reads aloud."""
     top = int(answer.argmax())
     rows = "".join(_row(EMOTIONS[i], float(p), i == top) for i, p in enumerate(answer))
@@ -126,7 +168,9 @@ def _card(name: str, answer: NDArray[np.float32]) -> str:
 def _heading(name: str) -> str:
     scored = accuracy(name)
     note = f"<small>{scored[0]:.1%} on {scored[1]:,} test faces</small>" if scored else ""
-    return f"<b>{escape(name)}</b>{note}"
+    heat = temperature(name)
+    said = "uncalibrated" if heat is None else f"calibrated, temperature {heat:.2f}"
+    return f'<b>{escape(name)}</b>{note}<em class="fer-heat">{said}</em>'
 
 
 def _row(emotion: str, probability: float, top: bool) -> str:

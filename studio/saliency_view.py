@@ -1,173 +1,172 @@
-"""The saliency room's controls and its comparison of maps on one scale."""
+"""The saliency room's comparison: one face, several methods and networks, one signed scale."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
 from fermodels.data.emotions import EMOTIONS
-from studio import explanations, theme, widgets
-from studio.explanations import Asked, MethodMap
-from studio.figures import bars, maps, tiles
+from fermodels.errors import ConfigError
+from studio import explanations, models, snippets, theme, trust_view, widgets
+from studio.explanations import MethodMap
+from studio.figures import bars, maps, tables, tiles
+from studio.saliency_settings import RAW, SHARES, VIEWS, Options
+from studio.widgets import CarriedFace
 
-FIRST = ("saliency", "integrated-gradients", "grad-cam", "occlusion")
-"""What a newcomer sees."""
-SHARES, RAW = "share of each map", "raw values"
-VIEWS = ("both", "on the face", "map alone")
-SCALE_HELP = (
-    "As shares of their own total, maps of different methods stand on one scale; raw values keep "
-    "each method's unit, with a scale of its own."
-)
 PATIENCE = 0.25
 """Seconds before a progress bar appears."""
 PART_TITLES = {"conv": "Through the conv layers", "hog": "Through HOG"}
+ON_FACE, ALONE = "On the face", "The maps alone"
 
 
-@dataclass(frozen=True)
-class Options:
-    """How the maps are asked for and drawn."""
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Every answer of one face's comparison, and the scale they are drawn on."""
 
-    baseline: str
-    """What counts as "nothing to see"; see `fermodels.explain.baselines`."""
-    contrast: str | None
-    """The class to set the target against, or None."""
-    scale: str
-    """SHARES: one scale for all maps; RAW: each method in its own unit."""
-    view: str
-    """One of VIEWS."""
-    opacity: float
-    """Cover of the face at full colour, 0..1."""
-    layer: str | None
-    """The conv block that class-activation methods weigh; None for the model's own choice."""
+    face: CarriedFace
+    options: Options
+    found: dict[str, list[MethodMap]]
+    """Network -> its maps."""
+    refused: dict[str, dict[str, str]]
+    """Network -> method's title -> why there is no map."""
 
+    @property
+    def every(self) -> list[MethodMap]:
+        """All maps."""
+        return [found for row in self.found.values() for found in row]
 
-def pick_methods() -> list[str]:
-    """Return the chosen methods in the registry's order; the choice lives in the URL."""
-    offered = explanations.methods()
-    chosen = st.multiselect(
-        "Methods",
-        list(offered),
-        default=[name for name in offered if name in FIRST],
-        format_func=lambda name: offered[name].title,
-        key="methods",
-        bind="query-params",
-    )
-    if not chosen:
-        st.info("Choose at least one method.", icon=":material/arrow_upward:")
-        st.stop()
-    return [name for name in offered if name in chosen]
+    def values(
+        self, found: MethodMap, part: NDArray[np.float32] | None = None
+    ) -> NDArray[np.floating]:
+        """Return what is drawn of a map, or of its `part`: raw, or as shares of its whole."""
+        values = found.attribution if part is None else part
+        if self.options.scale == RAW:
+            return values
+        total = float(np.abs(found.attribution).sum())
+        return values / total if total > 0 else values
 
-
-def pick_options(name: str) -> Options:
-    """Return how to ask and draw; every choice lives in the URL."""
-    left, middle, right = st.columns(3, gap="medium")
-    with left:
-        baseline, contrast = _pick_comparison()
-    with middle:
-        layer = _pick_layer(name)
-        opacity = st.slider(
-            "Opacity", 0, 100, 85, format="%d%%", key="opacity", bind="query-params"
-        )
-    with right:
-        scale = _choice("Colours show", (SHARES, RAW), "scale", SCALE_HELP)
-        view = _choice("Draw", VIEWS, "view")
-    return Options(baseline, contrast, scale, view, opacity / 100, layer)
-
-
-def _pick_comparison() -> tuple[str, str | None]:
-    offered = explanations.baselines()
-    baseline = st.selectbox(
-        "Baseline",
-        list(offered),
-        format_func=lambda name: offered[name].title,
-        key="baseline",
-        bind="query-params",
-        help="What counts as “nothing to see” for the methods that compare with it.",
-    )
-    contrast = st.selectbox(
-        "Rather than",
-        ["nothing in particular", *EMOTIONS],
-        key="contrast",
-        bind="query-params",
-        help="Why angry rather than fear? Explains the difference of the two logits.",
-    )
-    return str(baseline), contrast if contrast in EMOTIONS else None
-
-
-def _pick_layer(name: str) -> str | None:
-    blocks = explanations.conv_layers(name)
-    block = st.selectbox(
-        "Layer for the CAM methods",
-        ["the model's usual one", *blocks],
-        key="cam",
-        bind="query-params",
-        help="Whose maps Grad-CAM and its kin weigh; early layers are sharper, late ones surer.",
-    )
-    return f"{block}.relu" if block in blocks else None
-
-
-def _choice(label: str, options: Sequence[str], key: str, help_text: str | None = None) -> str:
-    chosen = st.segmented_control(
-        label,
-        options,
-        default=options[0],
-        key=key,
-        bind="query-params",
-        required=True,
-        help=help_text,
-    )
-    return str(chosen)
+    def limit(self, method: str) -> float:
+        """Return the value at full colour: of all maps, or of the method's own if raw."""
+        raw = self.options.scale == RAW
+        alike = [m for m in self.every if not raw or m.method == method]
+        return maps.common_limit([self.values(m) for m in alike])
 
 
 def compute(
-    name: str,
-    face: NDArray[np.uint8],
-    chosen: Sequence[str],
-    target_class: int,
-    options: Options,
-) -> list[MethodMap]:
-    """Ask every chosen method, or take what it said before, showing how far it has come."""
-    if options.contrast == EMOTIONS[target_class]:
+    face: CarriedFace, names: Sequence[str], methods: Sequence[str], options: Options
+) -> Comparison:
+    """Ask every method of every network, or take what it said before, showing how far it is."""
+    if options.contrast == EMOTIONS[options.target_class]:
         st.info(f"{options.contrast} rather than {options.contrast} has no answer: choose another.")
         st.stop()
-    contrast = None if options.contrast is None else EMOTIONS.index(options.contrast)
-    place, found, began = st.empty(), [], time.monotonic()
-    for count, method in enumerate(chosen):
+    place, began = st.empty(), time.monotonic()
+    comparison = Comparison(face, options, {n: [] for n in names}, {n: {} for n in names})
+    wanted = [(name, method) for name in names for method in methods]
+    for count, (name, method) in enumerate(wanted):
+        title = explanations.methods()[method].title
         if time.monotonic() - began > PATIENCE:  # what is cached comes without a flicker
-            title = explanations.methods()[method].title
-            place.progress(count / len(chosen), f"{title} ({count + 1} of {len(chosen)})")
-        asked = Asked(method, target_class, options.baseline, contrast, options.layer)
-        found.append(explanations.attribution(name, face, asked))
+            words = f"{title}, {name} ({count + 1} of {len(wanted)})"
+            place.progress(count / len(wanted), words)
+        try:
+            found = explanations.attribution(name, face.image, options.asked(method))
+            comparison.found[name].append(found)
+        except ConfigError as error:
+            comparison.refused[name][title] = str(error)
     place.empty()
-    return found
+    return comparison
 
 
-def draw(face: NDArray[np.uint8], found: Sequence[MethodMap], options: Options) -> None:
+def draw(comparison: Comparison) -> None:
     """Draw the comparison: maps on the face, alone, and by branch where there are two."""
+    for name, refusals in comparison.refused.items():
+        for title, why in refusals.items():
+            st.caption(f":material/block: {title} has no map of {name}: {why}")
+    if not comparison.every:
+        return
+    _legend(comparison)
+    view, taken = comparison.options.view, []
+    if view != VIEWS[2]:
+        taken += _section(comparison, ON_FACE)
+    if view != VIEWS[1]:
+        taken += _section(comparison, ALONE)
+    for part in PART_TITLES:
+        _draw_part(part, comparison)
+    first = next(name for name, row in comparison.found.items() if row)
+    widgets.take_home(
+        "saliency-maps",
+        lambda: _table(comparison),
+        snippets.attribution(
+            first, comparison.face, comparison.options.asked(comparison.found[first][0].method)
+        ),
+        pictures=taken,
+        columns=max(map(len, comparison.found.values())),
+    )
+
+
+def _section(comparison: Comparison, title: str) -> list[tiles.Tile]:
+    """Draw one picture per map, a row per network, and return the pictures."""
+    st.markdown(f"**{title}**")
+    several, drawn = len(comparison.found) > 1, []
+    for name, row in comparison.found.items():
+        pictures = [picture(comparison, name, found, on_face=title == ON_FACE) for found in row]
+        if several:
+            st.caption(f"**{name}** {_says(name, comparison.face)}")
+        st.html(tiles.grid(pictures, side=192, label=f"{title}, {name}"))
+        drawn += [replace(tile, note=f"{name}: {tile.note}" if several else tile.note)
+                  for tile in pictures]  # fmt: skip
+    return drawn
+
+
+def picture(
+    comparison: Comparison,
+    name: str,
+    found: MethodMap,
+    *,
+    on_face: bool,
+    limit: float | None = None,
+    caption: str = "",
+) -> tiles.Tile:
+    """Return one map as a picture with its verdict; a failing method's is pale.
+
+    Args:
+        comparison: what it belongs to.
+        name: whose map it is.
+        found: the map.
+        on_face: lay it over the face.
+        limit: the value at full colour; the comparison's own by default.
+        caption: the method's title by default.
+    """
     table = maps.colour_table(theme.DIVERGING)
-    limits = _limits(found, options.scale)
-    _legend(found, limits, table, options.scale)
-    if options.view != VIEWS[2]:
-        covered = [
-            maps.overlay(
-                face, _values(m, options.scale), limit, table, options.opacity, signed=True
-            )
-            for m, limit in zip(found, limits, strict=True)
-        ]
-        _grid("On the face", found, covered, [_evidence(m) for m in found])
-    if options.view != VIEWS[1]:
-        painted = [
-            maps.paint(_values(m, options.scale), limit, table, signed=True)
-            for m, limit in zip(found, limits, strict=True)
-        ]
-        _grid("The maps alone", found, painted, [_evidence(m) for m in found])
-    for part, title in PART_TITLES.items():
-        _draw_part(part, title, found, limits, table, options.scale)
+    values = comparison.values(found)
+    limit = comparison.limit(found.method) if limit is None else limit
+    if on_face:
+        opacity = comparison.options.opacity
+        pixels = maps.overlay(comparison.face.image, values, limit, table, opacity, signed=True)
+    else:
+        pixels = maps.paint(values, limit, table, signed=True)
+    verdict = trust_view.verdict(name, found.method)
+    note = evidence(found)
+    where = ON_FACE if on_face else ALONE
+    alt = f"{found.title}, {where.lower()}, {name}. {note}. {verdict.why}"
+    return tiles.Tile(pixels, caption or found.title, alt, note, verdict.fails, verdict.words)
+
+
+def _says(name: str, face: CarriedFace) -> str:
+    answer = models.probabilities(name, face.image)
+    return f"says {EMOTIONS[int(answer.argmax())]} with {answer.max():.0%}"
+
+
+def _table(comparison: Comparison) -> pd.DataFrame:
+    named = {
+        f"{name} {m.method}": m.attribution for name, row in comparison.found.items() for m in row
+    }
+    return tables.of_maps(named, "attribution")
 
 
 def explain_methods(found: Sequence[MethodMap]) -> None:
@@ -175,73 +174,44 @@ def explain_methods(found: Sequence[MethodMap]) -> None:
     for note in dict.fromkeys(f"{m.title}: {note}" for m in found for note in m.notes):
         st.caption(f":material/info: {note}")
     with st.expander("What do these methods do?", icon=":material/help:"):
-        for m in found:
-            method = explanations.methods()[m.method]
-            st.markdown(f"**{m.title}.** {method.help}")
+        for name in dict.fromkeys(m.method for m in found):
+            method = explanations.methods()[name]
+            st.markdown(f"**{method.title}.** {method.help}")
             st.caption(method.source)
 
 
-def _draw_part(
-    part: str,
-    title: str,
-    found: Sequence[MethodMap],
-    limits: Sequence[float],
-    table: NDArray[np.uint8],
-    scale: str,
-) -> None:
+def _draw_part(part: str, comparison: Comparison) -> None:
     """Draw one branch's part of every map that sees both, on the scale of the whole."""
-    split = [(m, limit) for m, limit in zip(found, limits, strict=True) if len(m.parts) > 1]
-    if not split:
-        return
-    pixels = [
-        maps.paint(_values(m, scale, m.parts[part]), limit, table, signed=True)
-        for m, limit in split
-    ]
-    notes = [f"{m.part_share(part):.0%} of the absolute evidence" for m, _ in split]
-    _grid(title, [m for m, _ in split], pixels, notes)
+    table = maps.colour_table(theme.DIVERGING)
+    title = PART_TITLES[part]
+    for name, row in comparison.found.items():
+        split = [m for m in row if len(m.parts) > 1]
+        pictures = []
+        for m in split:
+            limit = comparison.limit(m.method)
+            pixels = maps.paint(comparison.values(m, m.parts[part]), limit, table, signed=True)
+            note = f"{m.part_share(part):.0%} of the absolute evidence"
+            alt = f"{m.title}, {title.lower()}, {name}. {note}"
+            pictures.append(tiles.Tile(pixels, m.title, alt, note))
+        if pictures:
+            st.markdown(f"**{title}**, {name}")
+            st.html(tiles.grid(pictures, side=192, label=f"{title}, {name}"))
 
 
-def _values(
-    found: MethodMap, scale: str, part: NDArray[np.float32] | None = None
-) -> NDArray[np.floating]:
-    values = found.attribution if part is None else part
-    if scale == RAW:
-        return values
-    total = float(np.abs(found.attribution).sum())
-    return values / total if total > 0 else values
-
-
-def _limits(found: Sequence[MethodMap], scale: str) -> list[float]:
-    drawn = [_values(m, scale) for m in found]
-    if scale == RAW:
-        return [maps.common_limit([values]) for values in drawn]
-    return [maps.common_limit(drawn)] * len(found)
-
-
-def _legend(
-    found: Sequence[MethodMap], limits: Sequence[float], table: NDArray[np.uint8], scale: str
-) -> None:
-    if scale == SHARES:
+def _legend(comparison: Comparison) -> None:
+    table = maps.colour_table(theme.DIVERGING)
+    methods: Mapping[str, str] = {m.method: m.title for m in comparison.every}
+    if comparison.options.scale == SHARES:
+        limit = comparison.limit(next(iter(methods)))
         unit = "share of a map's total absolute evidence in one pixel; one scale for all maps"
-        st.html(maps.scale_bar(100 * limits[0], table, signed=True, unit=unit, suffix="%"))
+        st.html(maps.scale_bar(100 * limit, table, signed=True, unit=unit, suffix="%"))
         return
     st.html(maps.scale_bar(1, table, signed=True, unit="of each method's own full colour"))
-    ends = [f"{m.title} ±{limit:.3g}" for m, limit in zip(found, limits, strict=True)]
+    ends = [f"{title} ±{comparison.limit(name):.3g}" for name, title in methods.items()]
     st.caption("Full colour: " + ", ".join(ends) + ". Do not compare colours across methods.")
 
 
-def _grid(
-    title: str, found: Sequence[MethodMap], pixels: Sequence[tiles.Pixels], notes: Sequence[str]
-) -> None:
-    st.markdown(f"**{title}**")
-    pictures = [
-        tiles.Tile(drawn, m.title, f"{m.title}, {title.lower()}. {note}", note)
-        for m, drawn, note in zip(found, pixels, notes, strict=True)
-    ]
-    st.html(tiles.grid(pictures, side=192, label=title))
-
-
-def _evidence(found: MethodMap) -> str:
+def evidence(found: MethodMap) -> str:
     """Say how much of the answer a map leaves unexplained, where the method makes that promise."""
     kind = "" if found.signed else "strength only, no sign"
     if found.completeness_error is None:
@@ -249,10 +219,27 @@ def _evidence(found: MethodMap) -> str:
     return f"{found.completeness_error:.1%} of the logit difference unexplained"
 
 
-def draw_probabilities(
-    values: NDArray[np.floating], label: int | None, target_class: int, name: str
-) -> None:
-    """Draw the model's seven probabilities with the label marked."""
-    fig = bars.probabilities(values, EMOTIONS, label=label, target=target_class)
-    top = EMOTIONS[int(values.argmax())]
-    widgets.show(fig, "probabilities", f"{name} says {top} with {values.max():.0%}")
+def draw_probabilities(names: Sequence[str], face: CarriedFace, target_class: int) -> None:
+    """Draw each network's seven probabilities with the label marked."""
+    places = st.columns(min(3, max(2, len(names))), gap="large")
+    for number, name in enumerate(names):
+        values = models.probabilities(name, face.image)
+        fig = bars.probabilities(values, EMOTIONS, label=face.label, target=target_class)
+        top = EMOTIONS[int(values.argmax())]
+        key = "probabilities" if number == 0 else f"probabilities-{number}"
+        with places[number % len(places)]:
+            st.caption(f"**{name}**")
+            widgets.show(
+                fig, key, f"{name} says {top} with {values.max():.0%}",
+                code=snippets.probabilities(names, face),
+            )  # fmt: skip
+
+
+def titled(comparison: Comparison) -> dict[str, MethodMap]:
+    """Return every map by a title that tells it from the others."""
+    several = len(comparison.found) > 1
+    return {
+        f"{name}: {m.title}" if several else m.title: m
+        for name, row in comparison.found.items()
+        for m in row
+    }

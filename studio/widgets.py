@@ -7,18 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 
 from fermodels.data.emotions import EMOTIONS
 from fermodels.data.faces import FaceDataset, read_faces
 from fermodels.errors import FerError
-from studio import models, theme
+from fermodels.nets import shelf
+from studio import models
 from studio.figures.tiles import data_uri
 from studio.gallery import face_png as face_png
 from studio.gallery import gallery
+from studio.take_home import download_data as download_data
+from studio.take_home import show as show
+from studio.take_home import take_home as take_home
 
 SAMPLES = "samples"
 BOUND: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
@@ -59,46 +61,6 @@ def footer(cannot_conclude: str) -> None:
     st.divider()
     st.markdown(f"**What this cannot tell you.** {cannot_conclude}")
     st.caption(ETHICS)
-
-
-def show(fig: go.Figure, key: str, alt: str, *, select: bool = False) -> list[dict[str, object]]:
-    """Draw a figure in the page's width; the mode bar saves it as SVG.
-
-    Args:
-        fig: styled by `theme.style`.
-        key: unique in the page; names the downloaded file.
-        alt: one sentence for screen readers.
-        select: return the points clicked (scatter and bars only; plotly's heatmaps are mute).
-
-    Returns:
-        The selected points, empty unless `select`.
-    """
-    config = theme.CONFIG | {"toImageButtonOptions": {"format": "svg", "filename": key, "scale": 2}}
-    if not select:
-        st.plotly_chart(fig, key=key, config=config, alt=alt)
-        return []
-    event = st.plotly_chart(
-        fig, key=key, config=config, alt=alt, on_select="rerun", selection_mode="points"
-    )
-    return list(event["selection"]["points"])
-
-
-def download_data(data: pd.DataFrame | go.Figure, name: str, label: str | None = None) -> None:
-    """Offer a table as CSV, or a figure as JSON that plotly opens again."""
-    if isinstance(data, pd.DataFrame):
-        body, suffix, mime = data.to_csv(index=False), "csv", "text/csv"
-    else:
-        body, suffix, mime = data.to_json(), "json", "application/json"
-    st.download_button(
-        label or f"Download data ({suffix.upper()})",
-        body,
-        f"{name}.{suffix}",
-        mime,
-        key=f"download-{name}",
-        on_click="ignore",
-        type="tertiary",
-        icon=":material/download:",
-    )
 
 
 def dataset() -> FaceDataset:
@@ -155,7 +117,7 @@ def pick_model(label: str = "Model", key: str = "model") -> str:
 
     Without any checkpoint the page says how to get one, and stops.
     """
-    names = models.names()
+    names = models.choices()
     if not names:
         no_checkpoint()
     return str(st.selectbox(label, names, key=key, **BOUND))
@@ -169,19 +131,41 @@ def pick_one(label: str, options: tuple[str, ...], key: str) -> str:
     return str(found)
 
 
-def pick_models(label: str = "Models", key: str = "models") -> list[str]:
+def pick_models(
+    label: str = "Models", key: str = "models", needs: tuple[str, ...] = (shelf.METRICS,)
+) -> list[str]:
     """Return one or more checkpoints, in the shelf's order; the choice lives in the URL.
 
-    Without any checkpoint the page says how to get one, and stops; with none chosen it asks.
+    Without any checkpoint the page says how to get one, and stops; with none chosen it asks. A
+    checkpoint that lacks a file the room needs is not offered, and the room says so.
+
+    Args:
+        label: of the picker.
+        key: of the picker, and in the URL.
+        needs: files of `shelf.FILES` that the room draws from.
     """
-    names = models.names()
-    if not names:
+    every = models.choices()
+    if not every:
         no_checkpoint()
+    names = [name for name in every if all(models.has(name, file) for file in needs)]
     chosen = st.pills(label, names, selection_mode="multi", default=names, key=key, **BOUND)
+    for name in [name for name in every if name not in names]:
+        st.caption(f":material/info: {name} came without {' and '.join(needs)}: not shown here.")
     if not chosen:
         st.info("Choose at least one model.", icon=":material/arrow_upward:")
         st.stop()
     return [name for name in names if name in chosen]
+
+
+def lacks(name: str, file: str, what: str) -> bool:
+    """Return whether a checkpoint came without a file, saying what is therefore not shown."""
+    if models.has(name, file):
+        return False
+    st.info(
+        f"**{name}** came without `{file}`, so there is nothing to show here: {what}.",
+        icon=":material/inventory_2:",
+    )
+    return True
 
 
 def no_checkpoint(*, stop: bool = True) -> None:

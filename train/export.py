@@ -10,6 +10,7 @@ import pandas as pd
 from fermodels.data.emotions import EMOTIONS
 from fermodels.data.faces import FaceDataset
 from fermodels.nets import checkpoint
+from fermodels.nets.calibration import calibrate
 from fermodels.nets.evaluate import score
 from fermodels.nets.networks import FERNet
 from train.card import model_card
@@ -32,6 +33,20 @@ def predictions_of(net: FERNet, faces: FaceDataset) -> pd.DataFrame:
 def probability_columns() -> list[str]:
     """Return the seven column names of predictions, in class order."""
     return [f"p_{name}" for name in EMOTIONS]
+
+
+def figures_of(predictions: pd.DataFrame) -> dict[str, Any]:
+    """Return what the metrics say of stored predictions: each split's figures and calibration.
+
+    Args:
+        predictions: as `predictions_of` makes them.
+    """
+    pairs = {}
+    for name in SCORED:
+        rows = predictions[predictions["split"] == name]
+        pairs[name] = rows["label"].to_numpy(), rows[probability_columns()].to_numpy()
+    scores: dict[str, Any] = {name: score(*pair) for name, pair in pairs.items()}
+    return {**scores, "calibration": calibrate(pairs)}
 
 
 def half_precision_twin(net: FERNet, progress: Progress) -> FERNet:
@@ -78,9 +93,7 @@ def export(
         "images_per_second": _rate(progress, identity),
         **about,
     }
-    for name in SCORED:
-        rows = predictions[predictions["split"] == name]
-        metrics[name] = score(rows["label"].to_numpy(), rows[probability_columns()].to_numpy())
+    metrics |= figures_of(predictions)
     history = checkpoint.History(pd.DataFrame(progress.steps), pd.DataFrame(progress.epochs))
     card = model_card(identity, metrics)
     checkpoint.save(folder, twin, identity, metrics, history, predictions, card)

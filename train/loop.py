@@ -20,9 +20,11 @@ from fermodels.data.faces import FaceDataset
 from fermodels.errors import ConfigError
 from fermodels.nets.networks import FERNet, to_pixels
 from train.augment import augment
+from train.batch_norm import share_batch_statistics
 from train.config import TrainConfig
 from train.device import Runtime
 from train.record import epoch_evidence, norms, to_floats
+from train.showing import show_progress
 from train.state import STATE_FILE, Progress, copy_of, load_state, save_state
 
 TRAIN_PROBE = 2048
@@ -125,8 +127,7 @@ def make_learner(net: FERNet, config: TrainConfig, runtime: Runtime) -> Learner:
     if config.compile:
         net.compile()
     if runtime.world > 1:
-        if runtime.device.type == "cuda":
-            forward = nn.SyncBatchNorm.convert_sync_batchnorm(forward)
+        forward = share_batch_statistics(forward, runtime.device)
         forward = DistributedDataParallel(forward, broadcast_buffers=False)
     return Learner(net, forward, optimizer, average)
 
@@ -281,6 +282,7 @@ def train(
             close_epoch(learner, data, runtime, progress, rows)
             progress.seconds += time.perf_counter() - started
             save_state(folder, settings, progress, learner.parts())
+            show_progress(folder, progress, config.epochs)
             _say(progress, config, len(rows))
         if runtime.world > 1:
             dist.barrier()

@@ -21,7 +21,10 @@ from PIL import Image
 from fermodels.data.detect import Detection, detect_faces, unturn
 from fermodels.data.photo_decode import PhotoLimits, decode_photo
 
-__all__ = ["Face", "PhotoLimits", "decode_photo", "read_photo", "whole_picture"]
+__all__ = [
+    "Face", "PhotoLimits", "decode_photo", "faces_of", "read_photo", "whole_face",
+    "whole_picture",
+]  # fmt: skip
 
 FACE_SIDE = 48
 """Side of a FER-2013 face, in pixels."""
@@ -82,7 +85,19 @@ def read_photo(source: bytes | str | Path, *, limits: PhotoLimits | None = None)
     Raises:
         PhotoError: the picture cannot be read, or the face detector is missing.
     """
-    grey = decode_photo(source, limits=limits).convert("L")
+    return faces_of(decode_photo(source, limits=limits))
+
+
+def faces_of(picture: Image.Image) -> list[Face]:
+    """Return every face of a decoded, upright picture, as `read_photo` does.
+
+    Args:
+        picture: from `decode_photo`, or a video's frame; any mode that converts to grey.
+
+    Raises:
+        PhotoError: the face detector is missing.
+    """
+    grey = picture.convert("L")
     if max(grey.size) <= ALREADY_A_CROP:
         return [_centre_square(grey)]
     return [_cut_face(grey, detection) for detection in detect_faces(grey)]
@@ -94,7 +109,12 @@ def whole_picture(source: bytes | str | Path, *, limits: PhotoLimits | None = No
     Raises:
         PhotoError: the picture cannot be read.
     """
-    return _centre_square(decode_photo(source, limits=limits).convert("L"))
+    return whole_face(decode_photo(source, limits=limits))
+
+
+def whole_face(picture: Image.Image) -> Face:
+    """Return the central square of a decoded, upright picture as one face."""
+    return _centre_square(picture.convert("L"))
 
 
 def _centre_square(grey: Image.Image) -> Face:

@@ -89,7 +89,7 @@ def explain(
         target_class: index or name, one for all faces or one per face; None explains what the
             model predicts for each.
         baseline: a name in BASELINES, or faces (uint8, or float in [0, 1]) ``(48, 48)`` for all
-            or ``(N, 48, 48)`` one each; gradient-shap averages over any other number.
+            or ``(N, 48, 48)`` one each; gradient-shap and deep-lift-shap average over any number.
         contrast_class: explain ``logit[target] - logit[contrast]`` instead of ``logit[target]``.
         layer: dotted name from `layer_names`; None lets `target_layer` choose.
         **options: settings of the method, see ``METHODS[method].options``.
@@ -134,12 +134,13 @@ def _pick(method: str) -> Method:
 
 
 def _check_pairing(method: Method, baselines: int, faces: int) -> bool:
-    """Return whether each face has a baseline of its own; only gradient-shap may go without."""
+    """Return whether each face has a baseline of its own; some methods may go without."""
     paired = baselines in (1, faces)
-    if not paired and method.name != "gradient-shap":
+    if not paired and not method.averages:
+        able = " and ".join(name for name, other in METHODS.items() if other.averages)
         raise DataError(
             f"{baselines} baselines for {faces} faces: expected 1 or {faces}; "
-            "only gradient-shap averages over several"
+            f"only {able} average over several"
         )
     return paired
 
@@ -234,6 +235,8 @@ def _notes(
         notes.append(
             "The baseline is flat: HOG ignores contrast, so no gradient leads from it to the face."
         )
+    if error is not None and task.settings.get("smooth"):
+        notes.append("Averaged over noisy copies: it sums to their change, not to the face's own.")
     doubtful = 0 if error is None else int((error > DOUBTFUL).sum())
     if error is not None and doubtful:
         notes.append(

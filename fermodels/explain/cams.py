@@ -34,6 +34,33 @@ def hires_cam(q: Question) -> Parts:
     return {"conv": enlarge(_clipped(q, weighted(maps, gradients)))}
 
 
+def grad_cam_plus_plus(q: Question) -> Parts:
+    """Grad-CAM that counts the places that speak for the class, not their average.
+
+    Finds several instances, or one large one, better than Grad-CAM, since places without a
+    positive gradient do not dilute the average. As coarse as Grad-CAM, and it too ignores that
+    the fully connected layers weigh each place differently. Of a hybrid it shows the conv branch
+    only.
+    """
+    maps, gradients = maps_and_gradients(q)
+    total = maps.sum((2, 3), keepdim=True)
+    # eq. 19 for exp(score), whose second and third derivatives are powers of the first
+    below = 2 * gradients**2 + total * gradients**3
+    shares = torch.where(below == 0, 0.0, gradients**2 / below)
+    weights = (shares * gradients.relu()).sum((2, 3), keepdim=True)
+    return {"conv": enlarge(_clipped(q, weighted(maps, weights)))}
+
+
+def layer_cam(q: Question) -> Parts:
+    """Where the chosen layer responded and more response would speak for the class.
+
+    HiResCAM without the places that speak against, so that nothing cancels between channels;
+    made for early layers, whose maps are sharp. Of a hybrid it shows the conv branch only.
+    """
+    maps, gradients = maps_and_gradients(q)
+    return {"conv": enlarge(_clipped(q, weighted(maps, gradients.relu())))}
+
+
 def guided_grad_cam(q: Question) -> Parts:
     """Guided backprop's fine lines, kept only where Grad-CAM points.
 
@@ -51,13 +78,27 @@ def _grad_cam_cells(q: Question) -> Tensor:
 
 
 def maps_and_gradients(q: Question) -> tuple[Tensor, Tensor]:
-    """Return the layer's maps and the score's gradient there, both ``(N, C, h, w)``."""
+    """Return the layer's maps and the score's gradient there, both ``(N, C, h, w)``.
+
+    Raises:
+        ConfigError: the layer gave no maps.
+    """
+    maps = require_maps(q)
+    total = (q.logits * q.directions).sum()
+    (gradients,) = torch.autograd.grad(total, maps, retain_graph=True, materialize_grads=True)
+    return maps.detach(), gradients
+
+
+def require_maps(q: Question) -> Tensor:
+    """Return the layer's maps ``(N, C, h, w)``, with graph.
+
+    Raises:
+        ConfigError: the layer gave no maps.
+    """
     if q.maps is None or q.maps.ndim != 4:
         shape = None if q.maps is None else tuple(q.maps.shape)
         raise ConfigError(f"layer {q.layer!r} gave {shape}: expected maps (N, C, h, w)")
-    total = (q.logits * q.directions).sum()
-    (gradients,) = torch.autograd.grad(total, q.maps, retain_graph=True, materialize_grads=True)
-    return q.maps.detach(), gradients
+    return q.maps
 
 
 def weighted(maps: Tensor, weights: Tensor) -> Tensor:

@@ -10,8 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fermodels.nets.networks import FACE_SIDE
-
 
 @dataclass(frozen=True)
 class Parameterisation:
@@ -83,8 +81,8 @@ def resize(images: Tensor, side: int) -> Tensor:
 
 
 def render(start: Tensor, detail: Tensor) -> Tensor:
-    """Return the picture in [0, 1]: the start image ``(1, 1, 48, 48)`` plus detail of any size."""
-    return (start + resize(detail, FACE_SIDE)).clamp(0, 1)
+    """Return the picture in [0, 1]: the start image ``(1, 1, s, s)`` plus detail of any size."""
+    return (start + resize(detail, start.shape[-1])).clamp(0, 1)
 
 
 def shift(images: Tensor, reach: int, random: torch.Generator) -> Tensor:
@@ -119,5 +117,5 @@ def rms(values: Tensor) -> float:
 
 
 def to_frame(picture: Tensor) -> Tensor:
-    """Return a picture ``(1, 1, 48, 48)`` in [0, 1] as uint8 ``(48, 48)`` on the CPU."""
+    """Return a picture ``(1, 1, s, s)`` in [0, 1] as uint8 ``(s, s)`` on the CPU."""
     return (picture.detach()[0, 0] * 255).round().to(torch.uint8).cpu()

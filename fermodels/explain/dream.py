@@ -7,7 +7,7 @@ the start image, coarse octaves first, so the face keeps what the dream does not
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,7 +32,7 @@ from fermodels.explain.dream_settings import DREAM_PRESETS as DREAM_PRESETS
 from fermodels.explain.dream_settings import DreamSettings, settings_of
 from fermodels.explain.guard import exact, twin
 from fermodels.explain.objectives import OBJECTIVES as OBJECTIVES
-from fermodels.explain.objectives import Aim, decide, evaluate
+from fermodels.explain.objectives import Aim, decide, evaluate, stretched
 from fermodels.explain.question import class_indices
 from fermodels.nets.networks import FACE_SIDE, to_pixels
 
@@ -53,7 +53,7 @@ class DreamStep:
     objective: float
     """Value before this step, of the shifted picture."""
     frame: NDArray[np.uint8]
-    """``(48, 48)``: the picture after this step."""
+    """``(s, s)``, s the canvas: the picture after this step."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +61,7 @@ class Dream:
     """A finished dream."""
 
     frames: NDArray[np.uint8]
-    """``(F, 48, 48)``: the start, every k-th step, the end."""
+    """``(F, s, s)``, s the canvas (48 unless chosen): the start, every k-th step, the end."""
     frame_steps: NDArray[np.int64]
     """``(F,)``: after how many steps each frame was taken; the start is 0."""
     objective: NDArray[np.float32]
@@ -71,9 +71,9 @@ class Dream:
     after: float
     """Objective of the last frame, unshifted."""
     start_probabilities: NDArray[np.float32]
-    """``(7,)`` of the first frame."""
+    """``(7,)`` of the first frame, shrunk to 48 pixels where the canvas is larger."""
     probabilities: NDArray[np.float32]
-    """``(7,)`` of the last frame."""
+    """``(7,)`` of the last frame, likewise."""
     aim: Aim
     """What was maximised, with layer, channel and classes decided."""
     settings: DreamSettings
@@ -123,6 +123,26 @@ def dream(
     )
 
 
+def dream_of_each(
+    model: nn.Module, faces: Mapping[str, NDArray[np.uint8]], seed: int = 0, **settings: Any
+) -> dict[str, Dream]:
+    """Dream one face per expression towards its own label, as Figure 11 of the paper shows.
+
+    Args:
+        model: a FERNet.
+        faces: expression -> face, uint8 ``(48, 48)``.
+        seed: as for `dream`.
+        **settings: changes to the preset ``figure-11``.
+
+    Raises:
+        ConfigError: an unknown expression or setting.
+    """
+    chosen = {**DREAM_PRESETS["figure-11"].settings, **settings}
+    return {
+        name: dream(model, face, seed=seed, **chosen, target=name) for name, face in faces.items()
+    }
+
+
 def dream_steps(
     model: nn.Module, face: Start = None, objective: str = "class", seed: int = 0, **settings: Any
 ) -> Iterator[DreamStep]:
@@ -149,9 +169,10 @@ class _Painter:
     def begin(cls, model: nn.Module, face: Start, settings: DreamSettings) -> _Painter:
         net = twin(model)
         random = torch.Generator().manual_seed(settings.seed)
-        start = start_image(net, face, random)
+        side = settings.canvas
+        start = start_image(net, face, random, side)
         noise = torch.randn(start.shape, generator=random).to(start) * settings.noise
-        with exact(net):
+        with exact(net), stretched(net, side):
             aim = decide(
                 net,
                 start,
@@ -169,9 +190,12 @@ class _Painter:
 
     def judge(self, frame: NDArray[np.uint8]) -> tuple[float, NDArray[np.float32]]:
         """Return objective and probabilities of a frame, as anyone else would see it."""
-        picture = to_pixels(frame).to(self.start.device).float() / 255
+        picture = torch.from_numpy(frame)[None, None].to(self.start.device).float() / 255
         with exact(self.net), torch.no_grad():
-            value, logits = evaluate(self.net, picture, self.aim)
+            with stretched(self.net, self.settings.canvas):
+                value, logits = evaluate(self.net, picture, self.aim)
+            if logits.numel() == 0:
+                logits = self.net(resize(picture, FACE_SIDE))
         return float(value), logits[0].softmax(0).cpu().numpy()
 
     def steps(self) -> Iterator[DreamStep]:
@@ -180,7 +204,7 @@ class _Painter:
         for octave, side in enumerate(octaves):
             self.detail = resize(self.detail, side)
             for step in range(each):
-                with exact(self.net):
+                with exact(self.net), stretched(self.net, self.settings.canvas):
                     value = self.step(kind, step / each)
                 done = octave * each + step + 1
                 yield DreamStep(done, each * len(octaves), side, value, self.frame())
@@ -233,8 +257,10 @@ def _class_or_none(wanted: int | str | None, what: str) -> int | None:
     return None if wanted is None else int(class_indices(wanted, 1, what)[0])
 
 
-def start_image(net: nn.Module, face: Start, random: torch.Generator) -> Tensor:
-    """Return where a dream starts, ``(1, 1, 48, 48)`` in [0, 1].
+def start_image(
+    net: nn.Module, face: Start, random: torch.Generator, side: int = FACE_SIDE
+) -> Tensor:
+    """Return where a dream starts, ``(1, 1, side, side)`` in [0, 1]; faces are enlarged to it.
 
     Raises:
         ConfigError: unknown name, several faces, or a model without a mean face.
@@ -247,12 +273,12 @@ def start_image(net: nn.Module, face: Start, random: torch.Generator) -> Tensor:
             raise ConfigError(
                 f"{type(net).__name__} has no mean_face: start from a face or from 'noise'"
             )
-        return mean.detach().clone().reshape(1, 1, FACE_SIDE, FACE_SIDE)
+        return resize(mean.detach().clone().reshape(1, 1, FACE_SIDE, FACE_SIDE), side)
     if isinstance(face, str):
         if face not in STARTS:
             raise ConfigError(f"start {face!r} is unknown: expected {', '.join(STARTS)} or a face")
-        return (0.5 + 0.1 * torch.randn(1, 1, FACE_SIDE, FACE_SIDE, generator=random)).to(device)
+        return (0.5 + 0.1 * torch.randn(1, 1, side, side, generator=random)).to(device)
     pixels = to_pixels(face)
     if len(pixels) != 1:
         raise ConfigError(f"{len(pixels)} faces given: a dream starts from one, uint8 (48, 48)")
-    return pixels.to(device).float() / 255
+    return resize(pixels.to(device).float() / 255, side)

@@ -9,6 +9,7 @@ from typing import Any
 from fermodels.errors import ConfigError
 from fermodels.explain.canvas import PARAMETERISATIONS
 from fermodels.explain.objectives import pick_objective
+from fermodels.nets.networks import FACE_SIDE
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,10 @@ class DreamSettings:
     parameterisation: str = "pixel"
     """A name in PARAMETERISATIONS."""
     octaves: tuple[int, ...] = (24, 34, 48)
-    """Sides in pixels of the detail, in order; each is resized to the 48-pixel picture."""
+    """Sides in pixels of the detail, in order; each is resized to the picture."""
+    canvas: int = FACE_SIDE
+    """Side of the picture in pixels, 48 to 192. Logits need 48; what looks at conv layers only may
+    dream larger, so that more of a pattern fits in."""
     steps: int = 20
     """Steps per octave."""
     step_size: float = 0.02
@@ -62,6 +66,12 @@ class DreamSettings:
         sides = self.octaves
         _check(1 <= len(sides) <= 12, "octaves", sides, "1 to 12 sides")
         _check(all(_is_int(s, 8, 192) for s in sides), "octaves", sides, "sides of 8 to 192 pixels")
+        _check(_is_int(self.canvas, FACE_SIDE, 192), "canvas", self.canvas, "48 to 192 pixels")
+        if self.canvas != FACE_SIDE and "layer" not in pick_objective(self.objective).needs:
+            raise ConfigError(
+                f"canvas is {self.canvas} for objective {self.objective!r}: logits need "
+                f"{FACE_SIDE} pixels; choose layer, channel or neuron"
+            )
         _check(_is_int(self.steps, 1, 1000), "steps", self.steps, "1 to 1000")
         _check(0 < self.step_size <= 0.5, "step_size", self.step_size, "above 0, at most 0.5")
         _check(_is_int(self.reach, 0, 16), "jitter", self.jitter, "0 to 16 pixels")
@@ -123,8 +133,14 @@ DREAM_PRESETS: dict[str, DreamPreset] = {
         DreamPreset(
             "portrait",
             "Portrait of an expression",
-            "From the average face to the model's idea of one expression (figure 11 of the paper).",
+            "From the average face to the model's idea of one expression.",
             {"objective": "class", "octaves": (24, 34, 48), "steps": 20},
+        ),
+        DreamPreset(
+            "figure-11",
+            "Figure 11 of the paper",
+            "From one face per expression towards its own label; see `dream_of_each`.",
+            {"objective": "class", "octaves": (24, 34, 48), "steps": 20, "noise": 0.0},
         ),
         DreamPreset(
             "deepdream",
@@ -143,6 +159,18 @@ DREAM_PRESETS: dict[str, DreamPreset] = {
             "What a channel wants",
             "From noise to the pattern that excites one channel, in Fourier waves.",
             {"objective": "channel", "parameterisation": "fourier", "octaves": (48,), "steps": 40},
+        ),
+        DreamPreset(
+            "wide-channel",
+            "What a channel wants, wide",
+            "The same on a canvas of 96 pixels, where more of the pattern fits in.",
+            {
+                "objective": "channel",
+                "parameterisation": "fourier",
+                "canvas": 96,
+                "octaves": (48, 96),
+                "steps": 20,
+            },
         ),
         DreamPreset(
             "turn",

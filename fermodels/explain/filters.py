@@ -1,4 +1,4 @@
-"""First-layer filters: how they look, how they grew, which are dead, doubled or noise."""
+"""Filters: how the first layer's look and grew, which are dead, doubled or noise; norms of all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import nn
 
 from fermodels.errors import CheckpointError, ConfigError, DataError
 from fermodels.explain.guard import borrowed, outputs_of
-from fermodels.explain.layers import check_layer
+from fermodels.explain.layers import check_layer, layer_names
 from fermodels.nets.checkpoint import History
 from fermodels.nets.networks import to_pixels
 
@@ -112,6 +112,49 @@ def duplicate_filters(
     rows, columns = np.nonzero(np.triu(np.abs(cosines) > threshold, k=1))
     pairs = [(int(i), int(j), float(cosines[i, j])) for i, j in zip(rows, columns, strict=True)]
     return tuple(sorted(pairs, key=lambda pair: -abs(pair[2])))
+
+
+@dataclass(frozen=True, eq=False)
+class KernelNorms:
+    """How much weight each filter of a conv layer carries."""
+
+    layer: str
+    """Dotted name of the convolution."""
+    norms: NDArray[np.float32]
+    """``(F,)``: Euclidean norm of each filter over its input channels and places."""
+    gained: NDArray[np.float32]
+    """``(F,)``: the same times the size of the batch norm's gain, as the ReLU feels it; equal to
+    `norms` where there is no batch norm."""
+    dead: tuple[int, ...]
+    """Filters whose gained norm is below 1% of the layer's largest."""
+
+
+def kernel_norms(model: nn.Module) -> list[KernelNorms]:
+    """Return the norms of every conv layer's filters, first layer to last.
+
+    A batch norm makes a filter's own norm meaningless (any factor is divided out again), so both
+    are given: what is stored, and what acts.
+    """
+    found = []
+    for name in layer_names(model):
+        conv = model.get_submodule(name)
+        if not isinstance(conv, nn.Conv2d):
+            continue
+        norms = conv.weight.detach().float().flatten(1).norm(dim=1).cpu().numpy()
+        gained = norms * _gain_behind(model, name, len(norms))
+        dead = dead_filters(gained[:, None, None])
+        found.append(KernelNorms(name, norms, gained.astype(np.float32), dead))
+    return found
+
+
+def _gain_behind(model: nn.Module, conv: str, filters: int) -> NDArray[np.float32]:
+    """Return the size of the batch norm's factor per filter of the same block; 1 without one."""
+    block = model.get_submodule(conv.rpartition(".")[0])
+    norm = next((m for m in block.children() if isinstance(m, nn.BatchNorm2d)), None)
+    if norm is None or norm.running_var is None:
+        return np.ones(filters, np.float32)
+    gain = norm.weight.detach().abs() / (norm.running_var + norm.eps).sqrt()
+    return np.asarray(gain.float().cpu().numpy(), np.float32)
 
 
 def never_active(

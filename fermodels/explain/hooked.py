@@ -1,4 +1,4 @@
-"""Attribution that changes how gradients pass through a ReLU or a max-pool, done by Captum."""
+"""Attribution that changes how gradients pass through a ReLU, done by Captum."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def deconvolution(q: Question) -> Parts:
 
 
 def _through_relus(q: Question, method: type) -> Parts:
-    _require_relu_modules(q.net)
+    require_relu_modules(q.net)
     with quiet_captum():
         found = method(Scorer(q.net)).attribute(
             q.inputs, target=0, additional_forward_args=(q.directions,)
@@ -55,42 +55,12 @@ def _through_relus(q: Question, method: type) -> Parts:
     return q.parts([tensor.detach() for tensor in found])
 
 
-def deep_lift(q: Question) -> Parts:
-    """DeepLIFT's rescale rule: each unit's change from its baseline activation, passed back.
+def require_relu_modules(net: nn.Module) -> None:
+    """A functional ReLU cannot be hooked: the method would silently be the plain gradient.
 
-    Two passes instead of fifty, and it should sum to the same difference as integrated
-    gradients. It has no rule for HOG, so in a hybrid the sum does not come out: look at the
-    completeness error before believing it.
+    Raises:
+        ConfigError: no ReLU module anywhere.
     """
-    from captum.attr import DeepLift
-
-    _require_relu_modules(q.net)
-    _part_neighbours(q.net)
-    baselines = (q.baselines,) * len(q.inputs)
-    with quiet_captum():
-        found = DeepLift(Scorer(q.net)).attribute(
-            q.inputs, baselines, target=0, additional_forward_args=(q.directions,)
-        )
-    return q.parts([tensor.detach() for tensor in found])
-
-
-def _part_neighbours(net: nn.Module) -> None:
-    """Give every nonlinearity an input tensor of its own (`net` is a twin).
-
-    Captum 0.9 (issue 1104) hooks tensors: where a max-pool reads what a ReLU wrote, the ReLU's
-    hook sees the gradient before the max-pool's rule has changed it, and credit is lost.
-    """
-
-    def own_input(_module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        return tuple(tensor.view_as(tensor) for tensor in inputs)
-
-    for module in net.modules():
-        if isinstance(module, (nn.ReLU, nn.MaxPool2d)):
-            module.register_forward_pre_hook(own_input)
-
-
-def _require_relu_modules(net: nn.Module) -> None:
-    """A functional ReLU cannot be hooked: the method would silently be the plain gradient."""
     if not any(isinstance(module, nn.ReLU) for module in net.modules()):
         raise ConfigError(
             f"{type(net).__name__} has no nn.ReLU module to hook: this method would be the plain "

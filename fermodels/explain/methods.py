@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from fermodels.explain.question import ROWS, Parts, Question
+from fermodels.explain.smoothing import contrast, generator, normal
 
 Points = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """``(face indices, sample indices)`` -> (where to take the gradient, what to multiply it by)."""
@@ -67,8 +68,7 @@ def smoothgrad(q: Question) -> Parts:
     """
     samples = int(q.options["samples"])
     noise = normal((samples, 1, *q.faces.shape[2:]), generator(q), q.faces)
-    spread = q.faces.amax((1, 2, 3)) - q.faces.amin((1, 2, 3))  # noise relative to the contrast
-    scale = q.options["noise"] * spread.view(-1, 1, 1, 1)
+    scale = q.options["noise"] * contrast(q.faces)
     share = torch.full((1, 1, 1, 1), 1 / samples).to(q.faces)
 
     def nearby(face: Tensor, sample: Tensor) -> tuple[Tensor, Tensor]:
@@ -93,16 +93,3 @@ def summed_gradients(q: Question, samples: int, points: Points) -> list[Tensor]:
         for total, gradient in zip(totals, gradients, strict=True):
             total.index_add_(0, face, gradient * factor)
     return totals
-
-
-def generator(q: Question) -> torch.Generator:
-    """Return the seeded source of a method's noise."""
-    return torch.Generator().manual_seed(int(q.options["seed"]))
-
-
-def normal(shape: tuple[int, ...], random: torch.Generator, like: Tensor) -> Tensor:
-    """Return standard normal noise, drawn on the CPU so that every device gets the same.
-
-    All faces of a call share it: a face's map must not depend on what it is batched with.
-    """
-    return torch.randn(shape, generator=random).to(like)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from fermodels.errors import ConfigError
+from fermodels.explain.canvas import resize
 from fermodels.explain.guard import outputs_of
 from fermodels.explain.layers import check_layer, layer_names, target_layer
+from fermodels.nets.networks import FACE_SIDE, FERNet
 
 
 @dataclass(frozen=True)
@@ -122,10 +125,41 @@ def pick_objective(name: str) -> Objective:
 
 
 def evaluate(net: nn.Module, image: Tensor, aim: Aim) -> tuple[Tensor, Tensor]:
-    """Return objective ``(N,)`` and logits ``(N, 7)`` of images ``(N, 1, 48, 48)``, with graph."""
+    """Return objective ``(N,)`` and logits ``(N, 7)`` of images ``(N, 1, s, s)``, with graph.
+
+    On a canvas other than 48 pixels only the conv layers are run, and the logits are empty,
+    ``(N, 0)``. The net must have been stretched to it: see `stretched`.
+    """
     with outputs_of(net, [aim.layer] if aim.layer else []) as seen:
-        logits = net(image)
+        if image.shape[-1] == FACE_SIDE:
+            logits = net(image)
+        else:
+            _conv_maps(net, image)
+            logits = image.new_empty(len(image), 0)
     return pick_objective(aim.objective).measure(logits, seen.get(aim.layer, logits), aim), logits
+
+
+def _conv_maps(net: nn.Module, image: Tensor) -> Tensor:
+    if not isinstance(net, FERNet):
+        raise ConfigError(
+            f"the model is a {type(net).__name__}: a canvas of {image.shape[-1]} pixels needs a "
+            f"FERNet; dream at {FACE_SIDE}"
+        )
+    return net.conv_maps(image)
+
+
+@contextmanager
+def stretched(net: nn.Module, side: int) -> Iterator[None]:
+    """Let a twin subtract its mean face from pictures of `side` pixels; undone afterwards."""
+    mean = getattr(net, "mean_face", None)
+    if not isinstance(mean, Tensor) or side == mean.shape[-1]:
+        yield
+        return
+    net.mean_face = resize(mean, side)
+    try:
+        yield
+    finally:
+        net.mean_face = mean
 
 
 def decide(
@@ -153,7 +187,7 @@ def decide(
         default = before_relu if "position" in needs else target_layer
         name = default(net) if layer is None else check_layer(net, layer)
     with torch.no_grad(), outputs_of(net, [name] if name else []) as seen:
-        logits = net(start)
+        logits = net(start) if start.shape[-1] == FACE_SIDE else _conv_maps(net, start)
     if "target" in needs and target is None:
         target = int(logits[0].argmax())
     if "contrast" in needs and (contrast is None or contrast == target):

@@ -26,15 +26,38 @@ def occlusion(q: Question) -> Parts:
     """
     windows = windows_of(int(q.options["patch"]), int(q.options["stride"])).to(q.faces.device)
     with torch.no_grad():
-        if len(q.inputs) == 2 and isinstance(q.net, FERNet):
-            drops = _drops(q, windows, partial(_branch_drops, q, q.net))
-        else:
-            drops = _drops(q, windows, partial(_whole_drops, q))
-        cover = windows.sum(0).clamp_min(1)
-        spread = windows.flatten(1).to(q.faces)
-        return q.parts(
-            [(drop @ spread).view(-1, 1, FACE_SIDE, FACE_SIDE) / cover for drop in drops]
-        )
+        cover = windows.sum(0)
+        area = windows.sum((1, 2))
+        return q.parts([spread(drop * area, windows) / cover for drop in drops_of(q, windows)])
+
+
+def drops_of(q: Question, masks: Tensor) -> list[Tensor]:
+    """Return how much the score falls when what a mask covers is replaced by the baseline.
+
+    Args:
+        q: the faces, with paired baselines.
+        masks: bool ``(W, 48, 48)``.
+
+    Returns:
+        ``(N, W)`` per branch; in a hybrid the fall is shared out (Shapley) between the two.
+    """
+    if len(q.inputs) == 2 and isinstance(q.net, FERNet):
+        return _drops(q, masks, partial(_branch_drops, q, q.net))
+    return _drops(q, masks, partial(_whole_drops, q))
+
+
+def spread(values: Tensor, masks: Tensor) -> Tensor:
+    """Spread values ``(N, W)`` evenly over their masks' pixels, which then sum to them.
+
+    Args:
+        values: one number per face and mask.
+        masks: bool ``(W, 48, 48)``, none empty.
+
+    Returns:
+        ``(N, 1, 48, 48)``.
+    """
+    flat = masks.flatten(1).to(values)
+    return ((values / flat.sum(1)) @ flat).view(-1, 1, FACE_SIDE, FACE_SIDE)
 
 
 def windows_of(patch: int, stride: int) -> Tensor:

@@ -2,216 +2,226 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-
-from fermodels.errors import ConfigError
 from fermodels.explain import cams, hooked, methods
+from fermodels.explain.conductance import internal_influence, layer_conductance
+from fermodels.explain.deep_lift import deep_lift, deep_lift_shap
+from fermodels.explain.lrp import lrp
+from fermodels.explain.method import SEED, describe
+from fermodels.explain.method import Method as Method
+from fermodels.explain.method import Number as Number
+from fermodels.explain.method import Option as Option
 from fermodels.explain.occlusion import occlusion
 from fermodels.explain.path import integrated_gradients
-from fermodels.explain.question import Parts, Question
+from fermodels.explain.regions import feature_ablation
+from fermodels.explain.score_cam import score_cam
+from fermodels.explain.surrogate import kernel_shap, lime
 
-Number = int | float | bool
-
-
-@dataclass(frozen=True)
-class Option:
-    """One setting of a method."""
-
-    default: Number
-    low: Number
-    high: Number
-    help: str
-
-    def check(self, name: str, value: object) -> Number:
-        """Return the value, as this option's type, if it lies in range.
-
-        Raises:
-            ConfigError: another type, or out of range.
-        """
-        kind = type(self.default)
-        if (
-            isinstance(value, (int, float))
-            and isinstance(value, bool) == (kind is bool)
-            and self.low <= value <= self.high  # NaN is not
-            and (kind is float or value == int(value))
-        ):
-            return kind(value)
-        raise ConfigError(
-            f"option {name} is {value!r}: expected {kind.__name__} from {self.low} to {self.high}"
-        )
-
-
-@dataclass(frozen=True)
-class Method:
-    """One attribution method, describing itself."""
-
-    name: str
-    title: str
-    help: str
-    """For a person who picks: what the map shows and when to distrust it."""
-    signed: bool
-    """Whether values below zero mean "spoke against"; picks the colour scale."""
-    needs_layer: bool
-    """Whether a conv layer is to be chosen."""
-    uses_baseline: bool
-    """Whether the answer depends on the baseline."""
-    source: str
-    """The paper that introduced it."""
-    run: Callable[[Question], Parts]
-    complete: bool = False
-    """Whether the map should sum to score(face) - score(baseline); then the error is reported."""
-    conv_only: bool = False
-    """Whether a hybrid's HOG branch stays unexplained."""
-    magnitude: bool = False
-    """Whether only the size of what `run` returns is shown, after adding up the branches."""
-    options: Mapping[str, Option] = field(default_factory=dict)
-    """Settings by name."""
-
-    def settings(self, given: Mapping[str, object]) -> dict[str, Number]:
-        """Return all options, the given ones checked, the others at their defaults.
-
-        Raises:
-            ConfigError: unknown option, or a value out of range.
-        """
-        unknown = sorted(set(given) - set(self.options))
-        if unknown:
-            raise ConfigError(
-                f"{self.name} has no option {unknown[0]!r}: "
-                f"expected {', '.join(self.options) or 'none'}"
-            )
-        return {
-            name: option.check(name, given.get(name, option.default))
-            for name, option in self.options.items()
-        }
-
-
-def _method(
-    run: Callable[[Question], Parts],
-    title: str,
-    source: str,
-    *,
-    signed: bool = True,
-    needs_layer: bool = False,
-    uses_baseline: bool = False,
-    complete: bool = False,
-    conv_only: bool = False,
-    magnitude: bool = False,
-    **options: Option,
-) -> Method:
-    """Build a Method whose name and help are the function's."""
-    return Method(
-        name=run.__name__.replace("_", "-"),
-        title=title,
-        help=inspect.getdoc(run) or "",
-        signed=signed,
-        needs_layer=needs_layer,
-        uses_baseline=uses_baseline,
-        source=source,
-        run=run,
-        complete=complete,
-        conv_only=conv_only,
-        magnitude=magnitude,
-        options=options,
-    )
-
-
-_SEED = Option(0, 0, 2**31 - 1, "Seed of the noise.")
 _CLIP = "Show only what speaks for the class (ReLU)."
+_STEPS = Option(50, 1, 1000, "Equal steps on the path.")
+_SEGMENTS = Option(36, 4, 144, "About how many patches the face is cut into.")
+_FOLLOW = Option(True, False, True, "Cut along the face's edges (SLIC), not into squares.")
+_SAMPLES = Option(256, 8, 8192, "Partly covered faces to ask about.")
 
 METHODS: dict[str, Method] = {
     method.name: method
     for method in (
-        _method(
+        describe(
             integrated_gradients,
             "Integrated gradients",
             "Sundararajan et al. 2017, arXiv 1703.01365, eq. 1",
             uses_baseline=True,
             complete=True,
-            steps=Option(50, 1, 1000, "Equal steps on the path."),
+            smooth=True,
+            steps=_STEPS,
             tolerance=Option(0.005, 0.0, 1.0, "Completeness error below which no point is added."),
             refine=Option(6.0, 0.0, 20.0, "Points that may be added, as a multiple of steps."),
         ),
-        _method(
+        describe(
             methods.saliency,
             "Saliency",
             "Simonyan et al. 2014, arXiv 1312.6034, section 3",
             signed=False,
             magnitude=True,
+            smooth=True,
         ),
-        _method(
+        describe(
             methods.input_x_gradient,
             "Input x gradient",
             "Shrikumar et al. 2016, arXiv 1605.01713",
             uses_baseline=True,
+            smooth=True,
         ),
-        _method(
+        describe(
             methods.smoothgrad,
             "SmoothGrad",
             "Smilkov et al. 2017, arXiv 1706.03825, section 2",
             samples=Option(25, 1, 1000, "Noisy copies of the face."),
             noise=Option(0.15, 0.0, 1.0, "Noise, as a share of the face's brightness range."),
-            seed=_SEED,
+            seed=SEED,
         ),
-        _method(
+        describe(
             methods.gradient_shap,
             "GradientSHAP",
             "Lundberg & Lee 2017, arXiv 1705.07874; Erion et al. 2021, arXiv 1906.10670, eq. 3",
             uses_baseline=True,
             complete=True,
+            averages=True,
             samples=Option(50, 1, 1000, "Random points between baseline and noisy face."),
             noise=Option(0.0, 0.0, 1.0, "Noise on the face; 1 is black to white."),
-            seed=_SEED,
+            seed=SEED,
         ),
-        _method(
-            hooked.deep_lift,
+        describe(
+            deep_lift,
             "DeepLIFT",
             "Shrikumar et al. 2017, arXiv 1704.02685, section 3.5.1 (rescale rule)",
             uses_baseline=True,
             complete=True,
+            smooth=True,
         ),
-        _method(
+        describe(
+            deep_lift_shap,
+            "DeepLIFT SHAP",
+            "Lundberg & Lee 2017, arXiv 1705.07874, section 4.2",
+            uses_baseline=True,
+            complete=True,
+            averages=True,
+            smooth=True,
+        ),
+        describe(
+            lrp,
+            "LRP",
+            "Bach et al. 2015, doi 10.1371/journal.pone.0130140, eq. 58 and 60",
+            conv_only=True,
+            smooth=True,
+            alpha=Option(1, 0, 4, "Weight of what excites, in conv layers; 0: epsilon rule."),
+            epsilon=Option(1e-3, 0.0, 10.0, "What a unit keeps, in logits or activations."),
+        ),
+        describe(
             hooked.guided_backprop,
             "Guided backprop",
             "Springenberg et al. 2015, arXiv 1412.6806, section 3.4",
+            smooth=True,
         ),
-        _method(
+        describe(
             hooked.deconvolution,
             "Deconvolution",
             "Zeiler & Fergus 2014, arXiv 1311.2901, section 2.1",
+            smooth=True,
         ),
-        _method(
+        describe(
             cams.grad_cam,
             "Grad-CAM",
             "Selvaraju et al. 2017, arXiv 1610.02391, eq. 1-2",
             signed=False,
             needs_layer=True,
             conv_only=True,
+            smooth=True,
             relu=Option(True, False, True, _CLIP),
         ),
-        _method(
+        describe(
+            cams.grad_cam_plus_plus,
+            "Grad-CAM++",
+            "Chattopadhay et al. 2018, arXiv 1710.11063, eq. 19",
+            signed=False,
+            needs_layer=True,
+            conv_only=True,
+            smooth=True,
+            relu=Option(True, False, True, _CLIP),
+        ),
+        describe(
             cams.hires_cam,
             "HiResCAM",
             "Draelos & Carin 2020, arXiv 2011.08891, eq. 3",
             needs_layer=True,
             conv_only=True,
+            smooth=True,
             relu=Option(False, False, True, _CLIP),
         ),
-        _method(
+        describe(
+            cams.layer_cam,
+            "LayerCAM",
+            "Jiang et al. 2021, doi 10.1109/TIP.2021.3089943, eq. 5-7",
+            signed=False,
+            needs_layer=True,
+            conv_only=True,
+            smooth=True,
+            relu=Option(True, False, True, _CLIP),
+        ),
+        describe(
+            score_cam,
+            "Score-CAM",
+            "Wang et al. 2020, arXiv 1910.01279, eq. 7-8",
+            signed=False,
+            needs_layer=True,
+            uses_baseline=True,
+            conv_only=True,
+            channels=Option(64, 1, 4096, "Channels to ask about: those that vary most."),
+            relu=Option(True, False, True, _CLIP),
+        ),
+        describe(
             cams.guided_grad_cam,
             "Guided Grad-CAM",
             "Selvaraju et al. 2017, arXiv 1610.02391, section 3.2",
             needs_layer=True,
             conv_only=True,
+            smooth=True,
         ),
-        _method(
+        describe(
+            layer_conductance,
+            "Layer conductance",
+            "Dhamdhere et al. 2018, arXiv 1805.12233, eq. 2",
+            needs_layer=True,
+            uses_baseline=True,
+            complete=True,
+            conv_only=True,
+            smooth=True,
+            steps=_STEPS,
+        ),
+        describe(
+            internal_influence,
+            "Internal influence",
+            "Leino et al. 2018, arXiv 1802.03788, definition 1",
+            needs_layer=True,
+            uses_baseline=True,
+            conv_only=True,
+            smooth=True,
+            steps=_STEPS,
+        ),
+        describe(
             occlusion,
             "Occlusion",
             "Zeiler & Fergus 2014, arXiv 1311.2901, section 4.2",
             uses_baseline=True,
             patch=Option(8, 1, 48, "Side of the square, in pixels."),
             stride=Option(4, 1, 48, "Step of the square, in pixels; at most its side."),
+        ),
+        describe(
+            feature_ablation,
+            "Face parts",
+            "Meyes et al. 2019, arXiv 1901.08644, section 3",
+            uses_baseline=True,
+        ),
+        describe(
+            kernel_shap,
+            "KernelSHAP",
+            "Lundberg & Lee 2017, arXiv 1705.07874, theorem 2",
+            uses_baseline=True,
+            complete=True,
+            segments=_SEGMENTS,
+            follow=_FOLLOW,
+            samples=_SAMPLES,
+            seed=SEED,
+        ),
+        describe(
+            lime,
+            "LIME",
+            "Ribeiro et al. 2016, arXiv 1602.04938, eq. 1-2",
+            uses_baseline=True,
+            segments=_SEGMENTS,
+            follow=_FOLLOW,
+            samples=_SAMPLES,
+            ridge=Option(1.0, 0.0, 1000.0, "Pull of all values towards zero."),
+            seed=SEED,
         ),
     )
 }

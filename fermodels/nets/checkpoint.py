@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pandas as pd
 import torch
 from safetensors import SafetensorError
+from safetensors.torch import load as load_bytes
 from safetensors.torch import load_file, save_file
 
 from fermodels.errors import CheckpointError, ConfigError
@@ -34,8 +36,8 @@ from fermodels.nets.shelf import (
 
 __all__ = [
     "CARD", "CONFIG", "FILES", "FORMAT", "HISTORY", "METRICS", "PREDICTIONS", "WEIGHTS",
-    "History", "available", "find", "load", "load_weights", "read_config", "read_history",
-    "read_metrics", "read_predictions", "save",
+    "History", "available", "find", "load", "load_uploaded", "load_weights", "read_config",
+    "read_history", "read_metrics", "read_predictions", "save", "write_history",
 ]  # fmt: skip
 
 FORMAT = "fermodels-1"
@@ -70,7 +72,7 @@ def save(
         config = {"format": FORMAT, **identity, "network": net.config.to_dict()}
         write_json(fresh / CONFIG, config)
         write_json(fresh / METRICS, metrics)
-        _write_history(fresh / HISTORY, history)
+        write_history(fresh / HISTORY, history)
         predictions.to_parquet(fresh / PREDICTIONS, index=False, compression="zstd")
         (fresh / CARD).write_text(card, encoding="utf-8")
         if folder.exists():
@@ -88,7 +90,7 @@ def half_weights(net: FERNet) -> dict[str, torch.Tensor]:
     return state
 
 
-def _write_history(path: Path, history: History) -> None:
+def write_history(path: Path, history: History) -> None:
     """Put steps and epochs into one table, told apart by the column ``kind``."""
     steps = history.steps.assign(kind="step")
     epochs = history.epochs.assign(kind="epoch")
@@ -102,15 +104,20 @@ def read_config(folder: Path) -> tuple[dict[str, Any], NetConfig]:
         CheckpointError: missing, of another format, or no network of this family.
     """
     raw = read_json(folder / CONFIG)
+    return raw, _network_config(raw, folder / CONFIG)
+
+
+def _network_config(raw: dict[str, Any], source: Path) -> NetConfig:
+    """Return the layers that a ``config.json`` describes; `source` is named in errors."""
     if raw.get("format") != FORMAT or "network" not in raw:
         raise CheckpointError(
-            f"{folder / CONFIG} has format {raw.get('format')!r}: expected {FORMAT!r} with a "
+            f"{source} has format {raw.get('format')!r}: expected {FORMAT!r} with a "
             "'network'; it was written by another program or version"
         )
     try:
-        return raw, NetConfig.from_dict(raw["network"])
+        return NetConfig.from_dict(raw["network"])
     except ConfigError as error:
-        raise CheckpointError(f"{folder / CONFIG}: {error}") from error
+        raise CheckpointError(f"{source}: {error}") from error
 
 
 def load(
@@ -151,7 +158,47 @@ def load_weights(path: Path, net: FERNet) -> FERNet:
         raise CheckpointError(
             f"cannot read {path}: {error}; restore or re-export the checkpoint"
         ) from error
+    return _fit(state, net, path)
+
+
+def load_uploaded(config: bytes, weights: bytes) -> tuple[dict[str, Any], FERNet]:
+    """Load a checkpoint that came as two files in memory; nothing is written to disk.
+
+    Args:
+        config: the content of ``config.json``.
+        weights: the content of ``model.safetensors``.
+
+    Returns:
+        Its identity, and the network in eval mode and float32.
+
+    Raises:
+        CheckpointError: either file is damaged, of another format, or they do not fit.
+    """
+    source = Path(CONFIG)
+    try:
+        raw = json.loads(config)
+        state = load_bytes(weights)
+    except (ValueError, RecursionError, SafetensorError) as error:
+        raise CheckpointError(
+            f"cannot read the two files: {error}; give the {CONFIG} and {WEIGHTS} of one checkpoint"
+        ) from error
+    if not isinstance(raw, dict):
+        raise CheckpointError(f"{source} holds a {type(raw).__name__}: expected an object")
+    layers = _network_config(raw, source)
+    with torch.device("meta"):  # a stranger's config may describe more than fits in memory
+        _check_fit(state, FERNet(layers).state_dict(), Path(WEIGHTS))
+    return raw, _fit(state, FERNet(layers), Path(WEIGHTS)).eval()
+
+
+def _fit(state: dict[str, torch.Tensor], net: FERNet, path: Path) -> FERNet:
+    """Put a state into a network that it fits in every tensor."""
     own = net.state_dict()
+    _check_fit(state, own, path)
+    net.load_state_dict({key: value.to(own[key].dtype) for key, value in state.items()})
+    return net
+
+
+def _check_fit(state: dict[str, torch.Tensor], own: dict[str, torch.Tensor], path: Path) -> None:
     if set(state) != set(own):
         missing, extra = sorted(set(own) - set(state)), sorted(set(state) - set(own))
         raise CheckpointError(f"{path} lacks tensors {missing} and has unknown ones {extra}")
@@ -161,5 +208,3 @@ def load_weights(path: Path, net: FERNet) -> FERNet:
                 f"{path}: {key} has shape {tuple(value.shape)}, finite: "
                 f"{bool(torch.isfinite(value).all())}; expected {tuple(own[key].shape)}, all finite"
             )
-    net.load_state_dict({key: value.to(own[key].dtype) for key, value in state.items()})
-    return net

@@ -20,6 +20,8 @@ WEIGHTS, CONFIG, METRICS = "model.safetensors", "config.json", "metrics.json"
 HISTORY, PREDICTIONS, CARD = "history.parquet", "predictions.parquet", "README.md"
 FILES = (WEIGHTS, CONFIG, METRICS, HISTORY, PREDICTIONS, CARD)
 """The whole of a checkpoint; nothing else is written, pulled or read."""
+RECORDS = (CONFIG, METRICS, HISTORY, PREDICTIONS)
+"""What is kept of a run whose weights are not shipped."""
 
 MAX_JSON_BYTES = 5_000_000
 
@@ -58,6 +60,42 @@ def read_result(name: str) -> dict[str, Any] | None:
     """
     path = results_dir() / f"{name}.json"
     return read_json(path) if path.is_file() else None
+
+
+def read_result_table(name: str) -> pd.DataFrame | None:
+    """Return a computed table, ``results/NAME.parquet``; None if it was not computed yet.
+
+    Raises:
+        CheckpointError: the file is there but is not a table.
+    """
+    path = results_dir() / f"{name}.parquet"
+    return _read_table(path) if path.is_file() else None
+
+
+def paper_runs_dir() -> Path:
+    """Return the folder of filed records: runs of the paper's recipe whose weights went."""
+    return results_dir() / "paper-runs"
+
+
+def paper_run(name: str) -> Path | None:
+    """Return where a variant's run by the paper's recipe is recorded, None if nowhere.
+
+    Its filed records come first (`train.records`), then the bundled checkpoint, if that was
+    trained by the paper's recipe. The folder holds at least RECORDS.
+
+    Args:
+        name: a variant.
+
+    Raises:
+        CheckpointError: the checkpoint's config is damaged.
+    """
+    filed = paper_runs_dir() / name
+    if (filed / CONFIG).is_file():
+        return filed
+    bundled = available().get(name)
+    if bundled is not None and read_json(bundled / CONFIG).get("recipe") == "paper":
+        return bundled
+    return None
 
 
 def available() -> dict[str, Path]:

@@ -10,7 +10,12 @@ from studio import theme
 
 
 def by_layer(
-    layers: Sequence[str], lines: Mapping[str, Sequence[float]], *, title: str, chosen: str
+    layers: Sequence[str],
+    lines: Mapping[str, Sequence[float]],
+    *,
+    title: str,
+    chosen: str | None = None,
+    height: int = 280,
 ) -> go.Figure:
     """Draw one value per layer and face (or per moment of training), first layer to last.
 
@@ -18,7 +23,8 @@ def by_layer(
         layers: layer names, in order.
         lines: name of a line -> one value in 0..1 per layer.
         title: of the vertical axis.
-        chosen: the layer on view, marked by a dotted line.
+        chosen: the layer on view, if any, marked by a dotted line.
+        height: in pixels.
     """
     fig = go.Figure()
     symbols = ("circle", "diamond", "square", "x")
@@ -34,8 +40,9 @@ def by_layer(
             marker={"size": 10, "symbol": symbol},
             hovertemplate="%{x}: %{y:.1%}",
         )
-    fig.add_vline(x=list(layers).index(chosen), line={"color": theme.MUTED, "dash": "dot"})
+    if chosen is not None:
+        fig.add_vline(x=list(layers).index(chosen), line={"color": theme.MUTED, "dash": "dot"})
     fig.update_yaxes(title=title, tickformat=".0%", range=[-0.03, 1.05])
     fig.update_xaxes(type="category")
     fig.update_layout(showlegend=len(lines) > 1)
-    return theme.style(fig, height=280)
+    return theme.style(fig, height=height)

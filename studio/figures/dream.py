@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
-from PIL import Image
 
+from fermodels.explain.film import gif as gif
 from studio import theme
 from studio.figures.tiles import Pixels, Tile
 
@@ -19,21 +18,6 @@ def to_pixels(frames: NDArray[np.floating] | Pixels) -> Pixels:
     if frames.dtype == np.uint8:
         return frames.astype(np.uint8)
     return (np.clip(frames, 0, 1) * 255).round().astype(np.uint8)
-
-
-def gif(frames: Pixels, *, scale: int = 6, milliseconds: int = 90) -> bytes:
-    """Encode frames ``(T, h, w)`` uint8 as an endless GIF that rests on its last frame.
-
-    Args:
-        frames: grey pictures.
-        scale: how often each pixel is repeated.
-        milliseconds: between frames.
-    """
-    big = [Image.fromarray(f.repeat(scale, axis=0).repeat(scale, axis=1)) for f in frames]
-    rest = [milliseconds] * (len(big) - 1) + [1500]
-    buffer = io.BytesIO()
-    big[0].save(buffer, format="GIF", save_all=True, append_images=big[1:], duration=rest, loop=0)
-    return buffer.getvalue()
 
 
 def filmstrip(frames: Pixels, steps: Sequence[int], *, most: int = 8) -> list[Tile]:

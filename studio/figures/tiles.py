@@ -17,6 +17,10 @@ Pixels = NDArray[np.uint8]
 
 GAP = 12
 """CSS pixels between the columns of a grid."""
+BADGE = (
+    "display:inline-block;font-size:.76rem;line-height:1.3;margin:2px 0;padding:1px 7px;"
+    "border:1px solid currentColor;border-radius:99px"
+)
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,8 @@ class Tile:
     """A second, quieter line."""
     faded: bool = False
     """Shown pale: there is nothing to see here, and the note says why."""
+    badge: str = ""
+    """A few words in a frame, such as a verdict on the picture."""
 
 
 def png(pixels: Pixels, scale: int = 1) -> bytes:
@@ -84,6 +90,7 @@ def _figure(tile: Tile) -> str:
         f'border-radius:3px{opacity}">'
     )
     lines = _line(tile.caption, "font-size:.82rem;line-height:1.3;margin-top:5px")
+    lines += _line(tile.badge, BADGE)
     lines += _line(tile.note, "font-size:.76rem;line-height:1.3;opacity:.8")
     return f'<figure style="margin:0">{image}<figcaption>{lines}</figcaption></figure>'
 
@@ -115,3 +122,44 @@ def sheet(rows: Sequence[Sequence[Pixels]], *, scale: int, gap: int = 4) -> Pixe
 def as_rgb(pixels: Pixels) -> Pixels:
     """Return grey ``(h, w)`` or RGB pixels as RGB ``(h, w, 3)``."""
     return pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2)
+
+
+def picture(tiles: Sequence[Tile], scale: int, columns: int = 4) -> bytes:
+    """Return tiles of one size as a PNG contact sheet, without words.
+
+    Args:
+        tiles: in reading order.
+        scale: how often each pixel is repeated.
+        columns: how many stand side by side.
+    """
+    pixels = [tile.pixels for tile in tiles]
+    rows = [pixels[start : start + columns] for start in range(0, len(pixels), columns)]
+    return png(sheet(rows, scale=scale))
+
+
+def drawing(tiles: Sequence[Tile], columns: int = 4, side: int = 192) -> str:
+    """Return tiles with their captions as one SVG, every pixel a crisp square.
+
+    Args:
+        tiles: in reading order.
+        columns: how many stand side by side.
+        side: width of a picture.
+    """
+    high = side + 44
+    parts = []
+    for place, tile in enumerate(tiles):
+        row, column = divmod(place, columns)
+        left, top = column * (side + GAP), row * high
+        parts.append(
+            f'<image x="{left}" y="{top}" width="{side}" height="{side}" '
+            f'style="image-rendering:pixelated" href="{data_uri(tile.pixels)}"/>'
+            f'<text x="{left}" y="{top + side + 16}">{escape(tile.caption)}</text>'
+            f'<text x="{left}" y="{top + side + 32}">{escape(tile.note)}</text>'
+        )
+    width = min(columns, len(tiles)) * (side + GAP) - GAP
+    height = -(-len(tiles) // columns) * high
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
+        f'font-family="sans-serif" font-size="11"><rect width="100%" height="100%" fill="white"/>'
+        f"{''.join(parts)}</svg>"
+    )

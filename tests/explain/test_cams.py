@@ -19,7 +19,9 @@ from fermodels.nets.variants import VARIANTS
 pytestmark = pytest.mark.filterwarnings("ignore:Input Tensor")  # Captum's own notice
 
 
-@pytest.mark.parametrize("method", ["grad-cam", "hires-cam"])
+@pytest.mark.parametrize(
+    "method", ["grad-cam", "hires-cam", "grad-cam-plus-plus", "layer-cam", "score-cam"]
+)
 @pytest.mark.parametrize("cell", [(0, 0), (2, 3), (5, 5)])
 def test_a_cam_peaks_inside_a_planted_bright_cell(
     method: str, cell: tuple[int, int], cnn: nn.Module
@@ -98,3 +100,67 @@ def test_unknown_layers_are_refused_with_the_choices(net: FERNet, faces: np.ndar
 def test_layer_names_are_in_order_and_all_give_maps(net: FERNet) -> None:
     parts = ("conv", "bn", "relu", "pool")
     assert layer_names(net) == [f"conv{i}.{part}" for i in (1, 2) for part in parts]
+
+
+def test_layer_cam_and_grad_cam_plus_plus_equal_slow_loops(net: FERNet, faces: np.ndarray) -> None:
+    x = to_pixels(faces).float() / 255
+    kept: list[torch.Tensor] = []
+    handle = net.get_submodule("conv2.relu").register_forward_hook(lambda *a: kept.append(a[2]))
+    score = net(x)[:, 5]
+    handle.remove()
+    (gradients,) = torch.autograd.grad(score.sum(), kept[0])
+    maps = kept[0].detach()
+    layer_cam, plus_plus = torch.zeros(2, 3, 1, 24, 24)
+    for i in range(3):
+        for a, g in zip(maps[i], gradients[i], strict=True):
+            layer_cam[i, 0] += g.clamp_min(0) * a
+            below = 2 * g**2 + a.sum() * g**3
+            alpha = torch.where(below != 0, g**2 / below.where(below != 0, torch.ones(())), 0)
+            plus_plus[i, 0] += (alpha * g.clamp_min(0)).sum() * a
+    for name, cells in (("layer-cam", layer_cam), ("grad-cam-plus-plus", plus_plus)):
+        found = explain(net, faces, name, 5, layer="conv2.relu").attribution
+        wanted = enlarge(cells.clamp_min(0))[:, 0]
+        near = 1e-4 * float(wanted.max())
+        np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=near, err_msg=name)
+
+
+def test_score_cam_equals_a_slow_loop(net: FERNet, faces: np.ndarray) -> None:
+    found = explain(net, faces, "score-cam", 5, layer="conv2.relu", channels=99).attribution
+    kept: list[torch.Tensor] = []
+    handle = net.get_submodule("conv2.relu").register_forward_hook(lambda *a: kept.append(a[2]))
+    with torch.no_grad():
+        x = to_pixels(faces).float() / 255
+        net(x)
+        handle.remove()
+        for i in range(3):
+            maps, scores = kept[0][i], []
+            for one in maps:
+                veil = (one - one.min()) / (one.max() - one.min()) if one.std() > 0 else 0 * one
+                veil = F.interpolate(veil[None, None], (48, 48), mode="bilinear")
+                scores.append(net(veil * x[i] + (1 - veil) * net.mean_face)[0, 5])
+            weights = (torch.stack(scores) - net(net.mean_face)[0, 5]).softmax(0)
+            cam = (weights[:, None, None] * maps).sum(0).clamp_min(0)
+            wanted = enlarge(cam[None, None])[0, 0]
+            np.testing.assert_allclose(found[i], wanted, rtol=1e-3, atol=1e-4)
+
+
+def test_score_cam_asks_about_the_channels_that_vary_most(net: FERNet, faces: np.ndarray) -> None:
+    all_of_them, some = (
+        explain(net, faces, "score-cam", 5, channels=channels).attribution for channels in (99, 3)
+    )
+    assert not np.allclose(all_of_them, some) and some.any()
+
+
+def test_a_hybrids_score_cam_leaves_hog_the_whole_face(hybrid: FERNet, faces: np.ndarray) -> None:
+    """With the conv branch silenced every channel keeps the same score: all weigh alike."""
+    found = explain(hybrid, faces, "score-cam", 5, layer="conv2.relu", channels=99)
+    with torch.no_grad():
+        weight = hybrid.get_parameter("fc1.linear.weight")
+        weight[:, : hybrid.config.conv_features] = 0
+    silent = explain(hybrid, faces, "score-cam", 5, layer="conv2.relu", channels=99).attribution
+    kept: list[torch.Tensor] = []
+    hybrid.get_submodule("conv2.relu").register_forward_hook(lambda *a: kept.append(a[2]))
+    with torch.no_grad():
+        hybrid(to_pixels(faces).float() / 255)
+    np.testing.assert_allclose(silent, enlarge(kept[0].mean(1, keepdim=True))[:, 0], rtol=1e-3)
+    assert not np.allclose(silent, found.attribution)

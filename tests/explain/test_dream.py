@@ -8,9 +8,16 @@ import numpy as np
 import pytest
 import torch
 
+from fermodels.data.emotions import EMOTIONS
 from fermodels.errors import ConfigError, DataError
 from fermodels.explain.canvas import PARAMETERISATIONS
-from fermodels.explain.dream import DREAM_PRESETS, OBJECTIVES, dream, dream_steps
+from fermodels.explain.dream import (
+    DREAM_PRESETS,
+    OBJECTIVES,
+    dream,
+    dream_of_each,
+    dream_steps,
+)
 from fermodels.nets.networks import FERNet
 
 QUICK = {"steps": 8, "octaves": (32, 48)}
@@ -103,6 +110,41 @@ def test_what_is_left_open_is_decided_by_the_start(net: FERNet, faces: np.ndarra
     assert (unit.layer, unit.position) == ("conv2.bn", (12, 12))
 
 
+@pytest.mark.parametrize("objective", ["layer", "channel", "neuron"])
+def test_conv_objectives_dream_on_a_larger_canvas(
+    objective: str, net: FERNet, faces: np.ndarray
+) -> None:
+    before = net.mean_face.clone()
+    found = dream(net, faces[0], objective, canvas=96, octaves=(48, 96), steps=4, every=0)
+    assert found.frames.shape == (2, 96, 96)
+    assert found.after > found.before
+    np.testing.assert_allclose(found.probabilities.sum(), 1, rtol=1e-5)
+    assert torch.equal(net.mean_face, before)
+
+
+def test_a_hybrid_dreams_large_through_its_conv_layers(hybrid: FERNet) -> None:
+    found = dream(hybrid, "noise", "channel", canvas=64, octaves=(64,), steps=4, every=0)
+    assert found.after > found.before and found.frames.shape == (2, 64, 64)
+
+
+def test_a_large_canvas_shows_the_unit_more_places_of_the_same_picture(
+    net: FERNet, faces: np.ndarray
+) -> None:
+    near = dream(net, faces[0], "neuron", channel=1, steps=1, noise=0.0, every=0)
+    far = dream(net, faces[0], "neuron", channel=1, steps=1, noise=0.0, every=0, canvas=192)
+    assert near.aim.position == (12, 12) and far.aim.position == (48, 48)
+
+
+def test_one_face_per_expression_is_dreamed_towards_its_label(
+    net: FERNet, faces: np.ndarray
+) -> None:
+    found = dream_of_each(net, {"sad": faces[0], "fear": faces[1]}, steps=3, octaves=(48,))
+    for (name, one), face in zip(found.items(), faces, strict=False):
+        np.testing.assert_array_equal(one.frames[0], face)
+        assert one.aim.target == EMOTIONS.index(name)
+        assert one.after > one.before
+
+
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
@@ -111,6 +153,8 @@ def test_what_is_left_open_is_decided_by_the_start(net: FERNet, faces: np.ndarra
         ({"octaves": (4, 48)}, "8 to 192"),
         ({"octaves": 48}, "wrong type"),
         ({"steps": 0}, "1 to 1000"),
+        ({"objective": "layer", "canvas": 20}, "48 to 192"),
+        ({"canvas": 96}, "choose layer, channel or neuron"),
         ({"jitter": 40}, "0 to 16"),
         ({"parameterisation": "wavelet"}, "pixel or fourier"),
         ({"target": "bored"}, "angry, disgust"),

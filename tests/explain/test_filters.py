@@ -16,6 +16,7 @@ from fermodels.explain.filters import (
     duplicate_filters,
     epoch_filters,
     first_layer_filters,
+    kernel_norms,
     never_active,
     smoothness,
 )
@@ -84,3 +85,19 @@ def test_filters_of_every_epoch_come_from_the_history() -> None:
 def test_a_model_that_reads_colour_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"\(filters, 1, k, k\)"):
         first_layer_filters(nn.Conv2d(3, 4, 3))
+
+
+def test_kernel_norms_are_those_of_the_folded_filters(net: FERNet) -> None:
+    first, second = kernel_norms(net)
+    assert (first.layer, second.layer) == ("conv1.conv", "conv2.conv")
+    folded = first_layer_filters(net, folded=True)
+    np.testing.assert_allclose(first.gained, np.linalg.norm(folded, axis=(1, 2)), rtol=1e-5)
+    weight = net.get_parameter("conv2.conv.weight").detach().numpy()
+    slow = [np.sqrt((kernel**2).sum()) for kernel in weight]
+    np.testing.assert_allclose(second.norms, slow, rtol=1e-5)
+
+
+def test_a_filter_without_gain_is_dead_however_large_its_weights(net: FERNet) -> None:
+    with torch.no_grad():
+        net.get_parameter("conv2.bn.weight")[2] = 0
+    assert kernel_norms(net)[1].dead == (2,)

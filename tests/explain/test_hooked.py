@@ -83,7 +83,7 @@ def test_deep_lift_is_complete_through_max_pools(variant, build, faces: np.ndarr
 
 
 def test_bare_captum_is_not_complete_where_ours_is(build, faces: np.ndarray) -> None:
-    """If this fails, Captum has mended issue 1104 and `_part_neighbours` can go."""
+    """If this fails, Captum has mended issue 1104 and `_own_inputs` can go."""
     net = build(VARIANTS["deep"].config)
     x = to_pixels(faces).float() / 255
     with warnings.catch_warnings():

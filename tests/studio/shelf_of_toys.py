@@ -71,6 +71,8 @@ def history(seed: int) -> pd.DataFrame:
             "validation_accuracy": [0.2, 0.4, 0.5],
             "layers": [["conv1", "conv2"]] * 3,
             "sparsity": [[0.4, 0.5], [0.5, 0.6], [0.6, 0.7]],
+            "entropy": [[0.9, 0.8], [0.8, 0.7], [0.7, 0.6]],
+            "confusion_matrix": [rng.integers(0, 9, 49).tolist() for _ in range(3)],
             "kind": "epoch",
         }
     )

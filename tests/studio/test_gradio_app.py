@@ -1,5 +1,6 @@
 """The Classify tab alone, over HTTP: ``python -m studio.gradio_app`` and its API."""
 
+import base64
 import json
 import os
 import signal
@@ -28,12 +29,14 @@ from fermodels.data.emotions import EMOTIONS
 from fermodels.data.photo import Face
 from fermodels.data.samples import sample_photos
 from fermodels.nets import checkpoint
-from studio import gradio_app, gradio_look, photo_view
+from studio import gradio_answers, gradio_look, photo_view, photo_why
 from studio.photo_reading import MAX_BYTES, Reading, as_json, read
 from studio.theme import EXPRESSION_COLORS
 from tests.toys import ROOT, tiny_net
 
 NAMES = ("shallow", "deep")
+HEAT = 2.0
+"""The temperature of the toy `shallow`; the toy `deep` is uncalibrated."""
 
 
 def jpeg(pixels: np.ndarray) -> bytes:
@@ -51,11 +54,13 @@ NOBODY = jpeg(np.full((300, 400, 3), 120, dtype=np.uint8))
 def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Two untrained networks, bundled for this module's process and the served one."""
     folder = tmp_path_factory.mktemp("checkpoints")
-    metrics = {"test": {"accuracy": 0.625, "n": 3589}}
+    metrics: dict[str, Any] = {"test": {"accuracy": 0.625, "n": 3589}}
+    heats = {"shallow": {"calibration": {"temperature": HEAT}}, "deep": {}}
     none = pd.DataFrame({"step": [1]})
     for seed, name in enumerate(NAMES):
         checkpoint.save(
-            folder / name, tiny_net(seed), {"variant": name, "recipe": "toy"}, metrics,
+            folder / name, tiny_net(seed), {"variant": name, "recipe": "toy"},
+            metrics | heats[name],
             checkpoint.History(none, none), none, "card",
         )  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
@@ -116,9 +121,10 @@ def astronaut(tmp_path: Path) -> Path:
 
 
 def test_the_api_says_what_python_says(client: Client, astronaut: Path, checkpoints: Path) -> None:
-    found = classify(client, astronaut)
+    (found,) = classify(client, astronaut)["faces"]
     face = fermodels.read_photo(ASTRONAUT)[0]
-    assert found["faces"] == 1 and tuple(found["face"]["box"]) == face.box
+    assert tuple(found["box"]) == face.box
+    assert found["score"] == face.score > 0.5
     assert list(found["models"]) == list(NAMES)
     for name in NAMES:
         told = found["models"][name]
@@ -128,11 +134,90 @@ def test_the_api_says_what_python_says(client: Client, astronaut: Path, checkpoi
         assert told["expression"] == EMOTIONS[int(wanted.argmax())]
 
 
-def test_the_api_lists_two_typed_endpoints(client: Client) -> None:
+def test_a_calibrated_network_tells_its_temperature_and_softer_odds(
+    client: Client, astronaut: Path
+) -> None:
+    models = classify(client, astronaut)["faces"][0]["models"]
+    assert models["deep"]["temperature"] is None
+    assert models["deep"]["calibrated"] is None
+    told = models["shallow"]
+    own = np.array(list(told["probabilities"].values()))
+    wanted = own ** (1 / HEAT) / (own ** (1 / HEAT)).sum()
+    assert told["temperature"] == HEAT
+    np.testing.assert_allclose(list(told["calibrated"].values()), wanted, rtol=1e-6)
+    assert told["confidence"] == pytest.approx(wanted.max())
+
+
+def test_one_network_can_be_asked_alone(client: Client, astronaut: Path) -> None:
+    found = client.predict(photo=handle_file(astronaut), model="deep", api_name="/classify")
+    assert list(found["faces"][0]["models"]) == ["deep"]
+
+
+@pytest.mark.parametrize("model", ["../deep", "/etc", "hub:a/b", "", "all of them", 7, None])
+def test_a_network_is_named_never_a_path(client: Client, astronaut: Path, model: object) -> None:
+    with pytest.raises(AppError, match="no network"):
+        client.predict(photo=handle_file(astronaut), model=model, api_name="/classify")
+
+
+def test_the_api_says_why_and_why_not(client: Client, astronaut: Path, checkpoints: Path) -> None:
+    told = client.predict(
+        photo=handle_file(astronaut), model="deep", expression="sad", instead_of="fear",
+        api_name="/explain",
+    )  # fmt: skip
+    face = fermodels.read_photo(ASTRONAUT)[0].image.copy()
+    wanted = fermodels.explain(
+        fermodels.load(checkpoints / "deep"), face, target_class="sad", contrast_class="fear"
+    )
+    np.testing.assert_allclose(told["attribution"], wanted.attribution[0], atol=1e-7)
+    assert told["score"] == pytest.approx(told["logits"]["sad"] - told["logits"]["fear"])
+    assert (told["expression"], told["instead_of"]) == ("sad", "fear")
+
+
+def test_an_expression_against_itself_has_no_answer(client: Client, astronaut: Path) -> None:
+    with pytest.raises(AppError, match="choose another"):
+        client.predict(
+            photo=handle_file(astronaut), model="deep", expression="sad", instead_of="sad",
+            api_name="/explain",
+        )  # fmt: skip
+
+
+def test_many_photos_become_rows_and_a_bad_one_its_error(
+    client: Client, astronaut: Path, tmp_path: Path
+) -> None:
+    bad = tmp_path / "=bad.jpg"
+    bad.write_bytes(b"no picture")
+    rows = client.predict(
+        photos=[handle_file(astronaut), handle_file(bad)], model="deep", api_name="/classify_many"
+    )
+    assert [row["file"] for row in rows] == ["astronaut.jpg", "=bad.jpg"]
+    assert rows[0]["prediction"] in EMOTIONS
+    assert rows[0]["error"] is None
+    assert "not a picture" in rows[1]["error"]
+
+
+def test_the_csv_of_many_photos_is_in_the_link_and_runs_no_formula(tmp_path: Path) -> None:
+    bad = tmp_path / "x"
+    bad.write_bytes(b"no picture")
+    table, link = gradio_answers.show_many(
+        [{"path": str(bad), "orig_name": "../=cmd()"}], "all", False
+    )
+    content = base64.b64decode(link.split("base64,")[1].split('"')[0]).decode()
+    assert table[0][0] == "=cmd()"
+    assert "\n'=cmd()," in content
+    assert "1 could not be read" in link
+
+
+def test_too_many_photos_at_once_are_refused() -> None:
+    table, says = gradio_answers.show_many([{"path": "/nowhere"}] * 51, "all", False)
+    assert table == []
+    assert "51 photos were given: send 1 to 50" in says
+
+
+def test_the_api_lists_its_typed_endpoints(client: Client) -> None:
     listed = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert set(listed) == {"/classify", "/networks"}
+    assert set(listed) == {"/classify", "/classify_many", "/explain", "/networks"}
     parameters = {p["parameter_name"]: p for p in listed["/classify"]["parameters"]}
-    assert set(parameters) == {"photo", "whole_picture"}
+    assert set(parameters) == {"photo", "model", "whole_picture"}
     assert parameters["whole_picture"]["python_type"]["type"] == "bool"
     assert client.predict(api_name="/networks") == dict.fromkeys(NAMES, 0.625)
 
@@ -142,9 +227,10 @@ def test_without_a_face_nothing_is_classified_unless_taken_whole(
 ) -> None:
     path = tmp_path / "nobody.jpg"
     path.write_bytes(NOBODY)
-    assert classify(client, path) == {"faces": 0, "face": None, "models": {}}
-    whole = classify(client, path, whole=True)
-    assert whole["face"] == {"box": [50, 0, 350, 300], "score": 0.0, "whole_picture": True}
+    assert classify(client, path) == {"faces": []}
+    (whole,) = classify(client, path, whole=True)["faces"]
+    assert (whole["box"], whole["score"]) == ([50, 0, 350, 300], 0.0)
+    assert whole["whole_picture"] is True
     assert set(whole["models"]) == set(NAMES)
 
 
@@ -168,11 +254,17 @@ def test_a_file_that_is_no_photo_gives_one_sentence(
 
 @pytest.mark.parametrize("path", ["/etc/hostname", str(ROOT / "LICENSE"), "../../etc/hostname"])
 def test_no_file_of_the_server_can_be_read(served: str, path: str) -> None:
-    data = [{"path": path, "meta": {"_type": "gradio.FileData"}}, True]
-    asked = httpx.post(f"{served}/gradio_api/call/classify", json={"data": data})
-    answer = httpx.get(f"{served}/gradio_api/call/classify/{asked.json()['event_id']}", timeout=30)
-    assert "event: error" in answer.text
-    assert Path("/etc/hostname").read_text().strip() not in answer.text
+    file = {"path": path, "meta": {"_type": "gradio.FileData"}}
+    for endpoint, data in (
+        ("classify", [file, "all", True]),
+        ("classify_many", [[file], "all", False]),
+        ("explain", [file, "deep", "predicted", "none", "saliency", True]),
+    ):
+        asked = httpx.post(f"{served}/gradio_api/call/{endpoint}", json={"data": data})
+        event = asked.json()["event_id"]
+        answer = httpx.get(f"{served}/gradio_api/call/{endpoint}/{event}", timeout=60)
+        assert "event: error" in answer.text
+        assert Path("/etc/hostname").read_text().strip() not in answer.text
 
 
 def test_too_large_an_upload_is_refused(served: str) -> None:
@@ -228,7 +320,7 @@ class _Tags(HTMLParser):
 def reading(boxes: list[tuple[int, int, int, int]], names: tuple[str, ...] = NAMES) -> Reading:
     faces = tuple(Face(np.zeros((48, 48), np.uint8), box, 1.0, False) for box in boxes)
     answer = np.array([0.001, 0.009, 0.04, 0.9, 0.02, 0.02, 0.01], dtype=np.float32)
-    answers = dict.fromkeys(names, answer) if faces else {}
+    answers = dict.fromkeys(names, np.stack([answer] * len(faces))) if faces else {}
     return Reading(Image.new("RGB", (800, 600)), faces, answers)
 
 
@@ -237,14 +329,38 @@ def test_every_face_is_boxed_where_it_was_found(checkpoints: Path) -> None:
     first = next(a for t, a in tags if t == "rect" and a["class"] == "fer-first")
     assert [first[k] for k in ("x", "y", "width", "height")] == ["10", "20", "200", "200"]
     assert sum(t == "rect" and a["class"] == "fer-other" for t, a in tags) == 1
+    assert sum(t == "text" for t, _ in tags) == 2
     assert next(a for t, a in tags if t == "svg")["viewbox"] == "0 0 800 600"
 
 
 def test_bars_are_as_long_as_the_probabilities_in_the_one_palette(checkpoints: Path) -> None:
-    html = photo_view.reading_html(reading([(0, 0, 9, 9)]))
+    html = photo_view.reading_html(reading([(0, 0, 9, 9)], ("deep",)))
     for name, share in zip(EMOTIONS, (0.1, 0.9, 4, 90, 2, 2, 1), strict=True):
-        assert html.count(f"width:{share:.2f}%;background:{EXPRESSION_COLORS[name]}") == 2
-    assert "say 2 of 2 networks, on average 90%" in html and html.count("&lt;1%") == 2
+        assert html.count(f"width:{share:.2f}%;background:{EXPRESSION_COLORS[name]}") == 1
+    assert "says deep: 90%" in html and html.count("&lt;1%") == 1
+    assert "uncalibrated" in html
+
+
+def test_a_calibrated_networks_bars_are_softer(checkpoints: Path) -> None:
+    html = photo_view.reading_html(reading([(0, 0, 9, 9)], ("shallow",)))
+    assert "calibrated, temperature 2.00" in html
+    powers = np.sqrt([0.001, 0.009, 0.04, 0.9, 0.02, 0.02, 0.01])
+    assert f"width:{100 * powers[3] / powers.sum():.2f}%" in html
+
+
+def test_other_faces_are_told_in_a_table_and_numbered(checkpoints: Path) -> None:
+    html = photo_view.reading_html(reading([(0, 0, 9, 9), (1, 2, 3, 4)]))
+    _Tags(html)
+    assert "The other faces" in html and "1, 2, 3, 4" in html
+    assert html.count("happy 90%") == 1, "deep is uncalibrated, shallow is not"
+
+
+def test_an_explanation_reads_aloud_and_closes_its_tags(checkpoints: Path) -> None:
+    why = photo_why.ask_why(ASTRONAUT, "deep", "sad", "fear")
+    html = photo_why.why_html(why)
+    _Tags(html)
+    assert "Why sad, not fear?" in html and "amber spoke for sad" in html
+    assert "adds up to the change from the baseline within" in html
 
 
 def test_without_a_face_the_page_offers_the_whole_picture() -> None:
@@ -267,6 +383,7 @@ def test_errors_and_names_cannot_inject_html(
 
 def test_a_replaced_checkpoint_answers_at_the_next_photo(checkpoints: Path) -> None:
     before = read(ASTRONAUT).answers["deep"]
+    assert before.shape == (1, 7)
     checkpoint.save(
         checkpoints / "deep", tiny_net(5), {"variant": "deep", "recipe": "toy"}, {"test": {}},
         checkpoint.History(pd.DataFrame({"step": [1]}), pd.DataFrame({"step": [1]})),
@@ -281,7 +398,7 @@ def test_the_answer_is_json_that_survives_a_round_trip() -> None:
 
 
 def test_a_photo_swept_away_asks_for_it_again() -> None:
-    html = gradio_app.show({"path": "/nowhere/x.jpg"}, False)
+    html = gradio_answers.show({"path": "/nowhere/x.jpg"}, "all", False)
     assert "add it again" in html and "/nowhere" not in html
 
 
@@ -289,11 +406,11 @@ def test_the_private_folder_goes_when_a_server_that_mounts_the_tab_stops() -> No
     code = """
 import asyncio, gradio as gr
 from fastapi import FastAPI
-from studio import gradio_app
+from studio import gradio_app, gradio_files
 host = gr.mount_gradio_app(
     FastAPI(), gradio_app.build_demo(), path="/gradio", **gradio_app.mount_options()
 )
-folder = gradio_app.private_folder()
+folder = gradio_files.private_folder()
 async def serve():
     async with host.router.lifespan_context(host):
         assert folder.is_dir()

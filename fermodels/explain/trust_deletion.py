@@ -1,0 +1,154 @@
+"""Deletion and insertion: does the class go, and come, with the pixels that a map ranks first?
+
+Petsiuk et al. 2018 (RISE), arXiv 1806.07421, section 3.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from fermodels.errors import DataError
+from fermodels.explain.baselines import BaselineLike, baseline_faces
+from fermodels.explain.trust_forward import lent, target_probability, to_unit
+from fermodels.explain.trust_maps import CONTROLS, Classes, Faces, Maps, importance, ranks
+
+FRACTIONS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8, 1.0)
+"""Shares of replaced pixels at which a curve is known: dense where curves bend."""
+
+
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """Probability of the explained class while ranked pixels are replaced, and while restored."""
+
+    fractions: NDArray[np.float64]
+    """``(K,)`` from 0 to 1: the share of the pixels, most important first."""
+    deletion: NDArray[np.float64]
+    """``(N, K)``: after that share gave way to the baseline. The lower, the better the map."""
+    insertion: NDArray[np.float64]
+    """``(N, K)``: after that share returned to the baseline. The higher, the better the map."""
+
+    @property
+    def deletion_auc(self) -> NDArray[np.float64]:
+        """Area under each deletion curve, ``(N,)``, 0 to 1; lower is better."""
+        return np.asarray(np.trapezoid(self.deletion, self.fractions, axis=1))
+
+    @property
+    def insertion_auc(self) -> NDArray[np.float64]:
+        """Area under each insertion curve, ``(N,)``, 0 to 1; higher is better."""
+        return np.asarray(np.trapezoid(self.insertion, self.fractions, axis=1))
+
+    @property
+    def gap(self) -> NDArray[np.float64]:
+        """Insertion minus deletion area, ``(N,)``, -1 to 1; higher is better.
+
+        A random order scores 0 on average whatever the network makes of scattered pixels:
+        what it deletes first is as random as what it would insert last.
+        """
+        return self.insertion_auc - self.deletion_auc
+
+
+def deletion_insertion(
+    model: nn.Module,
+    faces: Faces,
+    importances: Maps,
+    target_class: Classes,
+    baseline: BaselineLike = "mean-face",
+    fractions: Sequence[float] = FRACTIONS,
+    seed: int = 0,
+) -> Curves:
+    """Follow each face's class while its pixels are replaced, and restored, in order.
+
+    Args:
+        model: as for `fermodels.explain.attribution.explain`; it is not touched.
+        faces: uint8 ``(N, 48, 48)``.
+        importances: ``(N, 48, 48)``; larger goes first. See `trust_maps.importance`.
+        target_class: ``(N,)`` class indices.
+        baseline: what replaces a pixel; a name in BASELINES, or faces.
+        fractions: shares of the pixels, ascending from 0 to 1.
+        seed: order of equally important pixels.
+
+    Raises:
+        DataError: fewer maps or classes than faces, or fractions not ascending from 0 to 1.
+    """
+    _check(faces, importances, target_class, fractions)
+    places = torch.from_numpy(ranks(importances, seed))[:, None]
+    with lent(model) as net:
+        x = to_unit(net, faces)
+        below = baseline_faces(net, x, baseline).expand_as(x)
+        images = _altered(x, below, places.to(x.device), fractions[1:-1])
+        rows = torch.cat([x, below, *images])
+        repeats = len(rows) // len(x)
+        found = target_probability(net, rows, np.tile(target_class, repeats))
+    whole, none, *inner = found.reshape(repeats, len(x))
+    steps = len(fractions) - 2
+    deletion = [whole, *inner[:steps], none]
+    insertion = [none, *inner[steps:], whole]
+    return Curves(np.array(fractions), np.stack(deletion, 1), np.stack(insertion, 1))
+
+
+def _altered(
+    faces: Tensor, baselines: Tensor, places: Tensor, fractions: Sequence[float]
+) -> list[Tensor]:
+    """Return the faces with each share deleted, then with each share inserted."""
+    pixels = faces[0].numel()
+    masks = [places < round(share * pixels) for share in fractions]
+    deleted = [torch.where(mask, baselines, faces) for mask in masks]
+    return deleted + [torch.where(mask, faces, baselines) for mask in masks]
+
+
+def _check(
+    faces: Faces, importances: Maps, target_class: Classes, fractions: Sequence[float]
+) -> None:
+    if importances.shape != faces.shape or len(target_class) != len(faces):
+        raise DataError(
+            f"{faces.shape} faces, {importances.shape} maps, {len(target_class)} classes: "
+            "expected one map (48, 48) and one class per face"
+        )
+    if list(fractions[:1]) != [0.0] or fractions[-1] != 1.0 or list(fractions) != sorted(fractions):
+        raise DataError(f"fractions are {tuple(fractions)}: expected ascending from 0.0 to 1.0")
+
+
+def face_curves(
+    model: nn.Module,
+    face: NDArray[np.uint8],
+    attribution: NDArray[np.float32],
+    target_class: int,
+    method: str,
+    baseline: BaselineLike = "mean-face",
+) -> dict[str, Curves]:
+    """Return one face's curves for a method's map and for the controls, all at once.
+
+    For a room that shows a map: 50 forward passes in all, so it answers while one looks.
+
+    Args:
+        model: as for `deletion_insertion`.
+        face: uint8 ``(48, 48)``.
+        attribution: the method's map of this face, ``(48, 48)``.
+        target_class: the class it explains.
+        method: a name in METHODS; says whether the map holds contributions or slopes.
+        baseline: what replaces a pixel.
+
+    Returns:
+        Curves of one face each, by name: ``method``, then those of CONTROLS.
+    """
+    classes = np.array([target_class])
+    maps = {"method": importance(attribution[None], method)}
+    maps |= {name: control(model, face[None], classes) for name, control in CONTROLS.items()}
+    count = len(maps)
+    found = deletion_insertion(
+        model,
+        np.repeat(face[None], count, axis=0),
+        np.concatenate(list(maps.values())),
+        np.repeat(classes, count),
+        baseline,
+    )
+    return {
+        name: Curves(found.fractions, found.deletion[i : i + 1], found.insertion[i : i + 1])
+        for i, name in enumerate(maps)
+    }

@@ -1,0 +1,41 @@
+"""What happens when a muscle moves?"""
+
+import streamlit as st
+
+from studio import puppet_view, widgets
+
+widgets.opening(
+    "What happens when a muscle moves?",
+    "This face is drawn from action units, the muscle movements by which FACS describes "
+    "expressions. Move one and watch the answers change: which units does a network listen to, "
+    "and how little is enough to change its mind?",
+)
+chooser, who = st.columns(2, gap="large")
+with chooser:
+    name = widgets.pick_model("Model to question")
+with who:
+    person = puppet_view.pick_person()
+
+
+@st.fragment
+def play() -> None:
+    """One slider moves the face, the bars and the marks; nothing else is drawn again."""
+    puppet_view.presets()
+    shown, sliders = st.columns([2, 3], gap="large")
+    with sliders:
+        worn = puppet_view.pick_units()
+    with shown:
+        puppet_view.draw_face(person, worn)
+        puppet_view.draw_answers(person, worn)
+    st.subheader("What does one unit do?", anchor=False)
+    puppet_view.draw_curves(name, worn)
+    st.subheader("How little changes its mind?", anchor=False)
+    puppet_view.ask_for_flip(name, person, worn)
+
+
+play()
+widgets.footer(
+    "How the network reads people: the faces are drawings, and it was trained on photographs. "
+    "Intensities are this drawing program's, not a FACS coder's; and an action unit is a movement, "
+    "not a feeling."
+)

@@ -1,0 +1,139 @@
+"""Python that makes a room's numbers again with `fermodels`; every snippet runs as it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import streamlit as st
+
+from fermodels.explain.edits import Step, write
+from studio import models
+from studio.explanations import Asked
+from studio.widgets import SAMPLES, CarriedFace
+
+
+def source() -> str:
+    """Return what `fermodels.read_faces` takes to read the faces named in the sidebar."""
+    return str(st.session_state.get("data") or "").strip() or SAMPLES
+
+
+def face(held: CarriedFace) -> str:
+    """Return lines that put the face in hand, uint8 ``(48, 48)``, into ``face``."""
+    if held.split == "upload":
+        return (
+            "import fermodels\n\n"
+            'face = fermodels.read_photo("YOUR-PHOTO")[0].image  # uint8 (48, 48)\n'
+        )
+    return (
+        "import fermodels\n\n"
+        f"faces = fermodels.read_faces({source()!r})\n"
+        f"face = faces.images[faces.ids == {held.sample_id!r}][0]  # uint8 (48, 48)\n"
+    )
+
+
+def edited(
+    names: Sequence[str], held: CarriedFace, steps: Sequence[Step], donors: Mapping[str, str]
+) -> str:
+    """Return code that edits the face and asks networks about it.
+
+    Args:
+        names: the networks.
+        held: the face.
+        steps: the edits, in order.
+        donors: expression -> id of the face that is pasted from.
+    """
+    given = ", ".join(f"{k!r}: faces.images[faces.ids == {v!r}][0]" for k, v in donors.items())
+    loads = [models.address(name) for name in names]
+    return (
+        f"{face(held)}"
+        "from fermodels.explain import edits\n\n"
+        f"changed = edits.apply(face, edits.read({write(steps)!r}), {{{given}}})\n"
+        "answers = {\n    name: fermodels.load(name).predict(changed[None])[0]\n"
+        f"    for name in {loads!r}\n}}\n"
+    )
+
+
+def net(name: str) -> str:
+    """Return a line that loads a network into ``net``."""
+    return f"net = fermodels.load({models.address(name)!r})\n"
+
+
+def attribution(name: str, held: CarriedFace, asked: Asked) -> str:
+    """Return code that makes one method's map of one face."""
+    words = {
+        "target_class": asked.target_class,
+        "baseline": asked.baseline,
+        "contrast_class": asked.contrast_class,
+        "layer": asked.layer,
+        **dict(asked.settings),
+    }
+    given = "".join(f"    {key}={value!r},\n" for key, value in words.items() if value is not None)
+    return (
+        f"{face(held)}{net(name)}"
+        f"why = fermodels.explain(\n    net,\n    face,\n    {asked.method!r},\n{given})\n"
+        "why.attribution[0]       # (48, 48)\nwhy.completeness_error   # None where no sum is due\n"
+    )
+
+
+def probabilities(names: Sequence[str], held: CarriedFace) -> str:
+    """Return code that asks networks for their seven probabilities of a face."""
+    loads = [models.address(name) for name in names]
+    return (
+        f"{face(held)}"
+        f"answers = {{name: fermodels.load(name).predict(face[None])[0] for name in {loads!r}}}\n"
+    )
+
+
+def activations(name: str, held: CarriedFace, layer: str) -> str:
+    """Return code that makes one layer's maps of a face."""
+    return (
+        f"{face(held)}{net(name)}"
+        "from fermodels.explain.activations import activations\n\n"
+        f"maps = activations(net, face)[{layer!r}]  # (channels, height, width)\n"
+    )
+
+
+def history(name: str) -> str:
+    """Return code that reads a network's training history."""
+    return (
+        "from fermodels.nets import shelf\n\n"
+        f"history = shelf.read_history(shelf.find({models.address(name)!r}))\n"
+        "history.steps   # one row per training step\n"
+        "history.epochs  # one row per epoch\n"
+    )
+
+
+def run_history(folder: str) -> str:
+    """Return code that reads the history of a training run."""
+    return (
+        "from fermodels.nets import runs, shelf\n\n"
+        f"history = shelf.read_history(runs.runs_dir() / {folder!r})\n"
+    )
+
+
+def evidence(name: str, epoch: int, lines: str | None = None) -> str:
+    """Return code that reads what was recorded after one epoch.
+
+    Args:
+        name: one of `models.choices()`.
+        epoch: which one.
+        lines: code that reads the history, if it is not that checkpoint's.
+    """
+    return (
+        f"{lines or history(name)}"
+        f"row = history.epochs.set_index('epoch').loc[{epoch}]\n"
+        "confusion_matrix = row['confusion_matrix'].reshape(7, 7)  # rows true, columns predicted\n"
+        "filters = row['filters'].reshape([int(n) for n in row['filters_shape']])\n"
+        "row['layers'], row['sparsity'], row['entropy']\n"
+    )
+
+
+def dream(name: str, held: CarriedFace, start: str | None, keywords: dict[str, object]) -> str:
+    """Return code that dreams the same dream; `start` names a start that is not the face."""
+    first = "face" if start is None else repr(start)
+    given = "".join(f"    {key}={value!r},\n" for key, value in keywords.items())
+    return (
+        f"{face(held)}{net(name)}"
+        f"film = fermodels.dream(\n    net,\n    {first},\n{given})\n"
+        "film.frames[-1]  # (48, 48) in [0, 1]\n"
+    )

@@ -1,0 +1,56 @@
+"""What the paper's cross-validation found here: every trial of a sweep, where one was run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from fermodels.nets import shelf
+from studio import widgets
+from studio.figures import sweeps as figures
+from studio.widgets import BOUND
+
+
+def available() -> list[str]:
+    """Return the names of the results of sweeps, such as ``sweep-shallow``."""
+    return sorted(path.stem for path in shelf.results_dir().glob("sweep-*.json"))
+
+
+def draw() -> None:
+    """Draw one sweep's trials, or say how to run one."""
+    st.subheader("Which settings work?", anchor=False)
+    names = available()
+    if not names:
+        st.info(
+            "**No sweep was run yet.** The paper chose learning rate, regularisation and hidden "
+            "neurons by cross-validation (Tables 1 and 2); this does the same:\n\n"
+            "```\npython -m train.sweep --variant shallow --data PATH\n```",
+            icon=":material/tune:",
+        )
+        return
+    name = str(st.selectbox("Sweep", names, key="sweep", width=320, **BOUND))
+    found = shelf.read_result(name) or {}
+    trials: list[dict[str, Any]] = found["trials"]
+    fig = figures.trials(trials, best=found["best_trial"], paper=found["paper_trial"])
+    code = f"from fermodels.nets import shelf\n\nsweep = shelf.read_result({name!r})\n"
+    widgets.show(fig, "sweep", "Validation accuracy per epoch of every trial", code=code)
+    st.caption(str(found["caution"]))
+    table = pd.DataFrame([row(trial) for trial in trials])
+    st.dataframe(table, hide_index=True)
+
+
+def row(trial: dict[str, Any]) -> dict[str, Any]:
+    """Return one trial as a row of the table."""
+    accuracy, interval = trial["accuracy"], trial["interval"]
+    return {
+        "trial": trial["number"],
+        **(trial["parameters"] or {}),
+        "best accuracy": "none" if accuracy is None else f"{accuracy:.1%}",
+        "95% interval": "" if interval is None else f"{interval[0]:.1%} to {interval[1]:.1%}",
+        "n": trial["n"],
+        "epochs": trial["epochs"],
+        "state": trial["state"],
+        "the paper's": "yes" if trial["is_paper"] else "",
+    }

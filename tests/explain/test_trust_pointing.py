@@ -1,0 +1,46 @@
+"""Pointing: on regions known by construction, and at chance for maps that know nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fermodels.data.emotions import EMOTIONS
+from fermodels.data.samples import sample_faces
+from fermodels.explain.trust_maps import random_maps
+from fermodels.explain.trust_pointing import known_faces, pointing
+
+
+def test_peaks_and_mass_are_counted_by_hand() -> None:
+    maps = np.zeros((2, 48, 48), np.float32)
+    regions = np.zeros((2, 48, 48), bool)
+    regions[:, :24] = True
+    maps[0, 3, 3], maps[0, 40, 3], maps[0, 41, 3] = 3.0, 1.0, -5.0
+    maps[1, 40, 40] = 2.0
+    found = pointing(maps, regions)
+    assert found.hit.tolist() == [1, 0]
+    assert found.mass.tolist() == [0.75, 0]  # what speaks against is no evidence for
+    assert found.chance.tolist() == [0.5, 0.5]
+
+
+def test_random_maps_point_at_chance(net) -> None:
+    known = known_faces(12)
+    faces, regions = np.tile(known.faces, (100, 1, 1)), np.tile(known.regions, (100, 1, 1))
+    found = pointing(random_maps(net, faces, np.zeros(len(faces))), regions)
+    assert abs(found.hit.mean() - found.chance.mean()) < 0.04
+    assert abs(found.mass.mean() - found.chance.mean()) < 0.01
+
+
+def test_a_blank_map_has_no_mass() -> None:
+    regions = np.ones((1, 48, 48), bool)
+    assert pointing(np.zeros((1, 48, 48), np.float32), regions).mass.tolist() == [0]
+
+
+def test_known_faces_are_the_sample_faces_with_the_regions_their_muscles_moved() -> None:
+    known, samples = known_faces(6, seed=3), sample_faces().split("test")
+    stored = {
+        image.tobytes(): label for image, label in zip(samples.images, samples.labels, strict=True)
+    }
+    for face, label in zip(known.faces, known.labels, strict=True):
+        assert stored[face.tobytes()] == label != EMOTIONS.index("neutral")
+    share = known.regions.mean((1, 2))
+    assert known.regions.shape == (6, 48, 48) and 0.03 < share.min() < share.max() < 0.6

@@ -1,0 +1,53 @@
+"""Give a checkpoint its temperature: ``python -m train.calibrate checkpoints/shallow``.
+
+Everything that follows from its stored predictions is written afresh into ``metrics.json``:
+each split's figures, and the temperature fitted on validation. The network is not touched.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from fermodels.errors import FerError
+from fermodels.nets import shelf
+from fermodels.nets.files import write_json
+from train.export import figures_of
+
+
+def calibrate(folder: Path) -> dict[str, Any]:
+    """Refresh a checkpoint's figures and return its calibration.
+
+    Raises:
+        CheckpointError: its metrics or predictions are missing or damaged.
+    """
+    metrics = shelf.read_metrics(folder) | figures_of(shelf.read_predictions(folder))
+    write_json(folder / shelf.METRICS, metrics)
+    found: dict[str, Any] = metrics["calibration"]
+    return found
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Calibrate the given checkpoints; an error of ours is one sentence and exit status 2."""
+    parser = argparse.ArgumentParser("train.calibrate", description=__doc__.splitlines()[0])
+    parser.add_argument("checkpoints", nargs="+", help="bundled names or folders")
+    try:
+        for name in parser.parse_args(words).checkpoints:
+            found = calibrate(shelf.find(name))
+            test = found["test"]
+            print(
+                f"{name}: temperature {found['temperature']:.3f}; test ECE "
+                f"{test['ece_before']:.1%} -> {test['ece_after']:.1%}, "
+                f"NLL {test['nll_before']:.3f} -> {test['nll_after']:.3f}"
+            )
+    except FerError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

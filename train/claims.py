@@ -1,0 +1,136 @@
+"""The ledger of the paper's claims, each tested: ``python -m train.claims [--data PATH]``.
+
+Reads the records of the runs by the paper's recipe, the bundled networks and, if given,
+FER-2013; writes ``results/claims.json``. No verdict is typed: each claim is a function that
+measures, and a rule that the measures meet or do not. See CLAIMS.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from fermodels.data.faces import read_faces
+from fermodels.errors import FerError
+from fermodels.nets import shelf
+from fermodels.nets.files import write_json
+from fermodels.nets.provenance import provenance
+from train import (
+    claim_accuracy,
+    claim_expressions,
+    claim_insides,
+    claim_maps,
+    claim_search,
+    claim_training,
+)
+from train.claim_evidence import Claim, Evidence, Finding, Measure, MissingError, Verdict
+
+_HOMES = (
+    claim_training, claim_accuracy, claim_expressions, claim_insides, claim_maps, claim_search,
+)  # fmt: skip
+
+CLAIMS: dict[int, Claim] = {
+    claim.number: claim
+    for claim in sorted((c for home in _HOMES for c in home.CLAIMS), key=lambda c: c.number)
+}
+"""Number -> claim, in the order in which the paper makes them."""
+
+UNTESTED: Verdict = "not testable yet"
+HEADLINE = ("what", "value", "n", "interval", "p_value")
+"""What a claim's line takes over from its first measure."""
+FILE = "claims"
+
+
+def row(claim: Claim, evidence: Evidence) -> dict[str, Any]:
+    """Test a claim and return its line of the ledger as JSON types.
+
+    What is missing for a test is an answer too.
+    """
+    try:
+        outcome = _found(claim.test(evidence))
+    except MissingError as missing:
+        outcome = _untested(str(missing))
+    return {
+        "number": claim.number,
+        "sentence": claim.sentence,
+        "where": claim.where,
+        "reported": claim.reported,
+        "statistic": claim.statistic,
+        "rule": claim.rule,
+        **outcome,
+    }
+
+
+def _found(finding: Finding) -> dict[str, Any]:
+    measures = [_measure(measure) for measure in finding.measures]
+    headline = {key: measures[0][key] for key in HEADLINE}
+    return {
+        "verdict": finding.verdict,
+        "why": finding.reason,
+        **headline,
+        "measures": measures,
+        "sources": list(finding.sources),
+    }
+
+
+def _untested(missing: str) -> dict[str, Any]:
+    nothing = dict.fromkeys(HEADLINE)
+    why = missing[:1].upper() + missing[1:] + "."
+    return {"verdict": UNTESTED, "why": why, **nothing, "measures": [], "sources": []}
+
+
+def _measure(measure: Measure) -> dict[str, Any]:
+    return {
+        "what": measure.what,
+        "value": measure.value,
+        "n": measure.n,
+        "interval": None if measure.interval is None else list(measure.interval),
+        "p_value": measure.p_value,
+        "holds": measure.holds,
+        "says": measure.says,
+    }
+
+
+def ledger(evidence: Evidence) -> dict[str, Any]:
+    """Test every claim and return what goes into ``results/claims.json``.
+
+    Raises:
+        FerError: evidence that is there but damaged, or of different faces.
+    """
+    rows = []
+    for claim in CLAIMS.values():
+        rows.append(row(claim, evidence))
+        print(f"{claim.number:2} {rows[-1]['verdict']}: {rows[-1]['why']}", flush=True)
+    return {"claims": rows, "provenance": provenance(evidence.seed, *_data(evidence))}
+
+
+def _data(evidence: Evidence) -> tuple[str, str]:
+    """Return name and hash of the data behind the figures: that given, or the runs'."""
+    if evidence.faces is not None:
+        return evidence.faces.name, evidence.faces.content_hash
+    origin = evidence.run(claim_training.NETS[0]).metrics["provenance"]
+    return origin["data_name"], origin["data_hash"]
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Write the ledger; an error of ours is one sentence and exit status 2."""
+    parser = argparse.ArgumentParser("train.claims", description=__doc__.splitlines()[0])
+    parser.add_argument("--data", help="FER-2013 in any form, for claims that need faces")
+    parser.add_argument("--seed", type=int, default=0, help="of bootstraps, samples and dreams")
+    args = parser.parse_args(words)
+    try:
+        faces = read_faces(args.data) if args.data else None
+        found = ledger(Evidence(faces, args.seed))
+        path = shelf.results_dir() / f"{FILE}.json"
+        write_json(path, found)
+        print(f"written: {path}")
+    except FerError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,144 @@
+"""Train the network with a planted cue: ``python -m train.known_answer``; about a minute.
+
+What it learns from and why: `fermodels.explain.known_answer`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from fermodels.data.faces import FaceDataset
+from fermodels.errors import FerError
+from fermodels.explain.known_answer import PATTERNS, SIDE, checkpoint_dir, marked_faces
+from fermodels.nets import checkpoint
+from fermodels.nets.config import ConvSpec, FCSpec, NetConfig
+from fermodels.nets.networks import FERNet
+from fermodels.nets.provenance import provenance
+from train.config import TrainConfig
+from train.device import start
+from train.export import figures_of, half_precision_twin, predictions_of
+from train.loop import TrainData, train
+from train.run import subtract_mean_of
+from train.state import Progress
+
+NETWORK = NetConfig((ConvSpec(8, 3), ConvSpec(16, 3, pool=4)), (FCSpec(32),))
+"""The paper's family at its smallest: two conv layers, one FC layer."""
+REPEATS = {"train": 10, "validation": 2, "test": 1}
+"""Marks per sample face in each split."""
+NAME = "sample faces with a planted mark"
+
+_CARD = """---
+license: mit
+library_name: fermodels
+---
+
+# known-answer
+
+A small network of the paper's family whose reason is known: it reads a {side}-pixel mark planted
+in rendered faces, whose pattern of bright and dark decides the label. The labels carry the names
+of the expressions but have nothing to do with the faces. It exists to test attribution methods,
+and recognises nothing else.
+
+{parameters:,} parameters; {accuracy:.1%} of {n} held-out marked faces.
+
+Made by `python -m train.known_answer` (seed {seed}, code `{git_revision}`, torch {torch}, written
+{created}). The code is under the MIT licence.
+"""
+
+
+def marked_dataset(seed: int) -> FaceDataset:
+    """Return marked sample faces of all splits as a dataset."""
+    parts = {name: marked_faces(name, count, seed) for name, count in REPEATS.items()}
+    return FaceDataset(
+        np.concatenate([part.images for part in parts.values()]),
+        np.concatenate([part.labels for part in parts.values()]),
+        np.concatenate([np.full(len(part.labels), name) for name, part in parts.items()]),
+        NAME,
+    )
+
+
+def run(args: argparse.Namespace) -> Path:
+    """Train and export; return the checkpoint's folder."""
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    config = TrainConfig(
+        epochs=args.epochs, batch_size=64, learning_rate=0.05, flip=False, seed=args.seed,
+        precision="fp32",
+    )  # fmt: skip
+    faces = marked_dataset(args.seed)
+    torch.manual_seed(args.seed)
+    net = FERNet(NETWORK)
+    subtract_mean_of(net, faces)
+    runtime = start(config.precision)
+    with tempfile.TemporaryDirectory() as folder:
+        data = TrainData.of(faces, runtime.device)
+        progress = train(net, data, config, runtime, Path(folder), {})
+    identity = {
+        "variant": "known-answer", "name": "known-answer", "recipe": "known-answer",
+        "training": config.to_dict(), "patterns": list(PATTERNS),
+    }  # fmt: skip
+    return _export(args.out or checkpoint_dir(), net.cpu(), faces, progress, identity)
+
+
+def _export(
+    folder: Path, net: FERNet, faces: FaceDataset, progress: Progress, identity: dict[str, Any]
+) -> Path:
+    twin = half_precision_twin(net, progress)
+    predictions = predictions_of(twin, faces)
+    seed = int(identity["training"]["seed"])
+    metrics: dict[str, Any] = {
+        "variant": identity["variant"],
+        "recipe": identity["recipe"],
+        "parameters": twin.parameter_count,
+        "best_epoch": progress.best_epoch,
+        "epochs": progress.epoch,
+        "training_seconds": progress.seconds,
+        "provenance": provenance(seed, faces.name, faces.content_hash),
+        **figures_of(predictions),
+    }
+    history = checkpoint.History(pd.DataFrame(progress.steps), pd.DataFrame(progress.epochs))
+    checkpoint.save(folder, twin, identity, metrics, history, predictions, _card(metrics))
+    print(f"test: {metrics['test']['accuracy']:.2%} of {metrics['test']['n']}; {folder}")
+    return folder
+
+
+def _card(metrics: dict[str, Any]) -> str:
+    origin = metrics["provenance"]
+    return _CARD.format(
+        side=SIDE, parameters=metrics["parameters"], accuracy=metrics["test"]["accuracy"],
+        n=metrics["test"]["n"], seed=origin["seed"], git_revision=origin["git_revision"],
+        torch=origin["versions"]["torch"], created=origin["created"],
+    )  # fmt: skip
+
+
+def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """Return the command line's settings."""
+    parser = argparse.ArgumentParser("train.known_answer", description=__doc__.splitlines()[0])
+    parser.add_argument("--epochs", type=int, default=8, help="passes over the marked faces")
+    parser.add_argument("--seed", type=int, default=0, help="weights, marks and data order")
+    parser.add_argument("--out", type=Path, help="checkpoint folder; under results/ by default")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 for all cores")
+    return parser.parse_args(words)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Train; an error of ours is one sentence and exit status 2."""
+    try:
+        run(parse(words))
+    except FerError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,226 @@
+"""What is wrong with the labels: ``python -m train.labels --data PATH``.
+
+Looks for copies of faces within and across splits, for labels that FER+'s raters contradict and
+for labels that the trained networks doubt. Writes ids and numbers, no pixels, to ``results/``:
+``duplicates``, ``label_votes`` and ``label_doubt``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fermodels.data.emotions import EMOTIONS
+from fermodels.data.faces import FaceDataset, read_faces
+from fermodels.errors import DataError, FerError
+from fermodels.nets import shelf
+from fermodels.nets.calibration import at_temperature, fit_temperature
+from fermodels.nets.evaluate import wilson_interval
+from fermodels.nets.files import write_atomically, write_json
+from fermodels.nets.label_doubt import doubt, majority_votes
+from fermodels.nets.provenance import provenance
+from train.copies import copies_table, summary
+from train.export import SCORED, probability_columns
+
+Mask = NDArray[np.bool_]
+
+
+def recorded() -> dict[str, Path]:
+    """Return every folder of predictions: bundled checkpoints, and filed runs of the paper's."""
+    filed = {
+        f"paper-runs/{place.name}": place
+        for place in sorted(shelf.paper_runs_dir().glob("*"))
+        if (place / shelf.PREDICTIONS).is_file()
+    }
+    return shelf.available() | filed
+
+
+def answers(folder: Path, faces: FaceDataset) -> NDArray[np.float32]:
+    """Return recorded probabilities ``(N, 7)`` of faces, in their order.
+
+    Raises:
+        DataError: the predictions are of other faces.
+    """
+    table = shelf.read_predictions(folder).set_index("sample_id")
+    if set(table.index) != set(faces.ids):
+        raise DataError(
+            f"{folder / shelf.PREDICTIONS} is about other faces than {faces.name} (validation and "
+            f"test, {len(faces):,}): give the data that the network was trained on"
+        )
+    return np.asarray(table.loc[faces.ids, probability_columns()], np.float32)
+
+
+def share(hits: Mask) -> dict[str, Any]:
+    """Return how many of some faces are hits, with the Wilson interval, as JSON types."""
+    n, count = len(hits), int(hits.sum())
+    interval = list(wilson_interval(count, n))
+    return {"n": n, "count": count, "share": count / n if n else None, "interval": interval}
+
+
+def without_copies(
+    scored: FaceDataset, copies: pd.DataFrame, models: dict[str, NDArray[np.float32]]
+) -> dict[str, Any]:
+    """Return each model's accuracy on all faces of a split, and without copies of training faces.
+
+    Args:
+        scored: validation and test faces.
+        copies: see `train.copies.copies_table`.
+        models: name -> probabilities of these faces.
+    """
+    known = copies.set_index("sample_id")["train_correlation"].reindex(scored.ids).to_numpy(float)
+    exact, near = known == 1.0, ~np.isnan(known)
+    found: dict[str, Any] = {}
+    for name, probabilities in models.items():
+        right = probabilities.argmax(1) == scored.labels
+        found[name] = {
+            split: {
+                "all": share(right[here]),
+                "without_exact_copies": share(right[here & ~exact]),
+                "without_near_copies": share(right[here & ~near]),
+                "near_copies_only": share(right[here & near]),
+            }
+            for split in SCORED
+            for here in [scored.splits == split]
+        }
+    return found
+
+
+def against_votes(
+    scored: FaceDataset, votes: NDArray[np.uint8], models: dict[str, NDArray[np.float32]]
+) -> dict[str, Any]:
+    """Return how labels and models agree with what most FER+ raters said, split by split."""
+    people = majority_votes(votes)
+    found: dict[str, Any] = {}
+    for split in SCORED:
+        here = (scored.splits == split) & (people >= 0)
+        found[split] = {
+            "faces": int((scored.splits == split).sum()),
+            "with_majority": int(here.sum()),
+            "labels": share((scored.labels == people)[here]),
+            "models": {
+                name: {
+                    "against_votes": share((p.argmax(1) == people)[here]),
+                    "against_labels": share((p.argmax(1) == scored.labels)[here]),
+                }
+                for name, p in models.items()
+            },
+        }
+    return found
+
+
+def calibrated_mean(
+    scored: FaceDataset, models: dict[str, NDArray[np.float32]]
+) -> NDArray[np.float64]:
+    """Return the models' mean probabilities ``(N, 7)``, each at its validation temperature."""
+    validation = scored.splits == "validation"
+    cooled = [
+        at_temperature(p, fit_temperature(scored.labels[validation], p[validation]))
+        for p in models.values()
+    ]
+    return np.asarray(np.mean(cooled, axis=0), float)
+
+
+def doubt_table(scored: FaceDataset, probabilities: NDArray[np.float64]) -> pd.DataFrame:
+    """Return one row per face: sample_id, split, label, suggested, score, doubted; worst first.
+
+    The column ``votes`` is what most FER+ raters said, -1 where they were divided or not joined.
+    """
+    found = doubt(scored.labels, probabilities)
+    nobody = np.full(len(scored), -1)
+    columns = {
+        "sample_id": scored.ids,
+        "split": scored.splits,
+        "label": scored.labels.astype(np.int8),
+        "suggested": found.suggested.astype(np.int8),
+        "score": found.score.astype(np.float32),
+        "suggested_probability": probabilities.max(1).astype(np.float32),
+        "doubted": found.doubted,
+        "votes": (nobody if scored.votes is None else majority_votes(scored.votes)).astype(np.int8),
+    }
+    table = pd.DataFrame(columns)
+    return table.sort_values(["doubted", "score"], ascending=[False, True], ignore_index=True)
+
+
+def doubt_summary(table: pd.DataFrame, models: Sequence[str]) -> dict[str, Any]:
+    """Return counts, and how often FER+'s raters contradict doubted and believed labels."""
+    counts = {
+        split: {
+            name: int(((table["split"] == split) & (table["label"] == k) & table["doubted"]).sum())
+            for k, name in enumerate(EMOTIONS)
+        }
+        for split in SCORED
+    }
+    voted = table[table["votes"] >= 0]
+    groups = {"doubted": voted[voted["doubted"]], "believed": voted[~voted["doubted"]]}
+    return {
+        "models": list(models),
+        "method": "confident learning (Northcutt et al. 2021) on calibrated mean probabilities",
+        "faces": len(table),
+        "doubted": int(table["doubted"].sum()),
+        "doubted_by_label": counts,
+        "contradicted_by_votes": {
+            name: share((rows["votes"] != rows["label"]).to_numpy())
+            for name, rows in groups.items()
+        },
+        "suggestion_confirmed_by_votes": share(
+            (groups["doubted"]["votes"] == groups["doubted"]["suggested"]).to_numpy()
+        ),
+    }
+
+
+def write_result(name: str, content: dict[str, Any], table: pd.DataFrame | None = None) -> None:
+    """Write ``results/NAME.json``, and its table if it has one."""
+    if table is not None:
+        write = partial(table.to_parquet, index=False, compression="zstd")
+        write_atomically(shelf.results_dir() / f"{name}.parquet", write)
+    write_json(shelf.results_dir() / f"{name}.json", content)
+    print(f"written: {name}", flush=True)
+
+
+def run(data: str, threshold: float) -> None:
+    """Write the three results.
+
+    Raises:
+        DataError: the data cannot be read, or is not what the networks were trained on.
+    """
+    faces = read_faces(data)
+    origin = {"provenance": provenance(0, faces.name, faces.content_hash)}
+    copies = copies_table(faces, threshold)
+    scored = faces.select(np.isin(faces.splits, SCORED))
+    models = {name: answers(folder, scored) for name, folder in recorded().items()}
+    accuracy = {"accuracy": without_copies(scored, copies, models)}
+    write_result("duplicates", summary(faces, copies, threshold) | accuracy | origin, copies)
+    if scored.votes is None:
+        print("FER+ votes are not joined: put fer2013new.csv beside the data for label_votes")
+    else:
+        write_result("label_votes", against_votes(scored, scored.votes, models) | origin)
+    table = doubt_table(scored, calibrated_mean(scored, models))
+    write_result("label_doubt", doubt_summary(table, list(models)) | origin, table)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run; an error of ours is one sentence and exit status 2."""
+    parser = argparse.ArgumentParser("train.labels", description=__doc__.splitlines()[0])
+    parser.add_argument("--data", required=True, help="FER-2013 in any form")
+    parser.add_argument(
+        "--threshold", type=float, default=0.97, help="correlation above which faces are copies"
+    )
+    args = parser.parse_args(words)
+    try:
+        run(args.data, args.threshold)
+    except FerError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

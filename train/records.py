@@ -1,0 +1,60 @@
+"""Keep a paper run's records without its weights: ``python -m train.records RUN/checkpoint``.
+
+When a stronger network ships under a variant's name, the paper's claims are still tested on
+the run that followed the paper: its config, metrics, history and predictions are filed under
+``results/paper-runs/VARIANT``, where `fermodels.nets.shelf.paper_run` finds them first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from fermodels.errors import CheckpointError, FerError
+from fermodels.nets import shelf
+from fermodels.nets.files import write_atomically
+from fermodels.nets.variants import VARIANTS
+
+
+def file_records(checkpoint: Path) -> Path:
+    """Copy a checkpoint's records to where paper runs are kept, and return that folder.
+
+    Raises:
+        CheckpointError: not of the paper's recipe, no variant of ours, or a record is missing.
+    """
+    config = shelf.read_json(checkpoint / shelf.CONFIG)
+    recipe, variant = config.get("recipe"), config.get("variant")
+    if recipe != "paper" or variant not in VARIANTS:
+        raise CheckpointError(
+            f"{checkpoint} is variant {variant!r} by recipe {recipe!r}: expected a variant "
+            "trained by recipe 'paper'; train it with python -m train.run --recipe paper"
+        )
+    missing = [name for name in shelf.RECORDS if not (checkpoint / name).is_file()]
+    if missing:
+        raise CheckpointError(f"{checkpoint} lacks {', '.join(missing)}: export the run again")
+    place = shelf.paper_runs_dir() / str(variant)
+    # the config goes last: a folder counts as a run once it is there
+    for name in sorted(shelf.RECORDS, key=lambda record: record == shelf.CONFIG):
+        write_atomically(place / name, partial(shutil.copyfile, checkpoint / name))
+    return place
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """File the given runs; an error of ours is one sentence and exit status 2."""
+    parser = argparse.ArgumentParser("train.records", description=__doc__.splitlines()[0])
+    parser.add_argument("checkpoints", nargs="+", type=Path, help="finished runs' checkpoints")
+    try:
+        for folder in parser.parse_args(words).checkpoints:
+            print(f"{folder}: filed in {file_records(folder)}")
+    except FerError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,129 @@
+"""The study that processes share: opened by URL, joined only under equal settings."""
+
+from __future__ import annotations
+
+import json
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import optuna
+from optuna.exceptions import ExperimentalWarning, OptunaError
+from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from fermodels.errors import ConfigError
+
+SILENT_BEATS = 3
+"""Heartbeats that may be missed before a trial counts as killed."""
+LOCK_SECONDS = 60
+"""How long a process waits for another to finish writing an SQLite file."""
+_SETTINGS = "settings"
+
+
+@contextmanager
+def storage_errors(url: str) -> Iterator[None]:
+    """Turn what a storage raises into one sentence.
+
+    Raises:
+        ConfigError: no such driver, no connection, or a file that is no study.
+    """
+    try:
+        yield
+    except (SQLAlchemyError, OptunaError, ImportError) as error:
+        reason = (str(error.__cause__ or error).splitlines() or [type(error).__name__])[0]
+        raise ConfigError(
+            f"cannot use the storage {_without_password(url)!r} ({reason[:200]}): give a URL like "
+            "sqlite:///runs/study.db or postgresql+psycopg://user@host/name, its driver installed"
+        ) from error
+
+
+def _without_password(url: str) -> str:
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except SQLAlchemyError:
+        return url
+
+
+def open_storage(url: str, heartbeat: int) -> RDBStorage:
+    """Open or make a storage, at the same time as other processes if need be.
+
+    Raises:
+        ConfigError: it cannot be opened.
+    """
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # `train.sweep` says what happens itself
+    warnings.filterwarnings("ignore", category=ExperimentalWarning)  # the heartbeat, since 2021
+    local = {"connect_args": {"timeout": LOCK_SECONDS}} if url.startswith("sqlite") else {}
+    with storage_errors(url):
+        for wait in (0.5, 1.0, 2.0, 0.0):
+            try:
+                return RDBStorage(
+                    url, engine_kwargs=local, heartbeat_interval=heartbeat,
+                    grace_period=SILENT_BEATS * heartbeat,
+                    heartbeat_stale_trial_callback=begin_again,
+                )  # fmt: skip
+            except SQLAlchemyError:  # two processes making the same tables: one finds them made
+                if not wait:
+                    raise
+                time.sleep(wait)
+    raise AssertionError("the last attempt returns or raises")
+
+
+def join_study(
+    storage: RDBStorage, name: str, settings: dict[str, Any], first: dict[str, Any],
+    sampler: optuna.samplers.BaseSampler, pruner: optuna.pruners.BasePruner,
+) -> optuna.Study:  # fmt: skip
+    """Return the study of this name, made if there is none; its first trial tries `first`.
+
+    Raises:
+        ConfigError: the study there was made with other settings, so trials do not compare.
+    """
+    study = optuna.create_study(
+        storage=storage, study_name=name, direction="maximize", load_if_exists=True,
+        sampler=sampler, pruner=pruner,
+    )  # fmt: skip
+    settings = json.loads(json.dumps(settings))  # as the storage gives them back
+    theirs = study.user_attrs.get(_SETTINGS)
+    if theirs is None:
+        study.set_user_attr(_SETTINGS, settings)
+        study.enqueue_trial(first, skip_if_exists=True)
+        return study
+    differing = sorted(key for key in settings if settings[key] != theirs.get(key))
+    if differing:
+        seen = "; ".join(f"{k}: {theirs.get(k)!r} then, {settings[k]!r} now" for k in differing)
+        raise ConfigError(
+            f"the study {name!r} was begun with other settings ({seen[:600]}): repeat the first "
+            "command's flags or choose another --name"
+        )
+    return study
+
+
+def begin_again(study: optuna.Study, trial: FrozenTrial) -> None:
+    """Queue a stopped trial's values once more; `first_number` of the new trial stays the same."""
+    RetryHeartbeatStaleTrialCallback()(study, trial)
+
+
+def first_number(trial: FrozenTrial) -> int:
+    """Return the number under which a trial's values were first begun."""
+    found = RetryHeartbeatStaleTrialCallback.retried_trial_number(trial)
+    return trial.number if found is None else found
+
+
+def frozen(trial: optuna.Trial) -> FrozenTrial:
+    """Return what the storage knows of a running trial."""
+    return trial.study.get_trials()[trial.number]
+
+
+def counts(study: optuna.Study) -> tuple[int, int]:
+    """Return how many trials are finished (complete or pruned) and how many run now.
+
+    Trials whose process fell silent are queued again first.
+    """
+    fail_stale_trials(study)
+    states = [trial.state for trial in study.get_trials(deepcopy=False)]
+    finished = states.count(TrialState.COMPLETE) + states.count(TrialState.PRUNED)
+    return finished, states.count(TrialState.RUNNING)
