@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PORT ?= 8501
 
-.PHONY: studio test check bench clean
+.PHONY: studio test check bench bench-ui clean
 
 $(VENV)/.studio: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -31,6 +31,9 @@ bench: $(VENV)/.dev  ## HOG, training and data reading, each against the plain w
 	$(BIN)/python -m benchmarks.hog
 	$(BIN)/python -m benchmarks.training
 	$(BIN)/python -m benchmarks.data
+
+bench-ui: $(VENV)/.dev  ## the studio in a browser beside a hello-world app: paint, clicks, ten visitors
+	$(BIN)/python -m benchmarks.ui
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

@@ -1,9 +1,11 @@
 """Training throughput of our step against a plain loop, same net, same machine, same run.
 
-``python -m benchmarks.training [--rounds 3] [--variants shallow deep]``. The plain loop is what
-a tutorial shows: float32, eager, PNG decoded per image in a DataLoader with 2 workers, `.item()`
-every step. Each measurement is a process of its own, so that neither inherits the other's
-memory settings; rounds alternate and medians count.
+``python -m benchmarks.training [--rounds 3] [--steps 12] [--variants shallow deep | all]``. All six
+variants at a glance: ``--variants all --rounds 1 --steps 6``. The plain loop is what a tutorial
+shows: float32, eager, PNG decoded per image in a DataLoader with 2 workers, `.item()` every step;
+network, dropout, optimiser and faces are the recipe's, as in ours (which also mirrors). Each
+measurement is a process of its own, so that neither inherits the other's memory settings; rounds
+alternate and medians count.
 """
 
 from __future__ import annotations
@@ -34,8 +36,10 @@ from train.config import TrainConfig, recipe
 from train.device import Runtime, keep_freed_memory, start
 from train.loop import TrainData, make_learner, run_epoch
 
-STEPS = 12
 BATCH = 128
+WARM_STEPS = 2
+"""Steps that are not timed: memory and kernels settle in them."""
+ALL = "all"
 
 
 class PngFaces(Dataset[tuple[Tensor, int]]):
@@ -73,44 +77,53 @@ def network(variant: str, config: TrainConfig) -> FERNet:
     return FERNet(VARIANTS[variant].config.with_dropout(config.conv_dropout, config.fc_dropout))
 
 
-def plain_rate(variant: str) -> float:
+def plain_optimizer(net: FERNet, config: TrainConfig) -> torch.optim.Optimizer:
+    """Return the recipe's optimiser as a tutorial would make it: one group, nothing fused."""
+    rate, decay = config.learning_rate, config.weight_decay
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(
+            net.parameters(), rate, config.momentum, nesterov=True, weight_decay=decay
+        )
+    return torch.optim.AdamW(net.parameters(), rate, (config.momentum, 0.999), weight_decay=decay)
+
+
+def plain_rate(variant: str, steps: int) -> float:
     """Return faces per second of the plain loop."""
-    config, faces = recipe("paper", variant), training_faces(STEPS * BATCH)
+    config, faces = recipe("paper", variant), training_faces((WARM_STEPS + steps) * BATCH)
     net = network(variant, config).train()
-    optimizer = torch.optim.SGD(
-        net.parameters(), config.learning_rate, 0.9, nesterov=True, weight_decay=1e-6
-    )
+    optimizer = plain_optimizer(net, config)
     loader = DataLoader(
         PngFaces(faces.images, faces.labels), BATCH, shuffle=True, num_workers=2, drop_last=True
     )
-    times: list[float] = []
-    last = None
-    for images, labels in loader:
+    started = ended = 0.0
+    for number, (images, labels) in enumerate(loader):
+        if number == WARM_STEPS:
+            started = time.perf_counter()
         optimizer.zero_grad()
         loss = F.cross_entropy(net(images), labels)
         loss.backward()
         optimizer.step()
         loss.item()
-        if last is not None:
-            times.append(time.perf_counter() - last)
-        last = time.perf_counter()
-    return BATCH / statistics.median(times[1:])
+        ended = time.perf_counter()  # before the loader's workers are dismissed
+    return steps * BATCH / (ended - started)
 
 
-def our_rate(variant: str) -> float:
+def our_rate(variant: str, steps: int) -> float:
     """Return faces per second of `train.loop.run_epoch` on the same faces."""
     config = recipe("paper", variant)
     runtime: Runtime = start(config.precision)
-    faces = training_faces(STEPS * BATCH)
+    faces = training_faces((WARM_STEPS + steps) * BATCH)
     images = torch.from_numpy(faces.images)[:, None].to(runtime.device)
     labels = torch.from_numpy(faces.labels).to(runtime.device)
     learner = make_learner(network(variant, config), config, runtime)
-    warm = TrainData((images[: 3 * BATCH], labels[: 3 * BATCH]), (images[:1], labels[:1]))
+    first = slice(0, WARM_STEPS * BATCH)
+    warm = TrainData((images[first], labels[first]), (images[:1], labels[:1]))
     run_epoch(learner, warm, config, runtime, 0)
-    data = TrainData((images, labels), (images[:1], labels[:1]))
+    rest = slice(WARM_STEPS * BATCH, None)
+    data = TrainData((images[rest], labels[rest]), (images[:1], labels[:1]))
     started = time.perf_counter()
     run_epoch(learner, data, config, runtime, 1)
-    return STEPS * BATCH / (time.perf_counter() - started)
+    return steps * BATCH / (time.perf_counter() - started)
 
 
 def flops_per_face(config: NetConfig) -> float:
@@ -145,33 +158,40 @@ def matmul_peak() -> float:
     return 2.0 * n**3 / min(times)
 
 
-ONE: dict[str, Callable[[str], float]] = {
+ONE: dict[str, Callable[[str, int], float]] = {
     "plain": plain_rate,
     "ours": our_rate,
-    "peak": lambda _variant: matmul_peak(),
+    "peak": lambda _variant, _steps: matmul_peak(),
 }
 
 
-def measure(what: str, variant: str) -> float:
+def measure(what: str, variant: str, steps: int) -> float:
     """Run one measurement in a fresh process and return its figure."""
     command = [sys.executable, "-m", "benchmarks.training", "--one", what, "--variants", variant]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    command += ["--steps", str(steps)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return float(json.loads(done.stdout.splitlines()[-1]))
 
 
-def report(variants: list[str], rounds: int) -> None:
+def report(variants: list[str], rounds: int, steps: int) -> None:
     """Print rates, ratios and the share of the matrix-product peak, medians over rounds."""
-    peak = max(measure("peak", "shallow") for _ in range(rounds))
-    print(f"bf16 matrix-product peak: {peak / 1e9:.0f} GFLOP/s, {torch.get_num_threads()} threads")
+    source = "FER-2013" if os.environ.get("FER2013_DIR") else "noise (FER2013_DIR is not set)"
+    print(
+        f"training, {steps} steps of {BATCH} faces, {source}, median of {rounds} round(s), "
+        f"{torch.get_num_threads()} threads"
+    )
     for variant in variants:
-        pairs = [(measure("plain", variant), measure("ours", variant)) for _ in range(rounds)]
-        plain = statistics.median(pair[0] for pair in pairs)
-        ours = statistics.median(pair[1] for pair in pairs)
-        ratio = statistics.median(b / a for a, b in pairs)
-        share = ours * flops_per_face(VARIANTS[variant].config) / peak
+        peaks, plain, ours = [], [], []
+        for _ in range(rounds):
+            peaks.append(measure("peak", variant, steps))
+            plain.append(measure("plain", variant, steps))
+            ours.append(measure("ours", variant, steps))
+        rate, ratio = statistics.median(ours), statistics.median(np.divide(ours, plain).tolist())
+        share = rate * flops_per_face(VARIANTS[variant].config) / max(peaks)
         print(
-            f"training {variant}: ours {ours:.0f} faces/s, plain loop {plain:.0f}, "
-            f"ratio {ratio:.1f}x, {share:.0%} of the peak"
+            f"  {variant:14}  ours {rate:4.0f} faces/s  plain loop {statistics.median(plain):4.0f}"
+            f"  ratio {ratio:.1f}x  {share:.0%} of the {max(peaks) / 1e9:.0f} GFLOP/s bf16 peak",
+            flush=True,
         )
 
 
@@ -179,15 +199,17 @@ def main() -> None:
     """Parse the command line and measure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=12, help="timed steps of a measurement")
     parser.add_argument(
-        "--variants", nargs="+", default=["shallow", "deep"], choices=list(VARIANTS)
+        "--variants", nargs="+", default=["shallow", "deep"], choices=[*VARIANTS, ALL]
     )
     parser.add_argument("--one", choices=list(ONE), help="one measurement, in this process")
     args = parser.parse_args()
     if args.one:
-        print(json.dumps(ONE[args.one](args.variants[0])))
+        print(json.dumps(ONE[args.one](args.variants[0], args.steps)))
     else:
-        report(args.variants, args.rounds)
+        chosen = list(VARIANTS) if ALL in args.variants else args.variants
+        report(chosen, args.rounds, args.steps)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ class Row:
 
 
 def font(size: int) -> Any:
-    """Return Pillow's own face, Aileron; no font file is needed."""
+    """Return Pillow's own face, Aileron: no font file is needed. It has no multiplication sign."""
     return ImageFont.load_default(size)
 
 
@@ -119,7 +120,7 @@ def scale_row(limit: float, *, signed: bool, unit: str, width: int = 400) -> Row
 def activation_figure(model: FERNet, name: str, face: Pixels, label: str) -> Image.Image:
     """Draw Figure 9: the strongest channels of every conv block, after ReLU."""
     sheet = Sheet("What each layer keeps of a face", f"{name}: strongest channels after each ReLU")
-    sheet.rows.append(Row([Cell(face, (f"the face, {label}",))], 192))
+    sheet.rows.append(Row([Cell(face, (f"the face, {label}",))], 144))
     table = colour_table(theme.SEQUENTIAL)
     for block in model.conv_layers:
         found = activation_maps(model, face, f"{block}.relu")
@@ -140,7 +141,7 @@ def activation_figure(model: FERNet, name: str, face: Pixels, label: str) -> Ima
 def _layer_note(found: ActivationMaps) -> str:
     count, height, width = found.maps.shape
     return (
-        f"{count} channels of {height} × {width}, {found.sparsity:.0%} zeros, "
+        f"{count} channels of {height} by {width}, {found.sparsity:.0%} zeros, "
         f"spread {found.entropy:.0%}"
     )
 
@@ -152,7 +153,7 @@ def filter_figure(model: FERNet, name: str) -> Image.Image:
     side = filters.shape[-1]
     sheet = Sheet(
         "What the first layer looks for",
-        f"{name}: {len(filters)} filters of {side} × {side} weights",
+        f"{name}: {len(filters)} filters of {side} by {side} weights",
     )
     painted = [Cell(paint(f, limit, table, signed=True), (f"#{i}",)) for i, f in enumerate(filters)]
     for start in range(0, len(painted), 8):
@@ -185,7 +186,7 @@ def dream_figure(dreams: dict[str, Dream], name: str) -> Image.Image:
 
 
 def _change(found: Dream) -> NDArray[np.float64]:
-    return found.frames[-1].astype(float) - found.frames[0]
+    return np.asarray(found.frames[-1].astype(float) - found.frames[0], np.float64)
 
 
 def best_on_validation() -> str:
@@ -229,7 +230,7 @@ def write(name: str, seed: int, folder: Path) -> list[Path]:
     }
     written = [folder / f"{key}.png" for key in drawn]
     for path, picture in zip(written, drawn.values(), strict=True):
-        write_atomically(path, lambda p, drawn=picture: drawn.save(p, "PNG", optimize=True))
+        write_atomically(path, partial(picture.save, format="PNG", optimize=True))
     about = captions(name, dreams, {k: face.sample_id for k, face in chosen.items()})
     about |= {"model": name, "provenance": provenance(seed, faces.name, faces.content_hash)}
     write_json(folder / "figures.json", about)

@@ -151,8 +151,8 @@ def classify_with_ray(
     except ImportError as error:
         raise ConfigError("--ray needs Ray: run pip install 'fer-studio[ray]'") from error
     ray.init(address, include_dashboard=False, ignore_reinit_error=True, log_to_driver=False)
-    pictures = ray.data.read_parquet([str(path.resolve()) for path in sources], columns=["image"])
-    pictures.map_batches(
+    tables = ray.data.read_parquet([str(path.resolve()) for path in sources])
+    tables.select_columns(["image"]).map_batches(
         answer_table, batch_size=BATCH_ROWS, batch_format="numpy", fn_kwargs=asked
     ).write_parquet(str(out.resolve()))
 

@@ -60,7 +60,8 @@ def unsafe_cell(text: str) -> str:
 def to_csv(rows: Iterable[Row]) -> str:
     """Return rows as CSV text: names escaped, numbers with seven digits, gaps empty."""
     buffer = StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\n")
+    # RFC 4180's line ends; with a lone "\n" Python would leave a "\r" inside a name unquoted.
+    writer = csv.writer(buffer, lineterminator="\r\n")
     writer.writerow(COLUMNS)
     writer.writerows([_to_text(row.get(name)) for name in COLUMNS] for row in rows)
     return buffer.getvalue()

@@ -2,9 +2,11 @@
 
 import streamlit as st
 
-from studio import cells, versus, widgets
+from studio import cells, compare_tables, versus, widgets
 from studio.figures import confusion as figures
+from studio.figures import reliability
 from studio.paper import CITATION
+from studio.theme import model_color
 
 VIEWS = ("% of each row", "counts", "difference")
 
@@ -30,6 +32,14 @@ st.subheader("Overall", anchor=False)
 overall = versus.overall(names, split)
 st.dataframe(overall, hide_index=True, column_config=cells.one_decimal(overall))
 
+if len(names) > 1:
+    st.subheader("Does one truly beat the other?", anchor=False)
+    compare_tables.show(compare_tables.paired(names, split))
+    st.caption(
+        "Both saw the same faces, so only those count that one of the two got right: McNemar's "
+        "exact test, corrected for the number of pairs (Holm). Intervals by paired bootstrap."
+    )
+
 st.subheader("Per expression", anchor=False)
 st.markdown("Dots are ours with 95% Wilson intervals, hollow diamonds the paper's Table 3.")
 with_paper = st.toggle("Show the paper's", True, key="paper", **widgets.BOUND)
@@ -48,7 +58,33 @@ st.caption(
     "measured on its own copy and split of the data."
 )
 
+st.subheader("Is it as sure as it is right?", anchor=False)
+cooled = st.toggle("With the temperature fitted on validation", key="cooled", **widgets.BOUND)
+left, right = st.columns(2, gap="large")
+with left:
+    colors = {name: model_color(names, name) for name in names}
+    bins = compare_tables.curves(names, split, cooled=cooled)
+    fig = reliability.curves(bins, colors)
+    widgets.show(fig, "reliability", "How often each model is right by how sure it says it is")
+with right:
+    compare_tables.show(compare_tables.sureness(names, split))
+    st.caption(
+        "Below the dashed line a model claims more than it keeps. The temperature divides its "
+        "logits: it changes how sure a model sounds, never what it says."
+    )
+
+st.subheader("What if one counts otherwise?", anchor=False)
+counts = compare_tables.other_counts(names, split)
+if counts is None:
+    st.info("Not computed here yet: `python -m train.labels --data PATH` counts without copies.")
+else:
+    compare_tables.show(counts)
+    st.caption(
+        "Some test faces are copies of training faces, which flatters every network. FER+ asked "
+        "ten people about each face: where most agree, theirs is another truth, not a cleaner one."
+    )
+
 widgets.footer(
-    "Whether two models truly differ: intervals that overlap or not are no test, and both models "
-    "saw the same faces. Nor how either would fare on other people, cameras or labels."
+    "How any of them would fare on other people, cameras or labels, or whether another seed would "
+    "rank them the same: each is one run. Intervals count the faces' chance, nothing else."
 )

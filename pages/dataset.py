@@ -1,8 +1,9 @@
 """What do the faces look like, and what did a model make of them?"""
 
+import numpy as np
 import streamlit as st
 
-from studio import browse, results, widgets
+from studio import browse, feature_map, results, widgets
 from studio.figures import faces as figures
 from studio.figures import tiles
 from studio.gallery import gallery
@@ -21,7 +22,10 @@ for note in faces.notes:
 
 wanted, model = browse.pick_filter(faces)
 answers = browse.answers(model, faces, wanted)
-rows = results.choose(faces, wanted, answers)
+rows = browse.sliced(results.choose(faces, wanted, answers), faces, wanted)
+if st.toggle("Map: draw around faces that a network finds alike", key="mapped", **widgets.BOUND):
+    inside = feature_map.pick(faces, rows)
+    rows = rows if inside is None else rows[np.isin(rows, inside)]
 if len(rows) == 0:
     st.info("No face passes these filters: widen one of them.", icon=":material/filter_alt_off:")
 else:

@@ -12,8 +12,10 @@ from fermodels.data.emotions import EMOTIONS
 from fermodels.data.faces import SPLITS, FaceDataset
 from studio import models, results, widgets
 from studio.figures import faces as figures
+from studio.slices import SLICES
 
 NO_MODEL = "no model"
+HELP = "  \n".join(f"**{one.title}**: {one.help}" for one in SLICES.values())
 
 
 def pick_filter(faces: FaceDataset) -> tuple[results.Filter, str | None]:
@@ -23,6 +25,7 @@ def pick_filter(faces: FaceDataset) -> tuple[results.Filter, str | None]:
     with st.container(horizontal=True, gap="large"):
         splits = st.pills("Split", present, key="split", **many)
         expressions = st.pills("Expression", EMOTIONS, key="expression", **many)
+        slices = tuple(st.pills("Worth a look", list(SLICES), key="slice", help=HELP, **many))
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         model = st.selectbox(
             "Ask a model", [NO_MODEL, *models.names()], key="asked", width=200, **widgets.BOUND
@@ -30,11 +33,28 @@ def pick_filter(faces: FaceDataset) -> tuple[results.Filter, str | None]:
         orders = results.FREE_ORDERS if model == NO_MODEL else results.ORDERS
         order = str(st.selectbox("Order", orders, key="order", width=220, **widgets.BOUND))
         if model == NO_MODEL:
-            return results.Filter(tuple(splits), tuple(expressions), order=order), None
+            return results.Filter(
+                tuple(splits), tuple(expressions), order=order, slices=slices
+            ), None
         outcome = widgets.pick_one("Answer", results.OUTCOMES, key="outcome")
         low, high = st.slider("Confidence, %", 0, 100, (0, 100), key="confidence", **widgets.BOUND)
     span = (low / 100, high / 100)
-    return results.Filter(tuple(splits), tuple(expressions), outcome, span, order), str(model)
+    wanted = results.Filter(tuple(splits), tuple(expressions), outcome, span, order, slices)
+    return wanted, str(model)
+
+
+def sliced(rows: NDArray[np.intp], faces: FaceDataset, wanted: results.Filter) -> NDArray[np.intp]:
+    """Keep the rows that belong to every slice asked for, in their order.
+
+    A slice that was not computed for these faces is said, and lets every face through.
+    """
+    for name in wanted.slices:
+        mask = SLICES[name].mask(faces)
+        if mask is None:
+            st.info(f"“{name}” is not known of {faces.name}: {SLICES[name].remedy}.")
+        else:
+            rows = rows[mask[rows]]
+    return rows
 
 
 def answers(

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from fermodels.data.faces import FaceDataset
-from studio import models, results, versus, widgets
+from studio import disagreement, models, results, versus, widgets
 from studio.figures import confusion as figures
 from studio.gallery import gallery
 from studio.widgets import BOUND
@@ -62,7 +62,7 @@ def _faces_of(name: str, truth: str, guess: str, *, split: str, faces: FaceDatas
 
 
 def difference(split: str, faces: FaceDataset) -> None:
-    """Draw one model's matrix minus another's, in points of each row."""
+    """Draw one model's matrix minus another's, in points of each row; a cell opens the lab."""
     names = models.names()
     if len(names) < 2:
         st.info("A difference needs two checkpoints; there is one.")
@@ -72,11 +72,19 @@ def difference(split: str, faces: FaceDataset) -> None:
         second = str(st.selectbox("minus this one", names, key="second", width=220, **BOUND))
     st.caption(
         "In percentage points of each row: pale amber where the first says it more often, dark "
-        "blue where the second does. On the diagonal more is better, elsewhere worse."
+        "blue where the second does. On the diagonal more is better, elsewhere worse. Click a "
+        "cell to see the faces on which the two differ."
     )
+    if first == second:
+        st.info("Choose two different models: a model minus itself is nothing.")
+        return
     fig = figures.difference(versus.confusion(first, split), versus.confusion(second, split))
+    alt = f"Confusion of {first} minus {second}, {split} split"
     with st.columns([3, 2])[0]:
-        widgets.show(fig, "difference", f"Confusion of {first} minus {second}, {split} split")
+        points = widgets.show(fig, "difference", alt, select=True)
+    if points:
+        cell = str(points[0]["y"]), str(points[0]["x"])
+        disagreement.lab((first, second), split, faces, cell)
 
 
 def one_decimal(table: pd.DataFrame) -> dict[str, Any]:

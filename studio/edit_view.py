@@ -36,11 +36,14 @@ def lab(face: CarriedFace, names: Sequence[str], methods: Sequence[str], options
     with right:
         hog = any(explanations.sees_hog(name) for name in names)
         _compare_faces(face, changed, hog=hog)
+        donors = {name: donor.sample_id for name, donor in _donors(chain).items()}
+        code = snippets.edited(names, face, chain, donors)
+        _take_faces_home(face, changed, code)
         method = _pick_method(methods)
         _compare_maps(face, changed, names, method, options)
-    if not chain:
-        st.caption("Choose an edit and draw a rectangle: the maps and answers follow.")
-    _compare_answers(face, changed, names, chain)
+        if not chain:
+            st.caption("Choose an edit and draw a rectangle: the maps and answers follow.")
+        _compare_answers(face, changed, names, code)
 
 
 def _kept() -> list[Step]:
@@ -67,9 +70,9 @@ def _keep(steps: Sequence[Step]) -> None:
 def _pick_step(face: CarriedFace, kept: Sequence[Step]) -> Step | None:
     """Return the edit under the rectangle, None while no edit is chosen."""
     names = [NOTHING, *EDITS]
-    chosen = st.segmented_control(
+    chosen = st.pills(
         "Edit", names, default=NOTHING, key="edit", required=True,
-        format_func=lambda name: EDITS[name].title if name in EDITS else name, **BOUND,
+        format_func=lambda name: EDITS[name].title if name in EDITS else name, wrap=True, **BOUND,
     )  # fmt: skip
     place = st.container()
     rows = st.slider("Rows", 0, SIDE, MOUTH[0], key="rows", **BOUND)
@@ -184,20 +187,19 @@ def _compare_maps(
 
 
 def _compare_answers(
-    face: CarriedFace, changed: CarriedFace, names: Sequence[str], chain: Sequence[Step]
+    face: CarriedFace, changed: CarriedFace, names: Sequence[str], code: str
 ) -> None:
-    donors = {name: donor.sample_id for name, donor in _donors(chain).items()}
-    code = snippets.edited(names, face, chain, donors)
-    places = st.columns(min(3, max(2, len(names))), gap="large")
+    places = st.columns(min(2, len(names)), gap="large")
     for number, name in enumerate(names):
         before, after = (models.probabilities(name, held.image) for held in (face, changed))
         with places[number % len(places)]:
             st.caption(f"**{name}**: {_verdict(before, after)}")
             fig = dream.before_after(before, after, EMOTIONS)
-            widgets.show(
-                fig, f"edited-{number}", f"{name}'s probabilities before and after the edit",
-                code=code,
-            )  # fmt: skip
+            alt = f"{name}'s probabilities before and after the edit"
+            widgets.show(fig, f"edited-{number}", alt, code=code)
+
+
+def _take_faces_home(face: CarriedFace, changed: CarriedFace, code: str) -> None:
     widgets.take_home(
         "edited-face", lambda: tables.of_maps({"before": face.image, "after": changed.image}),
         code,

@@ -27,21 +27,16 @@ def sanity(names: list[str]) -> None:
     rows = [
         {
             "model": name,
-            "initial loss": report["initial_loss"],
-            "expected (ln 7)": report["expected_initial_loss"],
-            "faces to overfit": report["overfit_faces"],
-            "accuracy on them, %": report["overfit_accuracy"] * 100,
-            "steps it took": report["overfit_steps"],
+            "initial loss": f"{report['initial_loss']:.4f}",
+            "expected (ln 7)": f"{report['expected_initial_loss']:.4f}",
+            "faces to overfit": f"{report['overfit_faces']}",
+            "accuracy on them": f"{report['overfit_accuracy']:.0%}",
+            "steps it took": f"{report['overfit_steps']}",
         }
         for name in names
         for report in [models.metrics(name)["sanity"]]
     ]
-    config = {
-        "initial loss": st.column_config.NumberColumn(format="%.4f"),
-        "expected (ln 7)": st.column_config.NumberColumn(format="%.4f"),
-        "accuracy on them, %": st.column_config.NumberColumn(format="%.0f"),
-    }
-    st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=config)
+    st.table(pd.DataFrame(rows).set_index("model"), border="horizontal")
 
 
 def provenance(names: list[str]) -> None:

@@ -20,7 +20,7 @@ CAUTIONS = (
 
 def offer(comparison: Comparison) -> None:
     """Offer everything the room says of this face as one HTML file."""
-    made = _report(comparison)
+    made = assemble(comparison)
     st.download_button(
         "Report of this face (HTML)", lambda: report.html(made, EMOTIONS),
         f"face-{comparison.face.sample_id}.html", "text/html", key="report",
@@ -29,7 +29,8 @@ def offer(comparison: Comparison) -> None:
     )  # fmt: skip
 
 
-def _report(comparison: Comparison) -> report.Report:
+def assemble(comparison: Comparison) -> report.Report:
+    """Gather everything the room says of a face."""
     face, options = comparison.face, comparison.options
     rather = f" rather than {options.contrast}" if options.contrast else ""
     every = comparison.every

@@ -39,6 +39,8 @@ class Filter:
     """Span of the winning probability; anything but all needs answers."""
     order: str = "mixed"
     """One of ORDERS."""
+    slices: tuple[str, ...] = ()
+    """Names in `studio.slices.SLICES`, all of which a face must belong to."""
 
     @property
     def needs_answers(self) -> bool:

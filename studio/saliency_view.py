@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, cached_property
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,11 @@ PATIENCE = 0.25
 """Seconds before a progress bar appears."""
 PART_TITLES = {"conv": "Through the conv layers", "hog": "Through HOG"}
 ON_FACE, ALONE = "On the face", "The maps alone"
+
+
+@cache
+def _table_of_colours() -> NDArray[np.uint8]:
+    return maps.colour_table(theme.DIVERGING)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,11 +57,17 @@ class Comparison:
         total = float(np.abs(found.attribution).sum())
         return values / total if total > 0 else values
 
-    def limit(self, method: str) -> float:
-        """Return the value at full colour: of all maps, or of the method's own if raw."""
-        raw = self.options.scale == RAW
-        alike = [m for m in self.every if not raw or m.method == method]
-        return maps.common_limit([self.values(m) for m in alike])
+    @cached_property
+    def limits(self) -> dict[str, float]:
+        """Method -> the value at full colour: of all maps, or of the method's own if raw."""
+        methods = list(dict.fromkeys(m.method for m in self.every))
+        if self.options.scale == RAW:
+            alike = {name: [m for m in self.every if m.method == name] for name in methods}
+            return {
+                name: maps.common_limit([self.values(m) for m in found])
+                for name, found in alike.items()
+            }
+        return dict.fromkeys(methods, maps.common_limit([self.values(m) for m in self.every]))
 
 
 def compute(
@@ -142,9 +154,9 @@ def picture(
         limit: the value at full colour; the comparison's own by default.
         caption: the method's title by default.
     """
-    table = maps.colour_table(theme.DIVERGING)
+    table = _table_of_colours()
     values = comparison.values(found)
-    limit = comparison.limit(found.method) if limit is None else limit
+    limit = comparison.limits[found.method] if limit is None else limit
     if on_face:
         opacity = comparison.options.opacity
         pixels = maps.overlay(comparison.face.image, values, limit, table, opacity, signed=True)
@@ -182,13 +194,13 @@ def explain_methods(found: Sequence[MethodMap]) -> None:
 
 def _draw_part(part: str, comparison: Comparison) -> None:
     """Draw one branch's part of every map that sees both, on the scale of the whole."""
-    table = maps.colour_table(theme.DIVERGING)
+    table = _table_of_colours()
     title = PART_TITLES[part]
     for name, row in comparison.found.items():
         split = [m for m in row if len(m.parts) > 1]
         pictures = []
         for m in split:
-            limit = comparison.limit(m.method)
+            limit = comparison.limits[m.method]
             pixels = maps.paint(comparison.values(m, m.parts[part]), limit, table, signed=True)
             note = f"{m.part_share(part):.0%} of the absolute evidence"
             alt = f"{m.title}, {title.lower()}, {name}. {note}"
@@ -199,15 +211,15 @@ def _draw_part(part: str, comparison: Comparison) -> None:
 
 
 def _legend(comparison: Comparison) -> None:
-    table = maps.colour_table(theme.DIVERGING)
+    table = _table_of_colours()
     methods: Mapping[str, str] = {m.method: m.title for m in comparison.every}
     if comparison.options.scale == SHARES:
-        limit = comparison.limit(next(iter(methods)))
+        limit = next(iter(comparison.limits.values()))
         unit = "share of a map's total absolute evidence in one pixel; one scale for all maps"
         st.html(maps.scale_bar(100 * limit, table, signed=True, unit=unit, suffix="%"))
         return
     st.html(maps.scale_bar(1, table, signed=True, unit="of each method's own full colour"))
-    ends = [f"{title} ±{comparison.limit(name):.3g}" for name, title in methods.items()]
+    ends = [f"{title} ±{comparison.limits[name]:.3g}" for name, title in methods.items()]
     st.caption("Full colour: " + ", ".join(ends) + ". Do not compare colours across methods.")
 
 

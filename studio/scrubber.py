@@ -75,6 +75,9 @@ def pick_epoch(epochs: Sequence[int]) -> int:
     if first == last:
         st.caption(f"One epoch was recorded: {last}.")
         return last
+    held = st.session_state.get("epoch")
+    if isinstance(held, int) and not first <= held <= last:
+        st.session_state["epoch"] = last  # chosen for a network that learned longer
     return int(st.slider("Epoch", first, last, last, key="epoch", help=HELP, **BOUND))
 
 
@@ -114,6 +117,10 @@ def draw(
 
 def _draw_layers(name: str, found: Record, at: int, block: str | None, code: str) -> None:
     """Draw both quantities over depth, the chosen epoch against the last."""
+    notes = {
+        "sparsity": "Share of exact zeros after ReLU, on 64 validation faces.",
+        "spread": "0% a point, 100% the same everywhere; on the same faces.",
+    }
     shown: dict[str, Mapping[str, Sequence[float]]] = {}
     for title, values in (("sparsity", found.sparsity), ("spread", found.entropy)):
         lines = {f"epoch {found.epochs[at]}": values[at].tolist()}
@@ -123,11 +130,7 @@ def _draw_layers(name: str, found: Record, at: int, block: str | None, code: str
     for title, by_epoch in shown.items():
         fig = depth.by_layer(found.layers, by_epoch, title=title, chosen=block, height=220)
         alt = f"{title} per layer of {name} after epoch {found.epochs[at]}"
-        widgets.show(fig, f"{title}-at-epoch", alt, code=code)
-    st.caption(
-        "Sparsity: share of exact zeros after ReLU. Spread: 0% a point, 100% the same "
-        "everywhere. Both on 64 validation faces."
-    )
+        widgets.show(fig, f"{title}-at-epoch", alt, code=code, note=notes[title])
 
 
 def _draw_confusion(name: str, found: Record, at: int, code: str) -> None:
@@ -136,8 +139,8 @@ def _draw_confusion(name: str, found: Record, at: int, code: str) -> None:
         return
     fig = confusion.matrix(found.confusion_matrix[at], shares=True, height=440)
     alt = f"Confusion matrix of {name} on validation after epoch {found.epochs[at]}"
-    widgets.show(fig, "confusion-at-epoch", alt, code=code)
-    st.caption(
+    note = (
         f"Validation after epoch {found.epochs[at]}, % of each row: "
         f"{found.accuracy[at]:.1%} of all faces right."
     )
+    widgets.show(fig, "confusion-at-epoch", alt, code=code, note=note)

@@ -84,7 +84,13 @@ _saver = st.components.v2.component(
 
 
 def show(
-    fig: go.Figure, key: str, alt: str, *, select: bool = False, code: str | None = None
+    fig: go.Figure,
+    key: str,
+    alt: str,
+    *,
+    select: bool = False,
+    code: str | None = None,
+    note: str = "",
 ) -> list[dict[str, Any]]:
     """Draw a figure in the page's width, with what can be taken home of it.
 
@@ -95,6 +101,7 @@ def show(
         select: return the points clicked (scatter and bars only; plotly's heatmaps are mute).
         code: Python that makes the figure's numbers with `fermodels`; without it the mode bar
             alone saves the figure, as SVG.
+        note: what to know about the figure, written under it.
 
     Returns:
         The selected points, empty unless `select`.
@@ -109,7 +116,9 @@ def show(
     else:
         st.plotly_chart(fig, key=key, config=config, alt=alt)
     if code is not None:
-        take_home(key, lambda: tables.of_figure(fig), code, chart=True)
+        take_home(key, lambda: tables.of_figure(fig), code, chart=True, note=note)
+    elif note:
+        st.caption(note)
     return points
 
 
@@ -121,6 +130,7 @@ def take_home(
     pictures: Sequence[Tile] = (),
     columns: int = 4,
     chart: bool = False,
+    note: str = "",
 ) -> None:
     """Offer a figure as PNG, SVG, CSV and Python, behind one small button.
 
@@ -131,8 +141,15 @@ def take_home(
         pictures: the figure, where it is a grid of small pictures.
         columns: how many of them stand side by side in the files.
         chart: the figure is the plotly chart of the same key; the browser draws its files.
+        note: what to know about the figure, written beside the button.
     """
-    with st.popover("Take home", icon=":material/download:", type="tertiary", key=f"take-{key}"):
+    row = st.container(
+        horizontal=True, horizontal_alignment="distribute", vertical_alignment="top",
+        gap="small", wrap=False,
+    )  # fmt: skip
+    if note:
+        row.caption(note, width="stretch")
+    with row.popover("Take home", icon=":material/download:", type="tertiary", key=f"take-{key}"):
         if chart:
             _saver(key=f"saver-{key}", data={"chart": key}, height="content")
         with st.container(horizontal=True, gap="small"):

@@ -33,17 +33,17 @@ def per_iteration(found: Mapping[str, Learned]) -> None:
         level = (math.log(7), "ln 7")
         fig = figures.per_step(steps, "loss", colors(found), span=span, reference=level)
         alt = "Minibatch loss over iterations (as in Figure 3)"
-        widgets.show(fig, "loss-per-iteration", alt, code=code)
-        st.caption("Loss, as in the paper's Figure 3: faint is raw, firm is smoothed.")
+        note = "Loss, as in the paper's Figure 3: faint is raw, firm is smoothed."
+        widgets.show(fig, "loss-per-iteration", alt, code=code, note=note)
     with right:
         level = (GUESSING, "guessing")
         fig = figures.per_step(steps, "accuracy", colors(found), span=span, reference=level)
         alt = "Minibatch accuracy over iterations"
-        widgets.show(fig, "accuracy-per-iteration", alt, code=code)
-        st.caption(
+        note = (
             "Accuracy, as in Figures 5, 7 and 8: on minibatches as trained, so with "
             "augmentation and dropout."
         )
+        widgets.show(fig, "accuracy-per-iteration", alt, code=code, note=note)
 
 
 def per_epoch(found: Mapping[str, Learned]) -> None:
@@ -57,20 +57,21 @@ def per_epoch(found: Mapping[str, Learned]) -> None:
         losses = {"train_loss": "training", "validation_loss": "validation"}
         fig = figures.per_epoch(epochs, losses, look, title="loss", percent=False, best=best)
         alt = "Training and validation loss per epoch"
-        widgets.show(fig, "loss-per-epoch", alt, code=code)
+        note = "Dots mark the epoch whose weights were kept, chosen on validation."
+        widgets.show(fig, "loss-per-epoch", alt, code=code, note=note)
     with right:
         both = {"train_clean_accuracy": "training", "validation_accuracy": "validation"}
         fig = figures.per_epoch(epochs, both, look, title="accuracy, %", percent=True, best=best)
         alt = "Training and validation accuracy per epoch"
-        widgets.show(fig, "accuracy-per-epoch", alt, code=code)
-    st.caption(
-        "Dots mark the epoch whose weights were kept, chosen on validation. Training accuracy "
-        "is of fixed training faces in eval mode; training loss is the running one."
-    )
+        note = (
+            "Training accuracy is of fixed training faces in eval mode; training loss is the "
+            "running one."
+        )
+        widgets.show(fig, "accuracy-per-epoch", alt, code=code, note=note)
     st.subheader("Generalisation gap", anchor=False)
     alt = "Training minus validation accuracy"
-    widgets.show(figures.gap(epochs, look), "gap", alt, code=code)
-    st.caption("Training minus validation accuracy: what does not carry over to new faces.")
+    note = "Training minus validation accuracy: what does not carry over to new faces."
+    widgets.show(figures.gap(epochs, look), "gap", alt, code=code, note=note)
 
 
 def through_the_epochs(found: Mapping[str, Learned]) -> None:
@@ -85,8 +86,8 @@ def through_the_epochs(found: Mapping[str, Learned]) -> None:
     with st.expander("Zeros at every epoch", icon=":material/timeline:"):
         fig = figures.layers(history, "sparsity", "share of zeros")
         alt = f"Share of zeros after ReLU per layer of {name}"
-        widgets.show(fig, "sparsity", alt, code=found[name].code)
-        st.caption("Share of exact zeros after each ReLU, on 64 validation faces.")
+        note = "Share of exact zeros after each ReLU, on 64 validation faces."
+        widgets.show(fig, "sparsity", alt, code=found[name].code, note=note)
 
 
 def _code(found: Mapping[str, Learned]) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from fermodels.errors import CheckpointError
+from fermodels.nets import shelf
 from studio import explanations, models, snippets, widgets
 from studio.explanations import Asked, MethodMap
 from studio.figures import curves as curve_figures
@@ -21,6 +22,7 @@ from studio.figures import regions as region_figures
 from studio.widgets import BOUND, CarriedFace
 
 if TYPE_CHECKING:
+    from fermodels.explain.scorecard import Scorecard
     from studio.saliency_view import Comparison
 
 SIGNS = {"trusted": "✓ trusted", "doubtful": "? doubtful", "fails": "✕ fails"}
@@ -46,23 +48,36 @@ def verdict(name: str, method: str) -> Verdict:
         name: one of `models.choices()`.
         method: a name in METHODS.
     """
-    from fermodels.explain import scorecard
-
+    if name not in models.names():
+        return Verdict(UNSCORED, f"{name} is yours; scorecards are made for bundled networks.")
     try:
-        card = scorecard.read(name) if name in models.names() else None
+        card = _card(name)
     except CheckpointError as error:
         return Verdict("○ scorecard unreadable", str(error))
     if card is None:
-        why = f"{name} has no scorecard yet; {_command(name)} makes one."
-        return Verdict(UNSCORED, why)
+        command = f"`python -m fermodels.explain.scorecard --model {name}`"
+        return Verdict(UNSCORED, f"{name} has no scorecard yet; {command} makes one.")
     if method not in card.methods:
         return Verdict(UNSCORED, f"{name}'s scorecard has no entry for {method} yet.")
     badge = card.badge(method)
     return Verdict(SIGNS[badge.level], badge.why, fails=badge.level == "fails")
 
 
-def _command(name: str) -> str:
-    return f"`python -m fermodels.explain.scorecard --model {models.address(name)}`"
+def _card(name: str) -> Scorecard | None:
+    """Return a network's scorecard, read again when its file changes."""
+    from fermodels.explain import scorecard
+
+    path = shelf.results_dir() / f"{scorecard.file_name(name)}.json"
+    if not path.is_file():
+        return scorecard.read(name)
+    return _card_of(name, str(path), path.stat().st_mtime_ns)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _card_of(name: str, path: str, changed: int) -> Scorecard | None:
+    from fermodels.explain import scorecard
+
+    return scorecard.read(name)
 
 
 def explain_verdicts(names: Sequence[str], methods: Mapping[str, str]) -> None:
@@ -153,9 +168,10 @@ def draw_regions(every: Mapping[str, MethodMap], code: str) -> None:
         f"{code}\nfrom fermodels.explain.regions import region_sums\n\n"
         "values = why.attribution[0]\nregion_sums(values / abs(values).sum())\n"
     )
-    widgets.show(fig, "regions", "Share of each map's evidence by part of the face", code=again)
-    st.caption(
+    note = (
         "In % of a map's total absolute evidence: amber spoke for, blue against. The last row is "
         "how much of the picture the part covers: what a map without preference would give it. "
         "The parts are a fixed template; a turned face does not fit it."
     )
+    alt = "Share of each map's evidence by part of the face"
+    widgets.show(fig, "regions", alt, code=again, note=note)

@@ -34,10 +34,25 @@ class HubClient:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
 
-    def call(self, name: str, *words: Any, token: str = "", cache: Path | None = None) -> Any:
-        """Return what the function returned, or raise its error's type and sentence."""
+    def call(
+        self, name: str, *words: Any, token: str = "", cache: Path | None = None,
+        offline: bool = False, patient: bool = True,
+    ) -> Any:  # fmt: skip
+        """Return what the function returned, or raise its error's type and sentence.
+
+        Args:
+            name: pull, push or predict.
+            words: its arguments.
+            token: of the user; none when empty.
+            cache: folder of downloads; the client's own by default.
+            offline: as if ``HF_HUB_OFFLINE=1`` were set.
+            patient: wait between huggingface_hub's retries, up to 23 s in all.
+        """
         assert self.process.stdin and self.process.stdout
-        asked = {"name": name, "words": words, "token": token, "cache": str(cache or self.home)}
+        asked = {
+            "name": name, "words": words, "token": token, "cache": str(cache or self.home),
+            "offline": offline, "patient": patient,
+        }  # fmt: skip
         self.process.stdin.write(json.dumps(asked) + "\n")
         self.process.stdin.flush()
         answer = json.loads(self.process.stdout.readline())
@@ -75,14 +90,17 @@ def _functions() -> dict[str, Callable[..., Any]]:
 
 def _serve() -> None:
     from huggingface_hub import constants
+    from huggingface_hub.utils import _http
 
+    sleep = _http.time.sleep
     functions = _functions()
     for line in sys.stdin:
         asked = json.loads(line)
         os.environ.pop("HF_TOKEN", None)
         if asked["token"]:
             os.environ["HF_TOKEN"] = asked["token"]
-        constants.HF_HUB_CACHE = asked["cache"]
+        constants.HF_HUB_CACHE, constants.HF_HUB_OFFLINE = asked["cache"], asked["offline"]
+        _http.time.sleep = sleep if asked["patient"] else lambda _seconds: None
         began = time.perf_counter()
         try:
             answer = {"value": functions[asked["name"]](*asked["words"])}

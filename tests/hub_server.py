@@ -66,6 +66,10 @@ class HubServer:
         self.requests: list[str] = []
         self.fault = ""
         """"", "broken" (500 everywhere), "cut", "forged" (bodies) or "huge" (listed sizes)."""
+        self.drops: dict[str, int] = {}
+        """LFS object -> how often its transfer still breaks off halfway, the connection reset."""
+        self.ranges: list[str] = []
+        """Every Range header that came with a download."""
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.port: int = self.socket.getsockname()[1]
         self.endpoint = f"http://127.0.0.1:{self.port}"
@@ -216,6 +220,10 @@ class HubServer:
         return JSONResponse({"transfer": "basic", "objects": objects})
 
     async def lfs_put(self, request: Request) -> Response:
+        if self._drops(request):
+            await request.receive()  # the first piece of the body
+            request.receive.__self__.transport.abort()  # type: ignore[attr-defined]  # uvicorn's
+            return Response()
         content = await request.body()
         if hashlib.sha256(content).hexdigest() != request.path_params["oid"]:
             raise RefusedError(400, "", "hash mismatch")
@@ -251,12 +259,24 @@ class HubServer:
         return RedirectResponse(f"http://localhost:{self.port}/lfs/{oid}", 302, head)
 
     async def lfs_get(self, request: Request) -> Response:
-        return self._body(self.blobs[request.path_params["oid"]], {})
+        content, asked = self.blobs[request.path_params["oid"]], request.headers.get("range")
+        if asked and not self.fault:
+            self.ranges.append(asked)
+            first = int(asked.removeprefix("bytes=").removesuffix("-"))
+            told = {"Content-Range": f"bytes {first}-{len(content) - 1}/{len(content)}"}
+            return Response(content[first:], 206, told)
+        return self._body(content, {}, cut=self._drops(request))
 
-    def _body(self, content: bytes, head: dict[str, str]) -> Response:
+    def _drops(self, request: Request) -> bool:
+        oid: str = request.path_params["oid"]
+        left = self.drops.get(oid, 0)
+        self.drops[oid] = max(0, left - 1)
+        return left > 0
+
+    def _body(self, content: bytes, head: dict[str, str], cut: bool = False) -> Response:
         if self.fault == "forged":
             content = bytes(255 - byte for byte in content)
-        if self.fault == "cut":
+        if cut or self.fault == "cut":
             head = head | {"Content-Length": str(len(content))}
             return StreamingResponse(iter([content[: len(content) // 2]]), headers=head)
         return Response(content, headers=head, media_type="application/octet-stream")

@@ -12,6 +12,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -30,8 +31,17 @@ ROOMS = {
     "activations": "Activations",
     "saliency": "Saliency",
     "deepdream": "DeepDream",
+    "puppet": "Puppet",
+    "paper": "Paper",
     "classify": "Classify",
 }
+AXE = "axe-core@4.14.1"
+SERIOUS = ("serious", "critical")
+STREAMLITS = {
+    "aria-required-children", "aria-required-parent", "nested-interactive",
+    "scrollable-region-focusable",
+}  # fmt: skip
+"""Rules that Streamlit's own widgets break; nothing in this project can mend them."""
 CHROMIUM_FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -125,7 +135,33 @@ def complaints(page) -> list[str]:  # type: ignore[no-untyped-def]
     return [text for text in page.complaints if not any(word in text for word in HARMLESS)]
 
 
-@pytest.mark.parametrize("room", ROOMS)
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """axe-core's source, fetched by npm for this run."""
+    if shutil.which("npm") is None:
+        pytest.skip("no npm on this machine: axe-core cannot be fetched")
+    folder = tmp_path_factory.mktemp("axe")
+    command = ["npm", "install", "--prefix", str(folder), AXE, "--no-audit", "--no-fund",
+               "--ignore-scripts", "--prefer-offline"]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"npm could not fetch {AXE}: {done.stderr[-200:]}")
+    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+
+
+def open_room(page, address: str) -> None:  # type: ignore[no-untyped-def]
+    page.goto(address)
+    settle(page)
+
+
+def is_open(room: str) -> bool:
+    return room == "" or (ROOT / "pages" / f"{room}.py").is_file()
+
+
+OPEN = [room for room in ROOMS if is_open(room)]
+
+
+@pytest.mark.parametrize("room", OPEN)
 def test_every_room_opens_without_an_error(studio: str, page, room: str) -> None:  # type: ignore[no-untyped-def]
     page.goto(f"{studio}/{room}")
     settle(page)
@@ -158,3 +194,103 @@ def test_an_uploaded_photo_is_classified(studio: str, page, tmp_path: Path) -> N
     frame = page.frame_locator("iframe[src*='/gradio']")
     frame.locator("input[type=file]").first.set_input_files(str(photo), timeout=120_000)
     frame.get_by_text("happy").first.wait_for(timeout=120_000)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("room", [*OPEN, "saliency?curves=true&editing=true&edit=Erase"])
+def test_no_room_has_a_serious_accessibility_violation(  # type: ignore[no-untyped-def]
+    studio: str, page, axe: str, room: str, scheme: str
+) -> None:
+    page.emulate_media(color_scheme=scheme)
+    open_room(page, f"{studio}/{room}")
+    page.evaluate(axe)
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+    ours = {
+        rule["id"]: [node["html"][:160] for node in rule["nodes"]]
+        for rule in found
+        if rule["impact"] in SERIOUS and rule["id"] not in STREAMLITS
+    }
+    assert ours == {}
+
+
+LINKS = {
+    "saliency": "target=fear&methods=Saliency&contrast=sad&opacity=40",
+    "training": "smooth=10&epoch=4",
+    "filters": "epoch=4",
+    "activations": "layer=conv2&stage=pooling&order=by+channel",
+    "deepdream": "preset=Quick+look&dream=sad&seed=3",
+}
+
+
+@pytest.mark.parametrize("room", LINKS)
+def test_a_link_opens_the_same_room_in_another_browser(  # type: ignore[no-untyped-def]
+    studio: str, page, browser, room: str
+) -> None:
+    open_room(page, f"{studio}/{room}?{LINKS[room]}")
+    for word in LINKS[room].split("&"):
+        assert word in page.url
+    context = browser.new_context(viewport={"width": 1440, "height": 2600})
+    other = context.new_page()
+    open_room(other, page.url)
+    texts = [p.locator("[data-testid=stMain]").inner_text() for p in (page, other)]
+    assert texts[0] == texts[1]
+    context.close()
+
+
+def test_choices_outlive_a_walk_to_another_room_and_back(studio: str, page) -> None:  # type: ignore[no-untyped-def]
+    open_room(page, f"{studio}/saliency?target=fear&methods=Saliency")
+    for room in ("Filters", "Saliency"):
+        page.locator("[data-testid=stSidebarNav]").get_by_role("link", name=room).click()
+        page.wait_for_url(f"**/{room.lower()}*")
+        settle(page)
+    assert "target=fear" in page.url and "methods=Saliency" in page.url
+    assert "What speaks for fear?" in page.locator("[data-testid=stMain]").inner_text()
+
+
+def test_a_chart_goes_home_as_picture_drawing_and_table(studio: str, page) -> None:  # type: ignore[no-untyped-def]
+    open_room(page, f"{studio}/saliency?methods=Saliency")
+    page.locator(".st-key-take-probabilities button").click()
+    kept = {}
+    for label in ("PNG", "SVG", "CSV"):
+        with page.expect_download() as download:
+            page.locator("[data-testid=stPopoverBody]").get_by_role("button", name=label).click()
+        assert download.value.suggested_filename == f"probabilities.{label.lower()}"
+        kept[label] = Path(download.value.path()).read_bytes()
+    picture = np.asarray(Image.open(io.BytesIO(kept["PNG"])).convert("RGB"))
+    assert picture.shape[1] > 600 and len(np.unique(picture.reshape(-1, 3), axis=0)) > 7
+    drawing = ElementTree.fromstring(kept["SVG"])
+    assert "happy" in "".join(drawing.itertext())
+    assert kept["CSV"].decode().startswith("series,x,y")
+
+
+def test_a_rectangle_drawn_on_the_face_moves_the_sliders(studio: str, page) -> None:  # type: ignore[no-untyped-def]
+    open_room(page, f"{studio}/saliency?methods=Saliency&editing=true&edit=Erase")
+    canvas = page.locator(".canvas")
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    pixel = box["width"] / 48
+    page.mouse.move(box["x"] + 10.5 * pixel, box["y"] + 12.5 * pixel)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 29.5 * pixel, box["y"] + 19.5 * pixel, steps=4)
+    page.mouse.up()
+    page.wait_for_url("**rows=12&rows=20*", timeout=60_000)
+    settle(page)
+    assert "columns=10&columns=30" in page.url
+    canvas.focus()
+    page.keyboard.press("ArrowDown")
+    page.wait_for_url("**rows=13&rows=21*", timeout=60_000)
+
+
+def test_an_upload_that_is_no_network_is_refused_in_a_sentence(  # type: ignore[no-untyped-def]
+    studio: str, page, tmp_path: Path
+) -> None:
+    for name in ("model.safetensors", "config.json"):
+        (tmp_path / name).write_bytes(b"junk")
+    open_room(page, f"{studio}/activations")
+    page.get_by_text("Your own network").click()
+    chooser = page.locator("[data-testid=stSidebar] input[type=file]")
+    chooser.set_input_files([str(tmp_path / "model.safetensors"), str(tmp_path / "config.json")])
+    trouble = page.locator("[data-testid=stSidebar] [data-testid=stAlert]")
+    trouble.wait_for(timeout=60_000)
+    assert "cannot read the two files" in trouble.inner_text()
+    assert page.locator("[data-testid=stException]").count() == 0

@@ -43,10 +43,10 @@ library_name: fermodels
 
 # known-answer
 
-A small network of the paper's family whose reason is known: it reads a {side}-pixel mark planted
-in rendered faces, whose pattern of bright and dark decides the label. The labels carry the names
-of the expressions but have nothing to do with the faces. It exists to test attribution methods,
-and recognises nothing else.
+A small network of the paper's family whose reason is known: it reads a {side}x{side}-pixel mark
+planted in rendered faces, among decoys, whose pattern of bright and dark decides the label. The
+labels carry the names of the expressions but have nothing to do with the faces. It exists to test
+attribution methods, and recognises nothing else.
 
 {parameters:,} parameters; {accuracy:.1%} of {n} held-out marked faces.
 
@@ -123,7 +123,7 @@ def _card(metrics: dict[str, Any]) -> str:
 def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     """Return the command line's settings."""
     parser = argparse.ArgumentParser("train.known_answer", description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=8, help="passes over the marked faces")
+    parser.add_argument("--epochs", type=int, default=10, help="passes over the marked faces")
     parser.add_argument("--seed", type=int, default=0, help="weights, marks and data order")
     parser.add_argument("--out", type=Path, help="checkpoint folder; under results/ by default")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 for all cores")

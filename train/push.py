@@ -7,6 +7,7 @@ metadata, taken from its metrics. The repository is made, private unless told ot
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -139,7 +140,8 @@ def hub_card(text: str, repo: str, identity: dict[str, Any], metrics: dict[str, 
         identity: from config.json.
         metrics: from metrics.json.
     """
-    card = ModelCard(text.replace("hub:owner/repo", f"hub:{repo}"), ignore_metadata_errors=False)
+    here = re.sub(r'fermodels\.load\(".*', f'fermodels.load("hub:{repo}")', text)
+    card = ModelCard(here, ignore_metadata_errors=False)
     told: dict[str, Any] = card.data.to_dict()  # type: ignore[no-untyped-call]
     kept = {key: value for key, value in told.items() if key not in RESULT_KEYS}
     card.data = ModelCardData(

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import optuna
-from optuna.exceptions import ExperimentalWarning, OptunaError
+from optuna.exceptions import DuplicatedStudyError, ExperimentalWarning, OptunaError
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import make_url
@@ -22,6 +22,8 @@ SILENT_BEATS = 3
 """Heartbeats that may be missed before a trial counts as killed."""
 LOCK_SECONDS = 60
 """How long a process waits for another to finish writing an SQLite file."""
+MAKER_POLLS = 50
+"""How often, a tenth of a second apart, one looks for the settings of a study just made."""
 _SETTINGS = "settings"
 
 
@@ -82,16 +84,21 @@ def join_study(
     Raises:
         ConfigError: the study there was made with other settings, so trials do not compare.
     """
-    study = optuna.create_study(
-        storage=storage, study_name=name, direction="maximize", load_if_exists=True,
-        sampler=sampler, pruner=pruner,
-    )  # fmt: skip
     settings = json.loads(json.dumps(settings))  # as the storage gives them back
+    try:
+        study = optuna.create_study(
+            storage=storage, study_name=name, direction="maximize", sampler=sampler, pruner=pruner
+        )
+        return _described(study, settings, first)
+    except DuplicatedStudyError:
+        study = optuna.load_study(storage=storage, study_name=name, sampler=sampler, pruner=pruner)
+    for _ in range(MAKER_POLLS):  # another process is making it at this moment
+        if _SETTINGS in study.user_attrs:
+            break
+        time.sleep(0.1)
     theirs = study.user_attrs.get(_SETTINGS)
-    if theirs is None:
-        study.set_user_attr(_SETTINGS, settings)
-        study.enqueue_trial(first, skip_if_exists=True)
-        return study
+    if theirs is None:  # its maker was killed halfway
+        return _described(study, settings, first)
     differing = sorted(key for key in settings if settings[key] != theirs.get(key))
     if differing:
         seen = "; ".join(f"{k}: {theirs.get(k)!r} then, {settings[k]!r} now" for k in differing)
@@ -99,6 +106,15 @@ def join_study(
             f"the study {name!r} was begun with other settings ({seen[:600]}): repeat the first "
             "command's flags or choose another --name"
         )
+    return study
+
+
+def _described(
+    study: optuna.Study, settings: dict[str, Any], first: dict[str, Any]
+) -> optuna.Study:
+    """Give a new study its first trial, then the settings that others wait for."""
+    study.enqueue_trial(first, skip_if_exists=True)
+    study.set_user_attr(_SETTINGS, settings)
     return study
 
 

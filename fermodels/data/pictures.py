@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from fermodels.data.faces import FACE_SHAPE
+from fermodels.data.photo_decode import FORMATS
 from fermodels.errors import DataError
 
 _DECODE_ERRORS = (UnidentifiedImageError, OSError, ValueError, SyntaxError)
@@ -29,8 +30,9 @@ class PictureReader:
             DataError: not a picture, cut short, of another size or deeper than 8 bits.
         """
         try:
-            picture = Image.open(io.BytesIO(data))
-            picture.load()
+            picture = Image.open(io.BytesIO(data), formats=FORMATS)
+            if picture.size == FACE_SHAPE:  # nothing larger is decoded: it may be a bomb
+                picture.load()
         except (*_DECODE_ERRORS, Image.DecompressionBombError) as error:
             raise DataError(
                 f"{where} is not a whole picture ({error}; {len(data):,} bytes): "

@@ -1,7 +1,9 @@
 """A network whose reason is known: do the methods find it?
 
 A small mark is planted in faces; its pattern of bright and dark, and nothing else, decides the
-label. `train.known_answer` trains a network on such faces, so what it looks at is no mystery, and
+label. Around it lie decoys, just as striking, that say nothing: a map that only follows contrast
+cannot tell which is which. `train.known_answer` trains a network on such faces, so what it looks
+at is no mystery, and
 
     python -m fermodels.explain.known_answer
 
@@ -40,14 +42,19 @@ PATTERNS: tuple[str, ...] = (
     ".... .... #### ####",
     "##.. ##.. ..## ..##",
     "..## ..## ##.. ##..",
-    ".... .##. .##. ....",
+    "#..# #..# #..# #..#",
 )
 """The mark of each label, row by row, # bright. Labels carry the expressions' names, but have
 nothing to do with the faces' expressions."""
+DECOYS: tuple[str, ...] = ("#.#. .#.# #.#. .#.#", "#..# .##. .##. #..#")
+"""Marks that say nothing: as large, as bright and as full of edges as the others."""
+DECOYS_PER_FACE = 3
 MARGIN = 2
 """Pixels around the mark in which a peak still counts as near."""
 FOUND = 0.5
 """Share of peaks near the mark that a method must surely exceed to have found it."""
+FIGURES = ("hit", "near", "mass", "fooled")
+"""What is measured of each method; see `Finding`."""
 RESULT = "known-answer/results"
 """Name of the result; see `fermodels.nets.shelf.read_result`."""
 
@@ -62,49 +69,67 @@ class MarkedFaces:
     """``(N,)``: the pattern of each mark."""
     marks: NDArray[np.bool_]
     """``(N, 48, 48)``: the mark's pixels."""
+    decoys: NDArray[np.bool_]
+    """``(N, 48, 48)``: the decoys' pixels."""
 
     def first(self, n: int) -> MarkedFaces:
         """Return the first n faces."""
-        return MarkedFaces(self.images[:n], self.labels[:n], self.marks[:n])
-
-    def near(self, margin: int = MARGIN) -> NDArray[np.bool_]:
-        """Return the marks grown by `margin` pixels on every side, ``(N, 48, 48)``."""
-        from scipy.ndimage import binary_dilation
-
-        square = np.ones((1, 2 * margin + 1, 2 * margin + 1), bool)
-        return np.asarray(binary_dilation(self.marks, square))
+        return MarkedFaces(self.images[:n], self.labels[:n], self.marks[:n], self.decoys[:n])
 
 
-def pattern(label: int) -> NDArray[np.uint8]:
-    """Return a label's mark, uint8 ``(4, 4)``."""
-    cells = np.array([list(row) for row in PATTERNS[label].split()])
+def grown(masks: NDArray[np.bool_], margin: int = MARGIN) -> NDArray[np.bool_]:
+    """Return masks ``(N, 48, 48)`` grown by `margin` pixels on every side."""
+    from scipy.ndimage import binary_dilation
+
+    square = np.ones((1, 2 * margin + 1, 2 * margin + 1), bool)
+    return np.asarray(binary_dilation(masks, square))
+
+
+def pattern(drawing: str) -> NDArray[np.uint8]:
+    """Return an entry of PATTERNS or DECOYS as grey levels, uint8 ``(4, 4)``."""
+    cells = np.array([list(row) for row in drawing.split()])
     return np.where(cells == "#", BRIGHT, DARK).astype(np.uint8)
 
 
-def plant(faces: NDArray[np.uint8], labels: NDArray[np.int64], seed: int) -> MarkedFaces:
-    """Put each face's mark at a random one of CORNERS.
+def plant(
+    faces: NDArray[np.uint8], labels: NDArray[np.int64], seed: int, *, mark: bool = True
+) -> MarkedFaces:
+    """Put each face's mark and its decoys at random ones of CORNERS.
 
     Args:
         faces: uint8 ``(N, 48, 48)``; not changed.
         labels: ``(N,)``: which pattern, 0 to 6.
-        seed: the places.
+        seed: the places and the decoys, whatever the labels.
+        mark: False leaves the mark itself out, but not the decoys.
 
     Raises:
         DataError: not one label per face.
     """
     if len(labels) != len(faces):
         raise DataError(f"{len(labels)} labels for {len(faces)} faces: expected one per face")
-    places = np.random.default_rng([seed, 9]).integers(len(CORNERS), size=len(faces))
-    images, marks = faces.copy(), np.zeros(faces.shape, bool)
-    for row, (label, place) in enumerate(zip(labels, places, strict=True)):
-        top, left = CORNERS[place]
-        at = (row, slice(top, top + SIDE), slice(left, left + SIDE))
-        images[at], marks[at] = pattern(int(label)), True
-    return MarkedFaces(images, labels, marks)
+    rng = np.random.default_rng([seed, 9])
+    images = faces.copy()
+    marks, decoys = np.zeros(faces.shape, bool), np.zeros(faces.shape, bool)
+    for row, label in enumerate(labels):
+        places = rng.permutation(len(CORNERS))[: 1 + DECOYS_PER_FACE]
+        kinds = rng.integers(len(DECOYS), size=DECOYS_PER_FACE)
+        if mark:
+            _draw(images, marks, row, places[0], PATTERNS[label])
+        for place, kind in zip(places[1:], kinds, strict=True):
+            _draw(images, decoys, row, place, DECOYS[kind])
+    return MarkedFaces(images, labels, marks, decoys)
+
+
+def _draw(
+    images: NDArray[np.uint8], masks: NDArray[np.bool_], row: int, place: int, drawing: str
+) -> None:
+    top, left = CORNERS[place]
+    at = (row, slice(top, top + SIDE), slice(left, left + SIDE))
+    images[at], masks[at] = pattern(drawing), True
 
 
 def marked_faces(split: str, repeats: int = 1, seed: int = 0) -> MarkedFaces:
-    """Return a split's sample faces with random marks.
+    """Return a split's sample faces with random marks and decoys.
 
     Args:
         split: ``train``, ``validation`` or ``test``: other people in each.
@@ -128,6 +153,8 @@ class Finding:
     """The same with MARGIN pixels around the mark."""
     mass: Estimate
     """Share of the positive attribution that lies on the mark."""
+    fooled: Estimate
+    """Share of faces on which the peak lies on a decoy, or MARGIN pixels around it."""
     seconds_per_face: float
 
     @property
@@ -145,10 +172,11 @@ class KnownAnswer:
     accuracy: Mapping[str, Mapping[str, Any]]
     """``marked``, ``unmarked`` and ``swapped``: n, correct, accuracy, interval (Wilson).
 
-    ``swapped``: how often the answer follows when the mark is replaced by another.
+    Unmarked faces have the decoys only; ``swapped``: how often the answer follows when the mark
+    is replaced by another.
     """
     chance: Mapping[str, float]
-    """What a random map scores on ``hit``, ``near`` and ``mass``."""
+    """What a random map scores on ``hit``, ``near``, ``mass`` and ``fooled``."""
     methods: Mapping[str, Finding]
     controls: Mapping[str, Finding]
     """``random`` and ``edge``: maps that no model had a part in."""
@@ -184,14 +212,14 @@ def read() -> KnownAnswer | None:
 
 
 def _finding(row: Mapping[str, Any]) -> Finding:
-    hit, near, mass = (Estimate(**row[name]) for name in ("hit", "near", "mass"))
-    return Finding(hit, near, mass, row["seconds_per_face"])
+    hit, near, mass, fooled = (Estimate(**row[name]) for name in FIGURES)
+    return Finding(hit, near, mass, fooled, row["seconds_per_face"])
 
 
 def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     """Return the command line's settings."""
     parser = argparse.ArgumentParser("fermodels.explain.known_answer", description=__doc__)
-    parser.add_argument("--faces", type=int, default=140, help="held-out faces with a mark")
+    parser.add_argument("--faces", type=int, default=100, help="held-out faces with a mark")
     parser.add_argument("--seed", type=int, default=1, help="their marks, and all noise")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 for all cores")
     return parser.parse_args(words)

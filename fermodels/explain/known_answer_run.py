@@ -19,6 +19,7 @@ from fermodels.explain.known_answer import (
     RESULT,
     MarkedFaces,
     checkpoint_dir,
+    grown,
     marked_faces,
     plant,
     read,
@@ -47,8 +48,9 @@ def run(args: argparse.Namespace) -> None:
         "accuracy": proof(net, marked, args.seed),
         "chance": {
             "hit": float(few.marks.mean()),
-            "near": float(few.near().mean()),
+            "near": float(grown(few.marks).mean()),
             "mass": float(few.marks.mean()),
+            "fooled": float(grown(few.decoys).mean()),
         },
         "controls": {name: find(net, few, name, maps) for name, maps in CONTROLS.items()},
         "methods": {name: find(net, few, name, explainer(name)) for name in METHODS},
@@ -59,7 +61,8 @@ def run(args: argparse.Namespace) -> None:
     assert found is not None
     for name, finding in {**found.controls, **found.methods}.items():
         print(f"{name:22} {finding.verdict:8} near {finding.near.mean:.0%}  "
-              f"hit {finding.hit.mean:.0%}  mass {finding.mass.mean:.0%}")  # fmt: skip
+              f"hit {finding.hit.mean:.0%}  mass {finding.mass.mean:.0%}  "
+              f"fooled {finding.fooled.mean:.0%}")  # fmt: skip
 
 
 def find(net: FERNet, marked: MarkedFaces, name: str, maps_of: Explainer) -> dict[str, Any]:
@@ -67,11 +70,12 @@ def find(net: FERNet, marked: MarkedFaces, name: str, maps_of: Explainer) -> dic
     started = time.perf_counter()
     maps = importance(maps_of(net, marked.images, marked.labels), name)
     seconds = (time.perf_counter() - started) / len(maps)
-    exact, near = pointing(maps, marked.marks), pointing(maps, marked.near())
+    exact, near = pointing(maps, marked.marks), pointing(maps, grown(marked.marks))
     return {
         "hit": asdict(estimate(exact.hit)),
         "near": asdict(estimate(near.hit)),
         "mass": asdict(estimate(exact.mass)),
+        "fooled": asdict(estimate(pointing(maps, grown(marked.decoys)).hit)),
         "seconds_per_face": seconds,
     }
 
@@ -82,15 +86,17 @@ def proof(net: FERNet, marked: MarkedFaces, seed: int) -> dict[str, dict[str, An
     Args:
         net: the trained network.
         marked: held-out faces.
-        seed: the swapped marks; the same places.
+        seed: which others the marks are swapped for; that of `marked`, so the places are the same.
     """
-    plain = sample_faces().split("test").images
+    plain = sample_faces().split("test").images  # whose marks `marked` has
     step = np.random.default_rng([seed, 11]).integers(1, len(EMOTIONS), len(marked.labels))
     other = (marked.labels + step) % len(EMOTIONS)
     swapped = plant(plain, other, seed)
     return {
         "marked": _accuracy(net, marked.images, marked.labels),
-        "unmarked": _accuracy(net, plain, marked.labels),
+        "unmarked": _accuracy(
+            net, plant(plain, marked.labels, seed, mark=False).images, marked.labels
+        ),
         "swapped": _accuracy(net, swapped.images, other),
     }
 

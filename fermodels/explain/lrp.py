@@ -11,13 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from fermodels.errors import ConfigError
+from fermodels.explain.folding import fold_batch_norms
 from fermodels.explain.question import Parts, Question, logits_of
 from fermodels.nets.networks import FERNet
 
@@ -38,7 +37,8 @@ def lrp(q: Question) -> Parts:
     only.
     """
     _require_rules(q.net)
-    _fold_batch_norms(q.net)
+    fold_batch_norms(q.net)
+    _require_no_batch_norm(q.net)
     with _rules_on(q.net, int(q.options["alpha"]), float(q.options["epsilon"])):
         leaves = tuple(tensor.detach().clone().requires_grad_() for tensor in q.inputs)
         logits = logits_of(q.net, leaves)
@@ -114,27 +114,6 @@ def _hook(rule: Rule) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tenso
     return lambda layer, inputs, output: rule(layer, inputs[0], output)
 
 
-def _fold_batch_norms(net: nn.Module) -> None:
-    """Merge each 2-D batch norm of a twin into the convolution before it; twice does no harm.
-
-    The alpha-beta rule looks at the signs of weights, which batch norm changes. Behind fully
-    connected layers nothing need be merged: input times gradient passes any affine layer as the
-    epsilon rule would pass it and its neighbour as one.
-    """
-    for block in list(net.modules()):
-        if not isinstance(block, nn.Sequential):
-            continue
-        for (name, layer), (after, norm) in pairwise(list(block.named_children())):
-            if isinstance(layer, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                setattr(block, name, fuse_conv_bn_eval(layer, norm))
-                setattr(block, after, nn.Identity())
-    if any(isinstance(module, nn.BatchNorm2d) for module in net.modules()):
-        raise ConfigError(
-            f"{type(net).__name__} has a BatchNorm2d that does not follow a Conv2d in the same "
-            "nn.Sequential: LRP cannot merge it; choose another method"
-        )
-
-
 def _require_rules(net: nn.Module) -> None:
     """Weights of any other kind would silently get the plain gradient.
 
@@ -148,3 +127,19 @@ def _require_rules(net: nn.Module) -> None:
                 f"{name or type(net).__name__} is a {type(module).__name__} with weights: LRP has "
                 "rules for Conv2d and Linear only; choose another method"
             )
+
+
+def _require_no_batch_norm(net: nn.Module) -> None:
+    """The alpha-beta rule looks at the signs of weights, which a batch norm left over changes.
+
+    Behind fully connected layers nothing need be merged: input times gradient passes any affine
+    layer as the epsilon rule would pass it and its neighbour as one.
+
+    Raises:
+        ConfigError: a 2-D batch norm could not be merged.
+    """
+    if any(isinstance(module, nn.BatchNorm2d) for module in net.modules()):
+        raise ConfigError(
+            f"{type(net).__name__} has a BatchNorm2d that does not follow a Conv2d in the same "
+            "nn.Sequential: LRP cannot merge it; choose another method"
+        )

@@ -18,6 +18,8 @@ from fermodels.explain.surrogate import kernel_shap, lime
 
 _CLIP = "Show only what speaks for the class (ReLU)."
 _STEPS = Option(50, 1, 1000, "Equal steps on the path.")
+_TOLERANCE = Option(0.005, 0.0, 1.0, "Completeness error below which no point is added.")
+_REFINE = Option(6.0, 0.0, 20.0, "Points that may be added, as a multiple of steps.")
 _SEGMENTS = Option(36, 4, 144, "About how many patches the face is cut into.")
 _FOLLOW = Option(True, False, True, "Cut along the face's edges (SLIC), not into squares.")
 _SAMPLES = Option(256, 8, 8192, "Partly covered faces to ask about.")
@@ -33,8 +35,8 @@ METHODS: dict[str, Method] = {
             complete=True,
             smooth=True,
             steps=_STEPS,
-            tolerance=Option(0.005, 0.0, 1.0, "Completeness error below which no point is added."),
-            refine=Option(6.0, 0.0, 20.0, "Points that may be added, as a multiple of steps."),
+            tolerance=_TOLERANCE,
+            refine=_REFINE,
         ),
         describe(
             methods.saliency,
@@ -176,6 +178,8 @@ METHODS: dict[str, Method] = {
             conv_only=True,
             smooth=True,
             steps=_STEPS,
+            tolerance=_TOLERANCE,
+            refine=_REFINE,
         ),
         describe(
             internal_influence,

@@ -34,7 +34,7 @@ from fermodels.explain.trust_statistics import estimate
 Row = dict[str, Any]
 """One method's measurements as JSON types; `scorecard.score_of` reads it back."""
 
-LIGHT: Mapping[str, float] = {"steps": 12, "refine": 0.0}
+LIGHT: Mapping[str, float] = {"steps": 12, "refine": 0.0, "samples": 64}
 """Options of methods while the random networks and noisy faces are explained: a coarser path is
 as good for telling whether a map changed, and several times as fast."""
 
@@ -43,15 +43,15 @@ as good for telling whether a map changed, and several times as fast."""
 class Budget:
     """Network passes that a method may spend per metric: slow methods get fewer faces."""
 
-    explain: int = 4800
+    explain: int = 1600
     """For the maps that are judged."""
-    pointing: int = 2400
+    pointing: int = 800
     """For maps of rendered faces."""
-    sanity: int = 1600
+    sanity: int = 1000
     """For maps by random networks."""
-    other: int = 1200
+    other: int = 400
     """For maps of other classes."""
-    sensitivity: int = 800
+    sensitivity: int = 400
     """For maps of noisy faces."""
 
     def faces(self, what: str, passes: int, low: int, high: int) -> int:
@@ -117,26 +117,17 @@ def measure(
     """
     control = name in CONTROLS
     settings = {} if control else METHODS[name].settings(options or {})
+    light = {key: min(value, LIGHT.get(key, value)) for key, value in settings.items()}
     maps_of = CONTROLS[name] if control else explainer(name, settings)
+    quick = CONTROLS[name] if control else explainer(name, light)
     passes = passes_per_face(bench.net, maps_of)
     n = bench.budget.faces("explain", passes, 8, len(bench.faces))
     started = time.perf_counter()
     maps = maps_of(bench.net, bench.faces[:n], bench.target_class[:n])
     seconds = (time.perf_counter() - started) / n
-    values = faithfulness(bench, importance(maps, name))
-    found = infidelity(
-        bench.net, bench.faces[:n], maps, bench.target_class[:n], name, seed=bench.seed
-    )
-    values["infidelity"] = found / np.maximum(bench.blank[:n], 1e-12)
-    values |= _pointing(bench, name, maps_of, passes)
-    light = {key: min(value, LIGHT.get(key, value)) for key, value in settings.items()}
-    quick = CONTROLS[name] if control else explainer(name, light)
-    values |= _stability(bench, quick, passes)
+    values = _of_maps(bench, name, maps) | _pointing(bench, name, maps_of, passes)
+    values |= _stability(bench, quick, passes_per_face(bench.net, quick))
     sanity = None if control else _sanity(bench, quick, values)
-    if not control and METHODS[name].complete:
-        values["completeness-error"] = completeness_error(
-            bench.net, bench.faces[:n], maps, bench.target_class[:n]
-        )
     row = {
         "metrics": {key: asdict(estimate(values[key])) for key in METRICS if key in values},
         "sanity": sanity,
@@ -146,6 +137,18 @@ def measure(
         "light_options": light,
     }
     return row, values, maps
+
+
+def _of_maps(bench: Bench, name: str, maps: Maps) -> dict[str, NDArray[np.float64]]:
+    """Return the metrics of maps already drawn, of the bench's first faces."""
+    n = len(maps)
+    asked = bench.net, bench.faces[:n], maps, bench.target_class[:n]
+    values = faithfulness(bench, importance(maps, name))
+    missed = infidelity(*asked, name, seed=bench.seed)
+    values["infidelity"] = missed / np.maximum(bench.blank[:n], 1e-12)
+    if name in METHODS and METHODS[name].complete:
+        values["completeness-error"] = completeness_error(*asked)
+    return values
 
 
 def _pointing(

@@ -40,7 +40,7 @@ def _slic(face: NDArray[np.float32], wanted: int) -> NDArray[np.int64]:
         face.astype(np.float64),
         n_segments=wanted,
         compactness=COMPACTNESS,
-        sigma=1.0,
+        sigma=0.5,
         channel_axis=None,
         start_label=0,
     )

@@ -134,7 +134,7 @@ METRICS: dict[str, Metric] = {
         Metric(
             "random-logit",
             "Other class",
-            "How alike the maps of two different classes are: the map should depend on the question.",
+            "How alike the maps of two classes are: a map should depend on what it is asked.",
             False,
             "Spearman correlation of signed maps; -1 to 1.",
             "Sixt et al. 2020, arXiv 1912.09818, section 4 (random logit test)",

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from fermodels.errors import DataError
 from fermodels.explain.trust_forward import lent, target_probability, to_unit
 from fermodels.explain.trust_maps import Classes, Faces, Maps, ranks
 
@@ -57,14 +59,19 @@ def impute(
 
     Args:
         face: grey levels ``(H, W)``; what stands at missing pixels is not looked at.
-        missing: bool ``(H, W)``; with no pixel left there is nothing to fill from.
+        missing: bool ``(H, W)``.
         noise: added to missing pixels, ``(H, W)`` or one number.
 
     Returns:
         float32 ``(H, W)``; pixels that are not missing are unchanged.
+
+    Raises:
+        DataError: every pixel is missing.
     """
     from scipy.sparse.linalg import splu
 
+    if missing.all():
+        raise DataError("every pixel is missing: leave at least one to fill the others from")
     filled = np.array(face, np.float64)
     if not missing.any():
         return filled.astype(np.float32)
@@ -75,7 +82,9 @@ def impute(
     return np.where(missing, filled + noise, filled).astype(np.float32)
 
 
-def _system(face: NDArray[np.float64], missing: NDArray[np.bool_]):  # type: ignore[no-untyped-def]
+def _system(
+    face: NDArray[np.float64], missing: NDArray[np.bool_]
+) -> tuple[Any, NDArray[np.float64]]:
     """Return the sparse matrix (M, M) and right-hand side (M,) of the missing pixels' values."""
     from scipy.sparse import csc_matrix
 

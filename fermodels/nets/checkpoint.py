@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +144,30 @@ def load(
     else:
         folder = find(name)
     _, config = read_config(folder)
+    _check_size(folder / WEIGHTS, config)
     return load_weights(folder / WEIGHTS, FERNet(config)).to(device).eval()
+
+
+def _check_size(weights: Path, config: NetConfig, held: int | None = None) -> None:
+    """Refuse a config that describes more values than its weights can hold, before building it.
+
+    Args:
+        weights: the file, named in the error.
+        config: the layers.
+        held: bytes of weights; the file's own size by default.
+    """
+    widths = [1, *(spec.filters for spec in config.conv)]
+    sides = [spec.kernel**2 for spec in config.conv]
+    units = [config.conv_features, *(spec.units for spec in config.fc)]
+    values = sum(a * b * k for a, b, k in zip(widths, widths[1:], sides, strict=False))
+    values += sum(a * b for a, b in pairwise(units))
+    if held is None:
+        held = weights.stat().st_size if weights.is_file() else values
+    if values > held:
+        raise CheckpointError(
+            f"{weights} has {held:,} bytes, but its config describes {values:,} weights: the two "
+            "do not belong together; restore or re-export the checkpoint"
+        )
 
 
 def load_weights(path: Path, net: FERNet) -> FERNet:
@@ -185,20 +209,13 @@ def load_uploaded(config: bytes, weights: bytes) -> tuple[dict[str, Any], FERNet
     if not isinstance(raw, dict):
         raise CheckpointError(f"{source} holds a {type(raw).__name__}: expected an object")
     layers = _network_config(raw, source)
-    with torch.device("meta"):  # a stranger's config may describe more than fits in memory
-        _check_fit(state, FERNet(layers).state_dict(), Path(WEIGHTS))
+    _check_size(Path(WEIGHTS), layers, held=len(weights))
     return raw, _fit(state, FERNet(layers), Path(WEIGHTS)).eval()
 
 
 def _fit(state: dict[str, torch.Tensor], net: FERNet, path: Path) -> FERNet:
     """Put a state into a network that it fits in every tensor."""
     own = net.state_dict()
-    _check_fit(state, own, path)
-    net.load_state_dict({key: value.to(own[key].dtype) for key, value in state.items()})
-    return net
-
-
-def _check_fit(state: dict[str, torch.Tensor], own: dict[str, torch.Tensor], path: Path) -> None:
     if set(state) != set(own):
         missing, extra = sorted(set(own) - set(state)), sorted(set(state) - set(own))
         raise CheckpointError(f"{path} lacks tensors {missing} and has unknown ones {extra}")
@@ -208,3 +225,5 @@ def _check_fit(state: dict[str, torch.Tensor], own: dict[str, torch.Tensor], pat
                 f"{path}: {key} has shape {tuple(value.shape)}, finite: "
                 f"{bool(torch.isfinite(value).all())}; expected {tuple(own[key].shape)}, all finite"
             )
+    net.load_state_dict({key: value.to(own[key].dtype) for key, value in state.items()})
+    return net

@@ -65,7 +65,7 @@ def curves(found: ResponseCurves, at: float) -> go.Figure:
         )
     fig.add_vline(x=at, line={"color": theme.MUTED, "dash": "dot"})
     fig.update_xaxes(
-        title=f"intensity of {found.unit}", tickformat=".0%", range=[0, 1], showgrid=False
+        title=f"intensity of {found.unit}", tickformat=".0%", range=[0, 1.01], showgrid=False
     )
     fig.update_yaxes(title="probability", tickformat=".0%", range=[0, 1.02])
     return theme.style(fig, height=380)

@@ -46,6 +46,7 @@ def by_region(
 def _note(part: str, title: str, value: float, reach: float) -> dict[str, object]:
     share = (np.clip(value / reach, -1, 1) + 1) / 2
     dark = theme.luminance(theme.DIVERGING, float(share)) < 0.18
-    text = f"{value:.0f}" if title == AREA else f"{value:+.0f}"
+    text = f"{value:.0f}" if title == AREA or abs(value) < 0.5 else f"{value:+.0f}"
+    text = text.removeprefix("-") if float(text) == 0 else text
     font = {"size": 13, "family": theme.FONT, "color": "#ffffff" if dark else "#000000"}
     return {"x": part, "y": title, "text": text, "font": font, "showarrow": False}

@@ -31,7 +31,7 @@ def test_a_cam_peaks_inside_a_planted_bright_cell(
     face[row : row + 8, column : column + 8] = 250
     with torch.no_grad():
         cnn.get_parameter("classifier.weight").fill_(0.5)
-    found = explain(cnn, face, method, 3, layer="conv1.pool").attribution[0]
+    found = explain(cnn, face, method, 3, "black", layer="conv1.pool").attribution[0]
     peak = np.unravel_index(found.argmax(), found.shape)
     assert row <= peak[0] < row + 8 and column <= peak[1] < column + 8
 

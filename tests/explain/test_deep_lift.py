@@ -35,11 +35,16 @@ def test_a_hybrids_parts_are_what_the_joint_gave_each_branch(
     x = to_pixels(faces).float() / 255
     below = BASELINES["mean-face"].build(hybrid, x)
     with torch.no_grad():
-        conv, hog = (
-            [hybrid.conv_norm(hybrid.flatten(hybrid.conv_maps(f).permute(0, 2, 3, 1))) for f in (x, below)],
-            [hybrid.hog_norm(hybrid.hog(f)) for f in (x, below)],
-        )  # fmt: skip
-        joint, joint_below = (torch.cat([c, h], 1) for c, h in zip(conv, hog, strict=True))
+        joint, joint_below = (
+            torch.cat(
+                [
+                    hybrid.conv_norm(hybrid.conv_maps(f).permute(0, 2, 3, 1).flatten(1)),
+                    hybrid.hog_norm(hybrid.hog(f)),
+                ],
+                1,
+            )
+            for f in (x, below)
+        )
         fc = hybrid.get_submodule("fc1")
         z, z_below = (fc.bn(fc.linear(j)) for j in (joint, joint_below))  # type: ignore[operator]
         slope = (z.relu() - z_below.relu()) / (z - z_below)

@@ -92,7 +92,7 @@ def test_damage_is_an_error_that_names_the_command(monkeypatch, tmp_path: Path) 
     with pytest.raises(CheckpointError, match=r"python -m fermodels\.explain\.scorecard"):
         read("shallow")
     path.write_text(json.dumps({"format": FORMAT, "model": "shallow"}))
-    with pytest.raises(CheckpointError, match="incomplete.*--fresh"):
+    with pytest.raises(CheckpointError, match=r"incomplete.*--fresh"):
         read("shallow")
 
 

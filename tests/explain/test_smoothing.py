@@ -57,7 +57,8 @@ def test_smoothed_saliency_is_smoothgrad_by_size(net: FERNet, faces: np.ndarray)
 def test_smoothing_equals_a_slow_loop(net: FERNet, faces: np.ndarray) -> None:
     x = torch.from_numpy(faces).float()[:, None] / 255
     noise = torch.randn(3, 1, 48, 48, generator=torch.Generator().manual_seed(0))
-    for face, ours in zip(x, explain(net, faces, "input-x-gradient", 4, smooth=3).attribution):
+    found = explain(net, faces, "input-x-gradient", 4, smooth=3).attribution
+    for face, ours in zip(x, found, strict=True):
         total = torch.zeros(48, 48)
         for copy in noise:
             noisy = (face + 0.15 * (face.max() - face.min()) * copy)[None].requires_grad_()

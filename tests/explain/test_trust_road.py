@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fermodels.errors import DataError
 from fermodels.explain.trust_maps import edge_maps, random_maps
 from fermodels.explain.trust_road import FRACTIONS, impute, road
 from tests.explain.trust_toys import Glow
@@ -45,6 +46,11 @@ def test_what_is_missing_leaves_no_trace() -> None:
     missing[10:30, 5:40] = True
     face[missing] = 9.0
     np.testing.assert_allclose(impute(face, missing), 0.3, atol=1e-6)
+
+
+def test_a_face_without_a_pixel_left_is_refused() -> None:
+    with pytest.raises(DataError, match="every pixel"):
+        impute(np.zeros((5, 5)), np.ones((5, 5), bool))
 
 
 def test_noise_falls_on_missing_pixels_only() -> None:

@@ -1,5 +1,6 @@
 """Pushing and pulling over real HTTP, against the Hub's routes served on this machine."""
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -50,8 +51,9 @@ def client(
 @pytest.fixture(autouse=True)
 def whole(server: HubServer) -> Iterator[None]:
     """Start every test with a working, empty Hub."""
-    server.fault, server.repos, server.blobs = "", {}, {}
+    server.fault, server.repos, server.blobs, server.drops = "", {}, {}, {}
     server.requests.clear()
+    server.ranges.clear()
     yield
 
 
@@ -105,10 +107,12 @@ def test_what_was_pushed_is_what_is_pulled(
 def test_a_model_loaded_from_the_hub_predicts_as_the_local_one(
     client: HubClient, folder: Path, tmp_path: Path
 ) -> None:
-    client.call("push", str(folder), REPO, False, token=OWNER)
+    sha = client.call("push", str(folder), REPO, False, token=OWNER).rsplit("/", 1)[-1]
     faces = np.random.default_rng(0).integers(0, 256, (4, 48, 48), dtype=np.uint8)
-    there = client.call("predict", f"hub:{REPO}", cache=tmp_path / "cache")
-    np.testing.assert_array_equal(np.float32(there), fermodels.load(folder).predict(faces))
+    here = fermodels.load(folder).predict(faces)
+    for revision in (None, "main", sha):
+        there = client.call("predict", f"hub:{REPO}", revision, cache=tmp_path / "cache")
+        np.testing.assert_array_equal(np.float32(there), here)
 
 
 def test_the_pushed_card_holds_the_results_as_model_index(
@@ -118,13 +122,16 @@ def test_the_pushed_card_holds_the_results_as_model_index(
     files = server.repos[REPO].commits[server.repos[REPO].branches["main"]]
     _, head, body = files[checkpoint.CARD].decode().split("---\n", 2)
     data = yaml.safe_load(head)
-    assert data["library_name"] == "fermodels" and "fer2013" in data["tags"]
+    assert data["library_name"] == "fermodels" and data["license"] == "mit"
+    assert data["pipeline_tag"] == "image-classification"
+    assert {"facial-expression-recognition", "fer2013", "shallow"} <= set(data["tags"])
     results = data["model-index"][0]["results"]
     found = {(r["dataset"]["split"], m["type"]): m["value"] for r in results for m in r["metrics"]}
     wanted = checkpoint.read_metrics(folder)
     assert found["test", "accuracy"] == pytest.approx(wanted["test"]["accuracy"])
     assert found["validation", "f1"] == pytest.approx(wanted["validation"]["macro_f1"])
-    assert f"hub:{REPO}" in body and "hub:owner/repo" not in body
+    assert f'fermodels.load("hub:{REPO}")' in body and "owner/repo" not in body
+    assert "FER-2013 was collected for research" in body and "its terms apply" in body
 
 
 def test_pushing_the_same_again_makes_no_commit(
@@ -187,6 +194,67 @@ def test_a_damaged_cache_is_noticed_and_fetched_again(
     assert "not in the cache" in failure(dead, "pull", REPO, sha, cache=tmp_path)
 
 
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_an_upload_whose_connection_drops_is_taken_up_again(
+    server: HubServer, client: HubClient, folder: Path, tmp_path: Path
+) -> None:
+    weights = sha256(folder / checkpoint.WEIGHTS)
+    server.drops[weights] = 2
+    client.call("push", str(folder), REPO, token=OWNER, patient=False)
+    assert server.requests.count(f"PUT /lfs/{weights}") == 3
+    assert len(server.repos[REPO].commits) == 1
+    pulled = Path(client.call("pull", REPO, token=OWNER, cache=tmp_path))
+    assert sha256(pulled / checkpoint.WEIGHTS) == weights
+
+
+def test_after_a_broken_push_only_what_is_missing_is_sent(
+    server: HubServer, client: HubClient, folder: Path
+) -> None:
+    weights = sha256(folder / checkpoint.WEIGHTS)
+    server.drops[weights] = 99
+    said = failure(client, "push", str(folder), REPO, token=OWNER, patient=False)
+    assert said.startswith("cannot reach the Hub at")
+    assert server.repos[REPO].commits == {}  # nothing is half there
+    others = {sha256(folder / name) for name in (checkpoint.HISTORY, checkpoint.PREDICTIONS)}
+    assert others <= set(server.blobs) and weights not in server.blobs
+    server.drops.clear()
+    server.requests.clear()
+    client.call("push", str(folder), REPO, token=OWNER)
+    sent = [request for request in server.requests if request.startswith("PUT")]
+    assert sent == [f"PUT /lfs/{weights}"]
+    assert len(server.repos[REPO].commits) == 1
+
+
+def test_a_download_that_breaks_off_goes_on_where_it_broke(
+    server: HubServer, client: HubClient, folder: Path, tmp_path: Path
+) -> None:
+    sha = client.call("push", str(folder), REPO, token=OWNER).rsplit("/", 1)[-1]
+    large = np.random.default_rng(0).bytes(24_000_000)  # huggingface_hub reads 10 MB at a time
+    server.repos[REPO].commits[sha][checkpoint.WEIGHTS] = large
+    oid = hashlib.sha256(large).hexdigest()
+    server.blobs[oid], server.drops[oid] = large, 1
+    pulled = Path(client.call("pull", REPO, token=OWNER, cache=tmp_path, patient=False))
+    assert (pulled / checkpoint.WEIGHTS).read_bytes() == large
+    (resumed,) = server.ranges
+    assert 0 < int(resumed.removeprefix("bytes=").removesuffix("-")) <= len(large) // 2
+
+
+def test_offline_mode_reads_the_cache_and_asks_nobody(
+    server: HubServer, client: HubClient, folder: Path, tmp_path: Path
+) -> None:
+    client.call("push", str(folder), REPO, token=OWNER)
+    pulled = client.call("pull", REPO, token=OWNER, cache=tmp_path)
+    server.requests.clear()
+    assert client.call("pull", REPO, cache=tmp_path, offline=True) == pulled
+    said = failure(client, "pull", "alice/other", cache=tmp_path, offline=True)
+    assert "HF_HUB_OFFLINE" in said and "is not in the cache" in said
+    assert "HF_HUB_OFFLINE" in failure(client, "push", str(folder), REPO, token=OWNER, offline=True)
+    assert server.requests == []
+
+
 @pytest.mark.parametrize(
     ("fault", "sentence"),
     [
@@ -202,7 +270,7 @@ def test_a_faulty_hub_gives_a_sentence_and_no_model(
     client.call("push", str(folder), REPO, token=OWNER)
     server.fault = fault
     with pytest.raises(ClientError, match=sentence):
-        client.call("pull", REPO, token=OWNER, cache=tmp_path)
+        client.call("pull", REPO, token=OWNER, cache=tmp_path, patient=False)
     server.fault = ""
     client.call("pull", REPO, token=OWNER, cache=tmp_path)
 

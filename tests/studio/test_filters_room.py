@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from studio import insides
@@ -33,6 +34,19 @@ def test_the_slider_moves_the_filters_and_the_marks(faces: Path) -> None:
 def test_the_address_holds_the_epoch(faces: Path) -> None:
     app = open_room("filters", faces, epoch="1", model="hybrid-shallow")
     assert any(head.value == "After epoch 1" for head in app.subheader)
+
+
+def test_an_epoch_beyond_another_networks_last_becomes_its_last(
+    faces: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "checkpoints" / "hybrid-shallow" / "history.parquet"
+    table = pd.read_parquet(path)
+    table[(table["kind"] == "step") | (table["epoch"] < 3)].to_parquet(path)
+    app = open_room("filters", faces, model="shallow")
+    healthy(app.slider(key="epoch").set_value(2).run())
+    healthy(app.slider(key="epoch").set_value(3).run())
+    healthy(app.selectbox(key="model").select("hybrid-shallow").run())
+    assert any(head.value == "After epoch 2" for head in app.subheader)
 
 
 def test_growing_filters_keep_one_scale(faces: Path) -> None:

@@ -143,14 +143,15 @@ def test_a_pruned_trial_is_recorded_with_the_epochs_it_had(
 
 
 def test_two_processes_share_one_storage(csv: Path, tmp_path: Path, results: Path) -> None:
-    both = [begin(csv, tmp_path, "--trials", "8", "--pruner", "none") for _ in range(2)]
-    said = [process.communicate(timeout=120) for process in both]
+    flags = ("--trials", "6", "--epochs", "2")
+    both = [begin(csv, tmp_path, *flags) for _ in range(2)]
+    said = [process.communicate(timeout=500) for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     ran = [set(re.findall(r"^trial (\d+) complete", out, re.MULTILINE)) for out, _ in said]
     assert all(ran) and not ran[0] & ran[1]
     rows = json.loads((results / "sweep-shallow.json").read_text())["trials"]
     assert {str(row["number"]) for row in rows} == ran[0] | ran[1]
-    assert len({json.dumps(row["parameters"]) for row in rows}) == len(rows) >= 8
+    assert len({json.dumps(row["parameters"]) for row in rows}) == len(rows) >= 6
 
 
 def with_copies() -> FaceDataset:
@@ -201,12 +202,13 @@ def test_a_subset_keeps_every_class_share_to_one_face() -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_every_space_holds_the_paper_own_choice(variant: str) -> None:
+def test_every_space_holds_the_choice_of_the_paper(variant: str) -> None:
     space, paper = space_of(variant), paper_values(variant)
     assert set(space) == set(paper)
     for name, value in paper.items():
-        assert space[name].low <= value <= space[name].high  # type: ignore[attr-defined]
-        assert (value - space[name].low) % (getattr(space[name], "step", None) or value) >= 0
+        spread: Any = space[name]
+        assert spread.low <= value <= spread.high
+        assert spread.step is None or (value - spread.low) % spread.step == 0
 
 
 def failure(capsys: pytest.CaptureFixture[str], given: list[str]) -> str:

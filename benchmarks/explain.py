@@ -1,0 +1,137 @@
+"""Explaining one face: our calls against Captum's, by turns in one process.
+
+    python -m benchmarks.explain                  # the deep net, one face, two threads
+
+The plain call is what Captum's documentation shows, in float32, on the same model, face, class
+and mean-face baseline, with every default left as it is: IntegratedGradients(n_steps=50) puts all
+points through at once, Occlusion asks about one square at a time (perturbations_per_eval=1), and
+the weights require gradients, as after loading. Ours are whole calls of `fermodels.explain`,
+which also copy the module tree, check their arguments and report completeness.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+import warnings
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+import captum.attr as captum
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fermodels.data.samples import sample_faces
+from fermodels.explain.attribution import explain
+from fermodels.explain.dream import dream
+from fermodels.explain.layers import target_layer
+from fermodels.nets import checkpoint
+from fermodels.nets.networks import FERNet, to_pixels
+from fermodels.nets.variants import VARIANTS
+
+OCTAVES = (20, 24, 29, 34, 41, 48)
+"""Sides of the six octaves of the timed dream."""
+Work = Callable[[], Any]
+
+
+def contenders(net: FERNet, face: NDArray[np.uint8]) -> dict[str, tuple[Work, Work]]:
+    """Return what is compared: name -> (our call, the plain call)."""
+    target = int(net.predict(face).argmax())
+    x = to_pixels(face).float() / 255
+    layer = target_layer(net)
+
+    def ours(method: str, **options: Any) -> Work:
+        return lambda: explain(net, face, method, target, **options)
+
+    def grad_cam() -> torch.Tensor:
+        cam = captum.LayerGradCam(net, net.get_submodule(layer)).attribute(x, target=target)
+        enlarged: torch.Tensor = captum.LayerAttribution.interpolate(cam, (48, 48), "bilinear")
+        return enlarged
+
+    def path() -> torch.Tensor:
+        found: torch.Tensor = captum.IntegratedGradients(net).attribute(
+            x, net.mean_face, target=target, n_steps=50
+        )
+        return found
+
+    def occlusion() -> torch.Tensor:
+        found: torch.Tensor = captum.Occlusion(net).attribute(
+            x, (1, 8, 8), strides=(1, 4, 4), baselines=net.mean_face, target=target
+        )
+        return found
+
+    return {
+        "saliency": (
+            ours("saliency"),
+            lambda: captum.Saliency(net).attribute(x, target=target),
+        ),
+        "grad-cam": (ours("grad-cam"), grad_cam),
+        "IG, 50 steps": (ours("integrated-gradients", steps=50, refine=0.0), path),
+        "IG, as shipped": (ours("integrated-gradients"), path),
+        "occlusion 8/4": (ours("occlusion"), occlusion),
+    }
+
+
+def bench_explain(
+    net: FERNet, face: NDArray[np.uint8], rounds: int
+) -> dict[str, tuple[float, float]]:
+    """Time each pair by turns: name -> (ours, the plain call), seconds, medians over rounds.
+
+    The first, cold round is dropped.
+    """
+    pairs = contenders(net, face)
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in pairs}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Captum's notice that it sets requires_grad
+        for _ in range(rounds + 1):
+            for name, (ours, plain) in pairs.items():
+                found[name].append((seconds(ours), seconds(plain)))
+    return {
+        name: (median(one[0] for one in times[1:]), median(one[1] for one in times[1:]))
+        for name, times in found.items()
+    }
+
+
+def seconds(work: Work) -> float:
+    """Return how long the work takes."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def network(name: str) -> tuple[FERNet, str]:
+    """Return the bundled checkpoint, or the same layers with random weights, and which it is."""
+    if name in checkpoint.available():
+        return checkpoint.load(name), "trained"
+    torch.manual_seed(0)
+    return FERNet(VARIANTS[name].config).eval(), "random weights: no checkpoint of that name"
+
+
+def main() -> None:
+    """Run the comparison and print it."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--model", choices=list(VARIANTS), default="deep")
+    parser.add_argument("--rounds", type=int, default=7, help="rounds of timing")
+    parser.add_argument("--threads", type=int, default=2, help="torch threads")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    net, which = network(options.model)
+    face = sample_faces().split("test").images[0]
+    print(f"Explaining one face, {options.model} ({which}), float32, {options.threads} threads")
+    for name, (ours, plain) in bench_explain(net, face, options.rounds).items():
+        print(
+            f"  {name:<15} ours {1000 * ours:>7,.0f} ms   Captum {1000 * plain:>7,.0f} ms   "
+            f"Captum/ours {plain / ours:.2f}"
+        )
+    start = time.perf_counter()
+    found = dream(net, face, octaves=OCTAVES, target="happy")
+    took, steps = time.perf_counter() - start, len(found.objective)
+    print(f"  DeepDream, {len(OCTAVES)} octaves, {steps} steps: {took:.1f} s")
+
+
+if __name__ == "__main__":
+    main()

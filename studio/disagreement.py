@@ -1,0 +1,146 @@
+"""The disagreement lab: the faces on which two networks differ, and why each says what it says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from fermodels.data.emotions import EMOTIONS
+from fermodels.data.faces import FaceDataset
+from studio import explanations, models, results, theme, widgets
+from studio.explanations import Asked, MethodMap
+from studio.figures import maps, tiles
+from studio.gallery import Note, gallery
+
+MOST = 48
+"""Faces shown of one cell."""
+METHOD, BASELINE = "integrated-gradients", "mean-face"
+"""Complete, so that two networks' maps are in one unit: parts of a logit difference."""
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What two networks say of the faces of a split."""
+
+    rows: NDArray[np.intp]
+    """``(N,)``: which faces of the data at hand."""
+    first: NDArray[np.float32]
+    """``(N, 7)``."""
+    second: NDArray[np.float32]
+    """``(N, 7)``."""
+
+
+def answers(pair: tuple[str, str], split: str, faces: FaceDataset) -> Answers | None:
+    """Return both networks' answers on a split of the data at hand; None if that is too many.
+
+    Recorded answers are used where both are complete; a small set is asked now.
+    """
+    rows = np.flatnonzero(faces.splits == split)
+    recorded = [results.stored(name, faces)[rows] for name in pair]
+    if len(rows) and all(np.isfinite(found).all() for found in recorded):
+        return Answers(rows, recorded[0], recorded[1])
+    if not 0 < len(rows) <= results.AT_ONCE:
+        return None
+    with st.spinner("Asking both networks…"):
+        asked = [results.computed(name, faces, rows, lambda _share: None) for name in pair]
+    return Answers(rows, asked[0], asked[1])
+
+
+def flipped(found: Answers, labels: NDArray[np.int64], truth: int, guess: int) -> NDArray[np.intp]:
+    """Return positions in `found` of faces labelled `truth` that only one network calls `guess`.
+
+    Args:
+        found: both networks' answers.
+        labels: of all faces of the data at hand.
+        truth: class index of the label.
+        guess: class index of the answer.
+    """
+    one, other = found.first.argmax(1) == guess, found.second.argmax(1) == guess
+    return np.flatnonzero((labels[found.rows] == truth) & (one != other))
+
+
+def lab(pair: tuple[str, str], split: str, faces: FaceDataset, cell: tuple[str, str]) -> None:
+    """Show the faces that flipped in a cell of the difference, and explain the one picked."""
+    truth, guess = cell
+    found = answers(pair, split, faces)
+    if found is None:
+        st.info(
+            f"{faces.name} has no {split} faces that both networks were asked about: name the "
+            "FER-2013 they were scored on in the sidebar.",
+            icon=":material/database:",
+        )
+        return
+    here = flipped(found, faces.labels, EMOTIONS.index(truth), EMOTIONS.index(guess))
+    st.markdown(
+        f"**{truth}** faces that only one of the two called **{guess}**: {len(here):,} of "
+        f"{int((faces.labels[found.rows] == EMOTIONS.index(truth)).sum()):,}"
+    )
+    if len(here) == 0:
+        st.caption(f"On {faces.name} both say the same here.")
+        return
+    shown = here[:MOST]
+    picked = gallery(
+        faces, found.rows[shown], key=f"flipped-{truth}-{guess}", notes=_notes(pair, found, shown)
+    )
+    if picked is not None:
+        st.session_state["disagreed"] = int(picked)
+    row = st.session_state.get("disagreed")
+    if row is not None and row in found.rows[here]:
+        explain(pair, faces, row, truth, guess)
+
+
+def _notes(pair: tuple[str, str], found: Answers, shown: NDArray[np.intp]) -> list[Note]:
+    notes = []
+    for k in shown:
+        says = [int(p[k].argmax()) for p in (found.first, found.second)]
+        text = "\n".join(f"{n}: {EMOTIONS[s]}" for n, s in zip(pair, says, strict=True))
+        notes.append(Note(text, theme.EXPRESSION_COLORS[EMOTIONS[says[0]]]))
+    return notes
+
+
+def explain(pair: tuple[str, str], faces: FaceDataset, row: int, truth: str, guess: str) -> None:
+    """Draw, for each network, what spoke for the one class rather than the other, and the rest."""
+    if truth == guess:
+        other = _rival(pair, faces.images[row], EMOTIONS.index(guess))
+    else:
+        other = EMOTIONS.index(truth)
+    face, target = faces.images[row], EMOTIONS.index(guess)
+    asked = Asked(METHOD, target, BASELINE, contrast_class=other)
+    found = {name: explanations.attribution(name, face, asked) for name in pair}
+    st.subheader(f"Why {guess} rather than {EMOTIONS[other]}?", anchor=False)
+    st.markdown(
+        "Integrated gradients of the difference of the two logits, on one scale: amber spoke for "
+        f"{guess}, blue for {EMOTIONS[other]}. The last map is the first network's minus the "
+        "second's: where they disagree about this face."
+    )
+    _draw(face, found)
+    widgets.carry(widgets.face_at(faces, row))
+
+
+def _rival(pair: tuple[str, str], face: NDArray[np.uint8], target: int) -> int:
+    """Return what the network that does not say `target` says instead."""
+    said = [int(models.probabilities(name, face).argmax()) for name in pair]
+    return next((k for k in said if k != target), (target + 1) % len(EMOTIONS))
+
+
+def _draw(face: NDArray[np.uint8], found: dict[str, MethodMap]) -> None:
+    first, second = found.values()
+    values = {name: m.attribution for name, m in found.items()}
+    values["difference"] = first.attribution - second.attribution
+    limit, table = maps.common_limit(list(values.values())), maps.colour_table(theme.DIVERGING)
+    st.html(maps.scale_bar(limit, table, signed=True, unit="logit per pixel; one scale for all"))
+    pictures = [tiles.Tile(face, "the face", "The face that was asked about")]
+    for name, value in values.items():
+        note = _sum_of(name, found, value)
+        pixels = maps.overlay(face, value, limit, table, 0.85, signed=True)
+        pictures.append(tiles.Tile(pixels, name, f"Map of {name}. {note}", note))
+    st.html(tiles.grid(pictures, side=192, label="Maps of the two networks and their difference"))
+
+
+def _sum_of(name: str, found: dict[str, MethodMap], value: NDArray[np.float32]) -> str:
+    total = f"sum {float(value.sum()):+.2f} logits"
+    error = found[name].completeness_error if name in found else None
+    return total if error is None else f"{total}, {error:.1%} unexplained"

@@ -1,0 +1,72 @@
+"""What a training run shows of itself, and who reads it."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from fermodels.errors import CheckpointError
+from fermodels.nets import runs, shelf
+from train.showing import show_progress
+from train.state import Progress
+
+EPOCHS = 4
+
+
+def progress(epoch: int) -> Progress:
+    steps = [
+        {"step": n, "epoch": (n + 1) // 2, "loss": 2.0 - n / 10} for n in range(1, 2 * epoch + 1)
+    ]
+    rows = [{"epoch": n, "validation_accuracy": n / 10} for n in range(1, epoch + 1)]
+    return Progress(epoch, epoch, epoch / 10, 30.0 * epoch, 20.0, steps, rows)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("FER_RUNS", str(tmp_path))
+    (tmp_path / "mine").mkdir()
+    return tmp_path / "mine"
+
+
+def test_a_run_is_read_back_as_it_stands(folder: Path) -> None:
+    for epoch in (1, 2, 3):
+        show_progress(folder, progress(epoch), EPOCHS)
+        (run,) = runs.available_runs()
+        assert (run.name, run.epoch, run.epochs) == ("mine", epoch, EPOCHS)
+        assert run.seconds_left == pytest.approx((EPOCHS - epoch) * 30)
+        history = shelf.read_history(run.folder)
+        assert len(history.steps) == 2 * epoch and len(history.epochs) == epoch
+    assert not run.finished and not run.silent
+    show_progress(folder, progress(EPOCHS), EPOCHS)
+    assert runs.read_run(folder).finished
+
+
+def test_the_history_is_what_the_trainer_holds(folder: Path) -> None:
+    held = progress(2)
+    show_progress(folder, held, EPOCHS)
+    steps = shelf.read_history(folder).steps
+    pd.testing.assert_frame_equal(steps, pd.DataFrame(held.steps), check_dtype=False)
+
+
+def test_a_run_that_is_long_overdue_is_silent(folder: Path) -> None:
+    show_progress(folder, progress(2), EPOCHS)
+    past = time.time() - 3600
+    os.utime(folder / runs.PROGRESS, (past, past))
+    assert runs.read_run(folder).silent
+
+
+def test_folders_without_a_record_are_no_runs(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    assert runs.available_runs() == []
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"epoch": 1}'])
+def test_a_damaged_record_is_said(content: str, folder: Path) -> None:
+    show_progress(folder, progress(1), EPOCHS)
+    (folder / runs.PROGRESS).write_text(content)
+    with pytest.raises(CheckpointError, match=r"progress\.json"):
+        runs.available_runs()

@@ -1,0 +1,141 @@
+"""A network of one's own: in every picker of one's session, in nobody else's, read strictly."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from fermodels.errors import CheckpointError
+from fermodels.nets import shelf
+from studio import guests, lending, models
+from tests.studio.shelf_of_toys import text_of
+from tests.studio.toy_studio import healthy, open_room, write_studio
+from tests.toys import tiny_net
+
+MINE = "shallow (yours)"
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shelf_folder, _ = write_studio(tmp_path)
+    monkeypatch.setenv("FER_CHECKPOINTS", str(shelf_folder))
+    return tmp_path
+
+
+def two_files(folder: Path) -> list[tuple[str, bytes, str]]:
+    return [
+        (shelf.CONFIG, (folder / shelf.CONFIG).read_bytes(), "application/json"),
+        (shelf.WEIGHTS, (folder / shelf.WEIGHTS).read_bytes(), "application/octet-stream"),
+    ]
+
+
+def uploader(app: AppTest):  # type: ignore[no-untyped-def]
+    return next(one for one in app.file_uploader if "model.safetensors" in one.label)
+
+
+def upload(app: AppTest, files: list[tuple[str, bytes, str]]) -> AppTest:
+    return healthy(uploader(app).set_value(files).run())
+
+
+def offered(app: AppTest) -> list[str]:
+    return list(app.selectbox(key="model").options)
+
+
+def test_an_upload_is_offered_to_its_own_session_only(place: Path) -> None:
+    app = open_room("activations", place / "faces")
+    other = open_room("activations", place / "faces")
+    upload(app, two_files(place / "checkpoints" / "shallow"))
+    assert MINE in offered(app)
+    assert MINE not in offered(healthy(other.run()))
+    assert MINE not in models.choices()
+    with pytest.raises(CheckpointError):
+        models.stamp(MINE)
+
+
+def test_an_upload_answers_like_the_network_it_is(place: Path) -> None:
+    app = upload(
+        open_room("saliency", place / "faces", methods=["Saliency"]),
+        two_files(place / "checkpoints" / "shallow"),
+    )
+    bundled = app.get("plotly_chart")[0].proto.spec
+    healthy(app.selectbox(key="model").select(MINE).run())
+    assert app.get("plotly_chart")[0].proto.spec == bundled
+    assert "not scored" in "\n".join(e.proto.body for e in app.get("html"))
+
+
+@pytest.mark.parametrize("room", ["filters", "activations", "training"])
+def test_rooms_say_what_an_upload_lacks_and_stand(room: str, place: Path) -> None:
+    app = upload(
+        open_room(room, place / "faces"), two_files(place / "checkpoints" / "hybrid-shallow")
+    )
+    if room != "training":
+        healthy(app.selectbox(key="model").select("hybrid-shallow (yours)").run())
+    assert "came without" in text_of(app)
+
+
+def test_files_that_do_not_fit_are_one_sentence_and_nobody_is_let_in(place: Path) -> None:
+    app = open_room("activations", place / "faces")
+    checkpoints = place / "checkpoints"
+    config = two_files(checkpoints / "shallow")[0]
+    weights = two_files(checkpoints / "hybrid-shallow")[1]
+    upload(app, [config, weights])
+    assert len(app.error) == 1 and "unknown ones" in app.error[0].value
+    assert all("(yours)" not in name for name in offered(app))
+
+
+def test_one_file_asks_for_the_other(place: Path) -> None:
+    app = open_room("activations", place / "faces")
+    upload(app, two_files(place / "checkpoints" / "shallow")[:1])
+    assert any("Now its model.safetensors" in note.value for note in app.caption)
+
+
+def test_a_folder_in_the_address_is_a_guest_with_all_its_records(place: Path) -> None:
+    folder = place / "checkpoints" / "shallow"
+    elsewhere = place / "my net!"
+    folder.rename(elsewhere)
+    app = open_room("filters", place / "faces", own=str(elsewhere), model="my-net (yours)")
+    assert any(head.value == "After epoch 3" for head in app.subheader)
+    code = "\n".join(block.value for block in app.code)
+    assert f"shelf.find({str(elsewhere)!r})" in code
+
+
+def test_a_folder_that_is_none_is_said_once_in_the_sidebar(place: Path) -> None:
+    app = open_room("activations", place / "faces", own=str(place / "nowhere"))
+    assert len(app.error) == 1 and "no checkpoint" in app.error[0].value
+
+
+def test_a_guest_can_be_let_go(place: Path) -> None:
+    app = open_room("activations", place / "faces", own=str(place / "checkpoints" / "shallow"))
+    healthy(app.button(key=f"dismiss-{MINE}").click().run())
+    assert MINE not in offered(app)
+
+
+def test_visitors_together_cannot_fill_the_memory(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = guests.Guest("x", "upload", None, "x", tiny_net())
+    assert one.bytes == sum(t.numel() * t.element_size() for t in tiny_net().state_dict().values())
+    monkeypatch.setattr(guests, "MOST_BYTES", one.bytes // 2)
+    files = two_files(place / "checkpoints" / "shallow")
+    with pytest.raises(CheckpointError, match="try again later"):
+        guests.invite_upload(files[0][1], files[1][1])
+
+
+def test_names_from_a_config_are_made_harmless(place: Path) -> None:
+    config, weights = (content for _, content, _ in two_files(place / "checkpoints" / "shallow"))
+    raw = json.loads(config) | {"name": "../<b>evil</b>"}
+    guest = guests.invite_upload(json.dumps(raw).encode(), weights)
+    assert guest.name == "b-evil-b" + guests.SUFFIX
+
+
+def test_the_lender_keeps_a_bounded_number_of_networks(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lending, "MOST_KEPT", 1)
+    for name in ("shallow", "hybrid-shallow", "shallow"):
+        with lending.borrowed(name) as net:
+            assert net.has_hog == name.startswith("hybrid")
+        assert len(lending._kept) == 1
