@@ -31,6 +31,7 @@ bench: $(VENV)/.dev  ## HOG, training and data reading, each against the plain w
 	$(BIN)/python -m benchmarks.hog
 	$(BIN)/python -m benchmarks.training
 	$(BIN)/python -m benchmarks.data
+	$(BIN)/python -m benchmarks.explain
 
 bench-ui: $(VENV)/.dev  ## the studio in a browser beside a hello-world app: paint, clicks, ten visitors
 	$(BIN)/python -m benchmarks.ui

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 
 ROOT = Path(__file__).resolve().parents[1]
 STUDIO = ROOT / "studio" / "Home.py"
@@ -101,4 +101,4 @@ def _await_health(url: str, process: subprocess.Popen[bytes], log: Path, patienc
                 return
         except OSError:
             time.sleep(0.2)
-    raise RuntimeError(f"{' '.join(map(str, process.args))} did not come up: {log.read_text()}")
+    raise RuntimeError(f"{url} did not answer in {patience:.0f} s: {log.read_text()}")

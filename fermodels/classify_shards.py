@@ -113,7 +113,8 @@ def classify_parquet(source: Path, out: Path, **asked: Any) -> pa.Table:
             cells = [_named(c, first + i) for i, c in enumerate(batch["image"].to_pylist())]
             tables.append(answer_table({"image": cells}, **asked))
     except (OSError, pa.ArrowException) as error:
-        raise DataError(f"cannot read {source} ({str(error)[:120]}): give parquet") from error
+        reason = " ".join(str(error).split())[:120]
+        raise DataError(f"cannot read {source} ({reason}): give a parquet table") from error
     if not tables:
         raise DataError(f"{source} has no rows: there is nothing to classify")
     whole = pa.concat_tables(tables)

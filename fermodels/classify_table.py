@@ -180,5 +180,5 @@ def read(path: Path) -> list[Row]:
         return from_file(path)
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(
-            f"cannot go on with {path}: {str(error)[:200]}; give another --out"
+            f"cannot go on with {path}: {' '.join(str(error).split())[:200]}; give another --out"
         ) from error

@@ -17,6 +17,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 from gradio.events import api
+from gradio.route_utils import FnIndexInferError
 from PIL import Image
 from starlette.middleware import Middleware
 
@@ -27,7 +28,7 @@ from fermodels.nets import shelf
 from studio import gradio_answers as answers
 from studio import gradio_look, photo_view
 from studio.gradio_files import in_memory, private_folder, swept_at_the_end
-from studio.gradio_guard import Guard
+from studio.gradio_guard import Guard, no_endpoint, no_file
 from studio.photo_reading import ALL, MAX_BYTES, MAX_PHOTOS
 from studio.photo_why import METHOD, NOTHING, PREDICTED
 
@@ -237,6 +238,7 @@ def mount_options() -> dict[str, Any]:
         "app_kwargs": {
             "lifespan": swept_at_the_end,
             "middleware": [Middleware(Guard, folder=private_folder())],
+            "exception_handlers": {FnIndexInferError: no_endpoint, TypeError: no_file},
         },
         "show_error": True,
     }

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from starlette.responses import PlainTextResponse
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_UPLOAD = 100 * 1024 * 1024
@@ -33,6 +34,18 @@ UNUSED = re.compile(
 """Routes of Gradio's that fetch, record or edit; none is needed to classify a photo."""
 
 ADDRESS = re.compile(r"\s*[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+
+
+async def no_endpoint(request: Request, error: Exception) -> Response:
+    """Answer a call of an endpoint that is not there; Gradio itself fails with a 500."""
+    return PlainTextResponse("there is no such endpoint: see the API page", 404)
+
+
+async def no_file(request: Request, error: Exception) -> Response:
+    """Answer an upload whose parts are no files; other type errors are faults and stay so."""
+    if not request.url.path.rstrip("/").endswith("/upload"):
+        raise error
+    return PlainTextResponse("the upload holds no file: send the photo as a file", 400)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import gradio as gr
 
-LIGHT = {"page": "#fcfbf8", "panel": "#f1efe9", "text": "#23262b", "line": "#dcd8cf"}
+LIGHT = {"page": "#fcfbf8", "panel": "#f1efe9", "text": "#101216", "line": "#dcd8cf"}
 DARK = {"page": "#14171c", "panel": "#1d2128", "text": "#e8e6e1", "line": "#343a44"}
 ACCENT, ACCENT_DARK = "#2563a8", "#6aa9e9"
 """The colours of .streamlit/config.toml; a test keeps the two alike."""

@@ -35,7 +35,7 @@ def draw() -> None:
     trials: list[dict[str, Any]] = found["trials"]
     fig = figures.trials(trials, best=found["best_trial"], paper=found["paper_trial"])
     code = f"from fermodels.nets import shelf\n\nsweep = shelf.read_result({name!r})\n"
-    widgets.show(fig, "sweep", "Validation accuracy per epoch of every trial", code=code)
+    widgets.show(fig, "sweep-trials", "Validation accuracy per epoch of every trial", code=code)
     st.caption(str(found["caution"]))
     table = pd.DataFrame([row(trial) for trial in trials])
     st.dataframe(table, hide_index=True)

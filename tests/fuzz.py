@@ -15,8 +15,6 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.fuzz_targets import TARGETS, survives
-
 LONGEST = 65_536
 """Bytes of an input."""
 
@@ -25,10 +23,11 @@ def with_atheris(name: str, seconds: int, folder: Path) -> None:
     """Let libFuzzer grow inputs for a target; the process ends with it."""
     import atheris
 
+    with atheris.instrument_imports(include=["fermodels"]):
+        from tests.fuzz_targets import TARGETS, survives
     target = TARGETS[name]
     for number, seed in enumerate(target.seeds()):
         (folder / f"seed-{number}").write_bytes(seed)
-    atheris.instrument_all()
     flags = [f"-max_total_time={seconds}", f"-max_len={LONGEST}", f"-artifact_prefix={folder}/"]
     atheris.Setup([sys.argv[0], *flags, "-timeout=20", "-rss_limit_mb=4096", str(folder)],
                   lambda data: survives(target, data) and None)  # fmt: skip
@@ -40,6 +39,7 @@ def with_hypothesis(name: str, seconds: int) -> int:
     from hypothesis import HealthCheck, given, settings
     from hypothesis import seed as seeded
 
+    from tests.fuzz_targets import TARGETS, survives
     from tests.hostile.test_fuzz import altered
 
     target, tried, until = TARGETS[name], [0], time.monotonic() + seconds
@@ -75,17 +75,19 @@ def main() -> int:
     """Fuzz all targets, or the one named, each in a process of its own."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--minutes", type=float, default=1.0, help="in all")
-    parser.add_argument("--target", choices=list(TARGETS), help="this one alone")
+    parser.add_argument("--target", help="this one alone, of tests.fuzz_targets.TARGETS")
     parser.add_argument("--engine", choices=("atheris", "hypothesis"))
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     found = importlib.util.find_spec("atheris") is not None
     engine = asked.engine or ("atheris" if found else "hypothesis")
-    names = [asked.target] if asked.target else list(TARGETS)
-    seconds = max(1, round(asked.minutes * 60 / len(names)))
     if asked.here:
-        one(names[0], seconds, engine)
+        one(asked.target, round(asked.minutes * 60), engine)
         return 0
+    from tests.fuzz_targets import TARGETS
+
+    names = [name for name in TARGETS if asked.target in (None, name)]
+    seconds = max(1, round(asked.minutes * 60 / len(names)))
     bad = []
     for name in names:
         print(f"{name}: {seconds} s with {engine}", flush=True)

@@ -21,7 +21,7 @@ from fermodels.data.emotions import parse_emotion
 from fermodels.data.photo_decode import PhotoLimits, decode_photo
 from fermodels.data.pictures import PictureReader
 from fermodels.errors import FerError
-from fermodels.nets import checkpoint, hub
+from fermodels.nets import checkpoint, hub, shelf
 from fermodels.nets.config import NetConfig
 from tests.hostile.pictures import encode, gif, png, tiff, webp
 from tests.toys import striped_faces, tiny_config, tiny_net, write_csv
@@ -89,11 +89,7 @@ def _table_seeds() -> list[bytes]:
 
 
 def _read_config(data: bytes) -> object:
-    try:
-        raw = json.loads(data)
-    except (ValueError, RecursionError):
-        return None
-    return NetConfig.from_dict(raw)
+    return NetConfig.from_dict(shelf.read_json(_file("x.json", data)))
 
 
 def _read_names(data: bytes) -> object:

@@ -26,10 +26,10 @@ from train.claim_evidence import (
 )
 from train.probe import conv_features, describe, hog_features, r2_interval, raw_pixels, ridge_probe
 
-EXPLAINED = 32
+EXPLAINED = 24
 """Test faces whose prediction is attributed to the two branches."""
 
-PROBED = {"train": 1500, "validation": 300, "test": 500}
+PROBED = {"train": 1200, "validation": 200, "test": 400}
 """Faces of each split that a linear probe sees."""
 
 HALF = 0.5

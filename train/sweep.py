@@ -73,19 +73,10 @@ def prepare(args: argparse.Namespace) -> Sweep:
     Raises:
         ConfigError: a searched value is also given as a flag, or a setting does not fit the data.
     """
+    _refuse(args)
     plan, space = SweepPlan(**given(args, SweepPlan)), space_of(args.variant)
-    fixed = sorted(set(as_flags(paper_values(args.variant))) & set(vars(args)))
-    if fixed:
-        flags = ", ".join(f"--{name.replace('_', '-')}" for name in fixed)
-        raise ConfigError(f"{flags} is what the sweep searches: leave it out, or use train.run")
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise ConfigError(
-            "a trial uses one process: instead of torchrun, start this command several times "
-            "with one --storage"
-        )
     net, config = build(args)
-    faces = read_faces(args.data)
-    runtime = start(config.precision)
+    faces, runtime = read_faces(args.data), start(config.precision)
     parts = [
         (part, TrainData.of(part, runtime.device))
         for part in parts_of(faces, plan.folds, plan.subset, config.seed)
@@ -102,6 +93,19 @@ def prepare(args: argparse.Namespace) -> Sweep:
     origin = provenance(config.seed, faces.name, faces.content_hash)
     deadline = time.monotonic() + plan.hours * 3600 if plan.hours else math.inf
     return Sweep(args, plan, config, space, parts, runtime, folder, settings, origin, deadline)
+
+
+def _refuse(args: argparse.Namespace) -> None:
+    """Raise ConfigError for flags, or a launcher, that a sweep cannot go with."""
+    fixed = sorted(set(as_flags(paper_values(args.variant))) & set(vars(args)))
+    if fixed:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in fixed)
+        raise ConfigError(f"{flags} is what the sweep searches: leave it out, or use train.run")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ConfigError(
+            "a trial uses one process: instead of torchrun, start this command several times "
+            "with one --storage"
+        )
 
 
 def _check_batch(parts: list[tuple[FaceDataset, TrainData]], config: TrainConfig) -> None:

@@ -14,7 +14,7 @@ from optuna.exceptions import DuplicatedStudyError, ExperimentalWarning, OptunaE
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from fermodels.errors import ConfigError
 
@@ -61,14 +61,14 @@ def open_storage(url: str, heartbeat: int) -> RDBStorage:
     warnings.filterwarnings("ignore", category=ExperimentalWarning)  # the heartbeat, since 2021
     local = {"connect_args": {"timeout": LOCK_SECONDS}} if url.startswith("sqlite") else {}
     with storage_errors(url):
-        for wait in (0.5, 1.0, 2.0, 0.0):
+        for wait in (0.1, 0.2, 0.4, 0.0):
             try:
                 return RDBStorage(
                     url, engine_kwargs=local, heartbeat_interval=heartbeat,
                     grace_period=SILENT_BEATS * heartbeat,
                     heartbeat_stale_trial_callback=begin_again,
                 )  # fmt: skip
-            except SQLAlchemyError:  # two processes making the same tables: one finds them made
+            except DBAPIError:  # two processes making the same tables: one finds them made
                 if not wait:
                     raise
                 time.sleep(wait)
@@ -92,11 +92,7 @@ def join_study(
         return _described(study, settings, first)
     except DuplicatedStudyError:
         study = optuna.load_study(storage=storage, study_name=name, sampler=sampler, pruner=pruner)
-    for _ in range(MAKER_POLLS):  # another process is making it at this moment
-        if _SETTINGS in study.user_attrs:
-            break
-        time.sleep(0.1)
-    theirs = study.user_attrs.get(_SETTINGS)
+    theirs = _settings_of(study)
     if theirs is None:  # its maker was killed halfway
         return _described(study, settings, first)
     differing = sorted(key for key in settings if settings[key] != theirs.get(key))
@@ -107,6 +103,16 @@ def join_study(
             "command's flags or choose another --name"
         )
     return study
+
+
+def _settings_of(study: optuna.Study) -> dict[str, Any] | None:
+    """Return a study's settings, waiting a little for a process that is making it just now."""
+    for _ in range(MAKER_POLLS):
+        found: dict[str, Any] | None = study.user_attrs.get(_SETTINGS)
+        if found is not None:
+            return found
+        time.sleep(0.1)
+    return None
 
 
 def _described(

@@ -77,7 +77,8 @@ def _read_file(path: Path) -> Rows:
         table = pq.read_table(path)
     except (pa.ArrowException, OSError) as error:
         raise DataError(
-            f"{path} cannot be read as parquet ({error}): is it cut short? Download it again"
+            f"{path} cannot be read as parquet ({' '.join(str(error).split())}): is it cut short? "
+            "Download it again"
         ) from error
     if table.num_rows == 0:
         raise DataError(f"{path} holds no rows: expected one a face")

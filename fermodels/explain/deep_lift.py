@@ -28,8 +28,7 @@ def deep_lift(q: Question) -> Parts:
 
     Two passes instead of fifty, and it sums to the same difference as integrated gradients. It
     compares two faces only, so it does not notice what happens between them. In a hybrid,
-    integrated gradients carry what the HOG features were given on to the pixels; from a flat
-    baseline that sum comes out badly.
+    integrated gradients carry what the HOG features were given on to the pixels.
     """
     require_relu_modules(q.net)
     with _own_inputs(q.net):

@@ -2,7 +2,7 @@
 
 Written as a gradient: each layer's output gets a gradient of our making (its value stays), such
 that input times gradient is the rule's relevance (Montavon et al. 2019, doi
-10.1007/978-3-030-28954-6_10, section 10.4). ReLUs and max-pools need nothing: input times
+10.1007/978-3-030-28954-6_10). ReLUs and max-pools need nothing: input times
 gradient already hands on what they let through.
 """
 

@@ -142,7 +142,7 @@ METHODS: dict[str, Method] = {
         describe(
             cams.layer_cam,
             "LayerCAM",
-            "Jiang et al. 2021, doi 10.1109/TIP.2021.3089943, eq. 5-7",
+            "Jiang et al. 2021, doi 10.1109/TIP.2021.3089943",
             signed=False,
             needs_layer=True,
             conv_only=True,
@@ -152,7 +152,7 @@ METHODS: dict[str, Method] = {
         describe(
             score_cam,
             "Score-CAM",
-            "Wang et al. 2020, arXiv 1910.01279, eq. 7-8",
+            "Wang et al. 2020, arXiv 1910.01279, algorithm 1",
             signed=False,
             needs_layer=True,
             uses_baseline=True,
@@ -171,7 +171,7 @@ METHODS: dict[str, Method] = {
         describe(
             layer_conductance,
             "Layer conductance",
-            "Dhamdhere et al. 2018, arXiv 1805.12233, eq. 2",
+            "Dhamdhere et al. 2018, arXiv 1805.12233 (conductance of a hidden unit)",
             needs_layer=True,
             uses_baseline=True,
             complete=True,
@@ -202,7 +202,7 @@ METHODS: dict[str, Method] = {
         describe(
             feature_ablation,
             "Face parts",
-            "Meyes et al. 2019, arXiv 1901.08644, section 3",
+            "Covert et al. 2021, arXiv 2011.14878 (removing features, one group at a time)",
             uses_baseline=True,
         ),
         describe(

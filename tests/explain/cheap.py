@@ -7,7 +7,7 @@ CHEAP: dict[str, dict[str, float]] = {
     "smoothgrad": {"samples": 3},
     "gradient-shap": {"samples": 3},
     "occlusion": {"patch": 16, "stride": 16},
-    "layer-conductance": {"steps": 6},
+    "layer-conductance": {"steps": 6, "refine": 0.0},
     "internal-influence": {"steps": 6},
     "kernel-shap": {"segments": 9, "samples": 32},
     "lime": {"segments": 9, "samples": 32},

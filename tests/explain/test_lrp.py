@@ -108,7 +108,7 @@ def test_conv_layers_conserve_what_they_get_despite_biases(faces: np.ndarray) ->
 
 @pytest.mark.parametrize("bias", [True, False])
 def test_the_epsilon_rule_alone_is_input_times_gradient(bias: bool, faces: np.ndarray) -> None:
-    """Ancona et al. 2018, proposition 1: so it is for ReLU networks as epsilon vanishes."""
+    """Ancona et al. 2018, arXiv 1711.06104: so it is for ReLU networks as epsilon vanishes."""
     net = small(bias)
     ours = explain(net, faces, "lrp", 1, alpha=0, epsilon=0.0).attribution
     wanted = explain(net, faces, "input-x-gradient", 1, "black").attribution

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,9 +13,26 @@ from fermodels.errors import ConfigError
 from fermodels.explain.attribution import METHODS, explain
 from fermodels.explain.question import ROWS
 from fermodels.nets.networks import FERNet
+from tests.explain.conftest import SMALL, settle
 
 SMOOTHABLE = [name for name, method in METHODS.items() if "smooth" in method.options]
-QUICK = {name: {"steps": 4} for name in SMOOTHABLE if "steps" in METHODS[name].options}
+QUICK = {
+    name: {"steps": 4} | ({"refine": 0.0} if "refine" in METHODS[name].options else {})
+    for name in SMOOTHABLE
+    if "steps" in METHODS[name].options
+}
+
+
+@pytest.fixture(scope="module")
+def net() -> FERNet:
+    """Made once: no test here changes it."""
+    return settle(SMALL)
+
+
+@pytest.fixture(scope="module")
+def hybrid() -> FERNet:
+    """Made once: no test here changes it."""
+    return settle(replace(SMALL, hog=True))
 
 
 def test_every_method_by_gradients_can_be_smoothed() -> None:

@@ -86,7 +86,6 @@ def test_the_slider_drives_confusion_matrix_sparsity_and_spread(place: Path) -> 
     assert sparsity[0]["name"] == "epoch 2" and sparsity[0]["y"] == [0.5, 0.6]
     healthy(app.slider(key="epoch").set_value(1).run())
     assert chart(app, 6)["data"][0]["y"] == [0.9, 0.8]
-    assert app.query_params["epoch"] in ("1", ["1"])
 
 
 def test_accuracy_of_a_record_belongs_to_its_epoch(place: Path) -> None:

@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 from fermodels.errors import CheckpointError
 from fermodels.nets import shelf
 from studio import guests, lending, models
+from tests.studio import shelf_of_toys
 from tests.studio.shelf_of_toys import text_of
 from tests.studio.toy_studio import healthy, open_room, write_studio
 from tests.toys import tiny_net
@@ -66,14 +67,29 @@ def test_an_upload_answers_like_the_network_it_is(place: Path) -> None:
     assert "not scored" in "\n".join(e.proto.body for e in app.get("html"))
 
 
-@pytest.mark.parametrize("room", ["filters", "activations", "training"])
+@pytest.mark.parametrize("room", ["filters", "activations"])
 def test_rooms_say_what_an_upload_lacks_and_stand(room: str, place: Path) -> None:
     app = upload(
         open_room(room, place / "faces"), two_files(place / "checkpoints" / "hybrid-shallow")
     )
-    if room != "training":
-        healthy(app.selectbox(key="model").select("hybrid-shallow (yours)").run())
+    healthy(app.selectbox(key="model").select("hybrid-shallow (yours)").run())
     assert "came without" in text_of(app)
+
+
+@pytest.mark.parametrize("room", ["training", "compare"])
+def test_rooms_of_records_do_not_offer_an_upload_and_say_why(
+    room: str, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scored = shelf_of_toys.write_faces(place / "scored")
+    shelf_of_toys.write_shelf(place / "shelf", scored)
+    monkeypatch.setenv("FER_CHECKPOINTS", str(place / "shelf"))
+    app = upload(
+        shelf_of_toys.open_room(room, place / "scored"),
+        two_files(place / "checkpoints" / "hybrid-shallow"),
+    )
+    words = text_of(app)
+    assert "hybrid-shallow (yours) came without metrics.json" in words
+    assert list(app.pills(key="models").options) == ["shallow", "deep"]
 
 
 def test_files_that_do_not_fit_are_one_sentence_and_nobody_is_let_in(place: Path) -> None:
