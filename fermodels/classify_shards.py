@@ -112,7 +112,7 @@ def classify_parquet(source: Path, out: Path, **asked: Any) -> pa.Table:
             first = len(tables) * BATCH_ROWS
             cells = [_named(c, first + i) for i, c in enumerate(batch["image"].to_pylist())]
             tables.append(answer_table({"image": cells}, **asked))
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
         reason = " ".join(str(error).split())[:120]
         raise DataError(f"cannot read {source} ({reason}): give a parquet table") from error
     if not tables:

@@ -53,7 +53,7 @@ with st.expander("As a table", icon=":material/table:"):
     table = versus.table_3(names, split)
     st.dataframe(table, hide_index=True, column_config=cells.one_decimal(table))
     widgets.download_data(table, f"per-expression-{split}")
-st.caption(
+st.markdown(
     f"The paper's figures are quoted from {CITATION}. They come without intervals, and were "
     "measured on its own copy and split of the data."
 )

@@ -18,8 +18,9 @@ if names:
     st.html(overview.cards(names))
     st.caption(
         "Accuracy with its 95% Wilson interval. Validation chose the weights, so trust the test "
-        f"figures. The paper gives no intervals: {overview.CITATION}."
+        "figures. The paper gives no intervals."
     )
+    st.markdown(f"The paper: {overview.CITATION}.")
 else:
     widgets.no_checkpoint(stop=False)
 

@@ -10,6 +10,13 @@ from PIL import Image, ImageDraw
 
 from studio import guest_view
 
+DARK_STYLE = """
+<style>
+[data-testid=stMultiSelect] span[title], [data-testid=stMultiSelect] span[title] + *,
+[data-testid=stBaseButton-primary] { color: #0b1220; }
+</style>
+"""
+"""Streamlit writes white on the primary colour, which is pale where the background is dark."""
 PAGES = Path(__file__).resolve().parents[1] / "pages"
 
 
@@ -91,5 +98,7 @@ def run() -> None:
     st.set_page_config(page_title="FER Studio", page_icon=icon(), layout="wide")
     pages = {title: [page(room) for room in rooms] for title, rooms in open_rooms().items()}
     chosen = st.navigation(pages, expanded=True)
+    if st.context.theme.type == "dark":
+        st.html(DARK_STYLE)
     guest_view.sidebar()
     chosen.run()

@@ -74,12 +74,15 @@ def _read_file(path: Path) -> Rows:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
+        return _rows_of(pq.read_table(path), path)
+    except (pa.ArrowException, OSError, UnicodeDecodeError, RecursionError) as error:
         raise DataError(
             f"{path} cannot be read as parquet ({' '.join(str(error).split())}): is it cut short? "
             "Download it again"
         ) from error
+
+
+def _rows_of(table: pa.Table, path: Path) -> Rows:
     if table.num_rows == 0:
         raise DataError(f"{path} holds no rows: expected one a face")
     label_column = _column(table, LABEL_COLUMNS, path)
@@ -109,9 +112,13 @@ def _class_names(schema: pa.Schema, column: str) -> list[str] | None:
     written = (schema.metadata or {}).get(b"huggingface")
     if written is None:
         return None
-    features = json.loads(written).get("info", {}).get("features", {})
-    names = features.get(column, {}).get("names") if isinstance(features, dict) else None
-    return [str(name) for name in names] if names else None
+    try:
+        names = json.loads(written)
+    except ValueError:  # another program's notes, or damaged ones: they tell no names
+        return None
+    for key in ("info", "features", column, "names"):
+        names = names.get(key) if isinstance(names, dict) else None
+    return [str(name) for name in names] if isinstance(names, list) and names else None
 
 
 def _labels(column: pa.ChunkedArray, names: list[str] | None, path: Path) -> NDArray[np.int64]:

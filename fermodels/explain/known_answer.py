@@ -1,8 +1,8 @@
 """A network whose reason is known: do the methods find it?
 
 A small mark is planted in faces; its pattern of bright and dark, and nothing else, decides the
-label. Around it lie decoys, just as striking, that say nothing: a map that only follows contrast
-cannot tell which is which. `train.known_answer` trains a network on such faces, so what it looks
+label. Around it lie decoys, more striking still, that say nothing: a map that only follows
+contrast points at them. `train.known_answer` trains a network on such faces, so what it looks
 at is no mystery, and
 
     python -m fermodels.explain.known_answer
@@ -36,18 +36,23 @@ DARK, BRIGHT = 20, 235
 CORNERS = tuple((row, column) for row in (6, 22, 38) for column in (6, 22, 38))
 """Upper left corners of the places where the mark may sit."""
 PATTERNS: tuple[str, ...] = (
-    "##.. ##.. ##.. ##..",
-    "..## ..## ..## ..##",
-    "#### #### .... ....",
-    ".... .... #### ####",
+    "#.#. .#.# #.#. .#.#",
+    "#..# .##. .##. #..#",
+    ".##. #..# #..# .##.",
+    "#.#. #.#. #.#. #.#.",
+    "#### .... #### ....",
     "##.. ##.. ..## ..##",
     "..## ..## ##.. ##..",
-    "#..# #..# #..# #..#",
 )
 """The mark of each label, row by row, # bright. Labels carry the expressions' names, but have
 nothing to do with the faces' expressions."""
-DECOYS: tuple[str, ...] = ("#.#. .#.# #.#. .#.#", "#..# .##. .##. #..#")
-"""Marks that say nothing: as large, as bright and as full of edges as the others."""
+DECOYS: tuple[str, ...] = (
+    "##.. ##.. ##.. ##..",
+    "#### #### .... ....",
+    "#... ##.. ##.. ###.",
+    "###. ##.# ...# ..#.",
+)
+"""Marks that say nothing: as bright as the others, and with stronger edges."""
 DECOYS_PER_FACE = 3
 MARGIN = 2
 """Pixels around the mark in which a peak still counts as near."""

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -62,6 +64,28 @@ def test_a_path_inside_a_table_opens_no_file(tmp_path: Path, crop: bytes) -> Non
     pd.DataFrame({"image": lost, "label": [3]}).to_parquet(tmp_path / "train.parquet")
     with pytest.raises(DataError, match="no bytes"):
         read_faces(tmp_path)
+
+
+@pytest.mark.parametrize("text", [b"label", b"0.png", b"image"])
+def test_text_in_a_table_that_is_no_utf8_ends_in_one_sentence(
+    tmp_path: Path, crop: bytes, text: bytes
+) -> None:
+    """Found by fuzzing: Arrow hands over such names and fails when they are looked at."""
+    path = tmp_path / "train.parquet"
+    table = pd.DataFrame({"image": [{"bytes": crop, "path": "0.png"}], "label": [3]})
+    table.to_parquet(path, compression=None)
+    path.write_bytes(path.read_bytes().replace(text, text[:-1] + b"\xd0"))
+    with pytest.raises(DataError) as caught:
+        read_faces(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("notes", [b"[]", b"{", b'{"info": 3}', b'{"info": {"features": []}}',
+                                   b'{"info": {"features": {"label": {"names": 3}}}}'])  # fmt: skip
+def test_strange_notes_of_a_table_tell_no_names(tmp_path: Path, crop: bytes, notes: bytes) -> None:
+    table = pa.table({"image": [{"bytes": crop, "path": "0.png"}], "label": [3]})
+    pq.write_table(table.replace_schema_metadata({b"huggingface": notes}), tmp_path / "t.parquet")
+    assert read_faces(tmp_path / "t.parquet").labels.tolist() == [3]
 
 
 @pytest.mark.parametrize("name", BAD)
