@@ -19,7 +19,7 @@ studio: $(VENV)/.studio  ## set up and serve the studio
 	$(BIN)/streamlit run studio/Home.py --server.port $(PORT)
 
 test: check  ## set up and run every check and test
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 check: $(VENV)/.dev  ## format, lint, types, Dockerfile
 	$(BIN)/ruff format --check .

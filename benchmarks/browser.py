@@ -26,12 +26,15 @@ SETTLED = """
     const app = document.querySelector('[data-testid=stApp]');
     return !app || app.dataset.testScriptState !== 'notRunning';
   };
-  window.settled = (patience) => new Promise((done) => {
+  window.settled = (patience, acted) => new Promise((done) => {
     const began = performance.now();
-    let last = null;
+    let last = acted ? null : began;  // after an act, something must have changed
     const note = () => { last = performance.now(); };
-    const watch = new MutationObserver(note);  // a run may begin and end between two frames
-    watch.observe(document, { subtree: true, attributeFilter: ['data-test-script-state'] });
+    const own = (change) => (change.target.parentElement ?? change.target)
+      .closest?.('[data-testid=stSlider]');  // a slider moves before its script runs
+    const watch = new MutationObserver((changes) => { if (!changes.every(own)) note(); });
+    const main = document.querySelector('[data-testid=stMain]') ?? document.body;
+    watch.observe(main, { subtree: true, childList: true, characterData: true });
     const finish = (found) => { watch.disconnect(); done(found); };
     const look = () => {
       const now = performance.now();
@@ -44,7 +47,8 @@ SETTLED = """
   });
 }
 """.replace("STILL", str(STILL))
-"""Defines ``settled(patience)``: milliseconds until the last frame with a running script."""
+"""Defines ``settled(patience, acted)``: milliseconds until the script had ended and the room's
+content changed for the last time; null if that takes longer than `patience`."""
 
 
 @dataclass(frozen=True)

@@ -26,9 +26,15 @@ from benchmarks.browser import SETTLED, STUDIO, Server, serving
 from docs.screenshots import FLAGS
 from studio.app_pages import open_rooms
 
-HELLO = 'import streamlit as st\nst.title("Hello")\nst.write("World")\nst.button("Again")\n'
+HELLO = """
+import streamlit as st
+st.title("Hello")
+if st.button("Again"):
+    st.session_state.clicks = st.session_state.get("clicks", 0) + 1
+st.write(f"World {st.session_state.get('clicks', 0)}")
+"""
 PAINTED = "[data-testid=stMain] h1"
-PATIENCE = 120_000
+PATIENCE = 60_000
 """Milliseconds after which a page counts as hung."""
 PAINT_RATIO, CLICK_MS, CLICK_RATIO, MOST_BYTES = 1.5, 500.0, 3.0, 2e9
 """The targets."""
@@ -83,7 +89,7 @@ async def paint(browser: Browser, address: str) -> float:
 async def settle(page: Page) -> None:
     """Wait until the page shows something and its script has been still for a while."""
     await page.wait_for_selector(PAINTED, timeout=PATIENCE)
-    if await page.evaluate(f"settled({PATIENCE})") is None:
+    if await page.evaluate(f"settled({PATIENCE}, false)") is None:
         raise TimeoutError(f"{page.url} did not settle in {PATIENCE / 1000:.0f} s")
 
 
@@ -92,7 +98,7 @@ async def act(page: Page, selector: str, key: str) -> float:
     target = page.locator(selector).first
     await target.scroll_into_view_if_needed()
     await target.evaluate("element => element.focus()")
-    await page.evaluate(f"() => {{ window.pending = settled({PATIENCE}); }}")
+    await page.evaluate(f"() => {{ window.pending = settled({PATIENCE}, true); }}")
     await (page.keyboard.press(key) if key else target.click())
     took = await page.evaluate("window.pending")
     if took is None:

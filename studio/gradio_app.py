@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import gradio as gr
@@ -27,7 +27,7 @@ from fermodels.data.samples import sample_faces, sample_photos
 from fermodels.nets import shelf
 from studio import gradio_answers as answers
 from studio import gradio_look, photo_view
-from studio.gradio_files import in_memory, private_folder, swept_at_the_end
+from studio.gradio_files import in_memory, private_folder, remove_folder, swept_at_the_end
 from studio.gradio_guard import Guard, no_endpoint, no_file
 from studio.photo_reading import ALL, MAX_BYTES, MAX_PHOTOS
 from studio.photo_why import METHOD, NOTHING, PREDICTED
@@ -246,13 +246,22 @@ def mount_options() -> dict[str, Any]:
 
 def main() -> None:
     """Serve the tab alone; ``GRADIO_SERVER_NAME`` and ``GRADIO_SERVER_PORT`` are honoured."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the private folder goes too
-    build_demo().launch(
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    demo = build_demo()
+    demo.launch(
         server_name=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"),
         server_port=int(os.environ.get("GRADIO_SERVER_PORT", "7860")),
         share=False,
+        prevent_thread_lock=True,
         **mount_options(),
     )
+    stop.wait()
+    demo.close(verbose=False)
+    remove_folder()
+    # A thread that is still inside a network would abort the process if Python went first.
+    os._exit(0)
 
 
 if __name__ == "__main__":

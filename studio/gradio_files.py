@@ -54,6 +54,11 @@ def in_memory() -> bool:
 async def swept_at_the_end(_: object) -> AsyncIterator[None]:
     """Remove the private folder when the server stops: a signal may spare Python's own exit."""
     yield
+    remove_folder()
+
+
+def remove_folder() -> None:
+    """Remove the private folder and all that is in it; nothing if there is none."""
     while _folder:
         _folder.pop().cleanup()
 
@@ -66,16 +71,15 @@ def photo_bytes(upload: Upload) -> bytes:
     """
     path = Path(upload.get("path") or "")
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise PhotoError(
-                f"the photo has {path.stat().st_size:,} bytes, more than {MAX_BYTES:,}: save it "
-                "smaller"
-            )
-        return path.read_bytes()
-    except OSError as error:
+        size = path.stat().st_size
+        data = path.read_bytes() if size <= MAX_BYTES else b""
+    except (OSError, ValueError) as error:  # a NUL in a path is a ValueError
         raise PhotoError(
             "the photo is no longer here, photos are kept for ten minutes: add it again"
         ) from error
+    if size > MAX_BYTES:
+        raise PhotoError(f"the photo has {size:,} bytes, more than {MAX_BYTES:,}: save it smaller")
+    return data
 
 
 def photo_name(upload: Upload) -> str:

@@ -38,7 +38,7 @@ STYLE = """
 .claim h3 { font-size: 1.02rem; font-weight: 600; margin: 0; padding: 0; }
 .claim .said { display: flex; flex-wrap: wrap; gap: 4px 16px; align-items: baseline;
                font-size: .9rem; margin: 4px 0 6px; }
-.claim .verdict { color: var(--tone); font-weight: 600; }
+.claim .verdict { font-weight: 600; }
 .claim p { margin: 0; font-size: .95rem; }
 .claim details { margin-top: 8px; font-size: .9rem; }
 .claim summary { cursor: pointer; opacity: .85; }

@@ -63,9 +63,22 @@ def trend(layer: str, quantity: str, values: Sequence[float]) -> Trend:
 def sparser_and_more_local(evidence: Evidence) -> Finding:
     """Claim 16: maps grow sparser and more localised with training, and with depth."""
     runs = evidence.runs(*NETS)
-    measures = [m for run in runs for m in (*_with_training(run), *_with_depth(run))]
+    trained = {run.name: _with_training(run) for run in runs}
+    deep = {run.name: _with_depth(run) for run in runs}
+    measures = [m for run in runs for m in (*trained[run.name], *deep[run.name])]
     sources = tuple(run.source(shelf.HISTORY) for run in runs)
-    return Finding(tuple(measures), sources)
+    why = "; ".join(_in_short(trained[run.name], deep[run.name], run.name) for run in runs) + "."
+    return Finding(tuple(measures), sources, why)
+
+
+def _in_short(trained: list[Measure], deep: list[Measure], name: str) -> str:
+    """Return a clause on one network: in how many layers it holds with training, and depth."""
+    layers = len(trained) // len(TRENDS)
+    sparser, closer = (sum(m.holds for m in part) for part in (trained[:layers], trained[layers:]))
+    return (
+        f"with training zeros increase in {sparser} and entropy falls in {closer} of {name}'s "
+        f"{layers} conv layers; {'; '.join(m.says for m in deep)}"
+    )
 
 
 def _trends(run: Run) -> list[Trend]:

@@ -13,6 +13,8 @@ from studio.theme import AXIS, MUTED, style
 
 MAX_POINTS = 700
 """Points drawn per curve; a browser draws no more on a page's width anyway."""
+LEGEND_LINE = 20
+"""Pixels that one more line of a legend takes."""
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 
 
@@ -97,7 +99,8 @@ def per_epoch(
             _line(fig, label, table["epoch"].to_numpy(), y, colors[name], dash=dash)
         if best:
             _kept(fig, table, list(columns)[-1], factor, best[name], colors[name])
-    style(fig, height)
+    lines = len(epochs) * len(columns)
+    style(fig, height + LEGEND_LINE * max(0, lines - 2))  # long names stack above the plot
     fig.update_xaxes(title="epoch", showgrid=False)
     fig.update_yaxes(title=title)
     return fig

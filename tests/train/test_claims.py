@@ -157,6 +157,14 @@ def test_papers_settings_are_best_unless_one_beats_them_beyond_chance(
     assert found["value"] == pytest.approx(max(0, best - 510) / 1000)
 
 
+def test_claim_16_counts_the_layers_in_which_it_holds(results: Path) -> None:
+    write_world(results, deep={"sparsity": DOWN})
+    found = row(CLAIMS[16], Evidence())
+    assert found["verdict"] == "mixed"
+    assert "zeros increase in 2 and entropy falls in 2 of shallow's 2" in found["why"]
+    assert "zeros increase in 0 and entropy falls in 2 of deep's 2" in found["why"]
+
+
 def test_trend_of_a_constant_or_of_nothing_is_none() -> None:
     assert trend("conv1", "sparsity", [0.5] * 5).p_value == 1.0
     gone = trend("conv1", "entropy", [np.nan] * 5)
