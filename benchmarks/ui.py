@@ -52,7 +52,7 @@ class Click:
     """Keys pressed instead of clicks, there and back."""
 
 
-SLIDER = "[data-testid=stMain] [role=slider]"
+SLIDER = "[data-testid=stMain] [data-testid=stSlider] input"
 FACE = Click(".st-key-face-next button", ".st-key-face-prev button")
 CLICKS = {
     "hello": Click("[data-testid=stMain] button", "[data-testid=stMain] button"),

@@ -144,22 +144,7 @@ def one_photo() -> None:
     """Lay out the first tab: a photo, the answer, and why."""
     with gr.Row(elem_classes="fer-row"):
         with gr.Column(scale=4, min_width=300, elem_classes="fer-left"):
-            one = _One(
-                gr.Image(
-                    label="Photo",
-                    sources=["upload", "clipboard", "webcam"],
-                    height=320,
-                    buttons=[],
-                    placeholder="Drop a photo here, paste one, or click",
-                ),
-                pick_network(),
-                gr.Checkbox(
-                    label="Take the whole picture",
-                    info="Reads its central square: for a picture that is already a face.",
-                ),
-            )
-            with gr.Column(elem_classes="fer-examples"):
-                gr.Examples(example_photos(private_folder()), one.photo, label="Examples")
+            one = ask_for_photo()
         with gr.Column(scale=7, min_width=320, elem_classes="fer-answer"):
             answer = gr.HTML(photo_view.EMPTY)
             if best := answers.best_network():
@@ -175,6 +160,25 @@ def one_photo() -> None:
         **QUIET,
     )
     _endpoint(answers.classify, inputs, "classify")
+
+
+def ask_for_photo() -> _One:
+    """Lay out what is asked: the photo, the network, the whole picture or a face; examples."""
+    photo = gr.Image(
+        label="Photo",
+        sources=["upload", "clipboard", "webcam"],
+        height=320,
+        buttons=[],
+        placeholder="Drop a photo here, paste one, or click",
+    )
+    model = pick_network()
+    whole = gr.Checkbox(
+        label="Take the whole picture",
+        info="Reads its central square: for a picture that is already a face.",
+    )
+    with gr.Column(elem_classes="fer-examples"):
+        gr.Examples(example_photos(private_folder()), photo, label="Examples")
+    return _One(photo, model, whole)
 
 
 def why(one: _One, best: str) -> None:

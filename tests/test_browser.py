@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -257,13 +257,36 @@ def test_choices_outlive_a_walk_to_another_room_and_back(studio: str, page) -> N
     assert "What speaks for fear?" in page.locator("[data-testid=stMain]").inner_text()
 
 
+def until(holds: Callable[[], bool], seconds: float = 30) -> None:
+    """Wait until something holds."""
+    ends = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < ends, f"not so after {seconds} s"
+        time.sleep(0.1)
+
+
+def at_rest(element) -> dict[str, float]:  # type: ignore[no-untyped-def]
+    """Return an element's box once it has not moved for half a second: pictures load above it."""
+    seen = [element.bounding_box()]
+
+    def still() -> bool:
+        seen.append(element.bounding_box())
+        return len(seen) > 5 and all(box == seen[-1] for box in seen[-5:])
+
+    until(still)
+    return seen[-1]
+
+
 def test_a_chart_goes_home_as_picture_drawing_and_table(studio: str, page) -> None:  # type: ignore[no-untyped-def]
     open_room(page, f"{studio}/saliency?methods=Saliency")
     page.locator(".st-key-take-probabilities button").click()
     kept = {}
     for label in ("PNG", "SVG", "CSV"):
+        button = page.locator("[data-testid=stPopoverBody]").get_by_role("button", name=label)
+        if label != "CSV":  # Streamlit's own; ours has its script a moment after its looks
+            until(lambda b=button: b.evaluate("b => b.onclick !== null"))
         with page.expect_download() as download:
-            page.locator("[data-testid=stPopoverBody]").get_by_role("button", name=label).click()
+            button.click()
         assert download.value.suggested_filename == f"probabilities.{label.lower()}"
         kept[label] = Path(download.value.path()).read_bytes()
     picture = np.asarray(Image.open(io.BytesIO(kept["PNG"])).convert("RGB"))
@@ -277,7 +300,7 @@ def test_a_rectangle_drawn_on_the_face_moves_the_sliders(studio: str, page) -> N
     open_room(page, f"{studio}/saliency?methods=Saliency&editing=true&edit=Erase")
     canvas = page.locator(".canvas")
     canvas.scroll_into_view_if_needed()
-    box = canvas.bounding_box()
+    box = at_rest(canvas)
     pixel = box["width"] / 48
     page.mouse.move(box["x"] + 10.5 * pixel, box["y"] + 12.5 * pixel)
     page.mouse.down()
