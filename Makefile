@@ -36,5 +36,8 @@ bench: $(VENV)/.dev  ## HOG, training and data reading, each against the plain w
 bench-ui: $(VENV)/.dev  ## the studio in a browser beside a hello-world app: paint, clicks, ten visitors
 	$(BIN)/python -m benchmarks.ui
 
+bench-peers: $(VENV)/.dev  ## packages that do the same, on the same faces and photos, in their own venv
+	$(BIN)/python -m benchmarks.peers
+
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

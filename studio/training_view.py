@@ -95,14 +95,27 @@ def _code(found: Mapping[str, Learned]) -> str:
 
 
 def curves(names: list[str], chosen: list[str]) -> None:
-    """Draw everything that grows while a run trains; looked at again while one does."""
+    """Draw everything that grows while a run trains; looked at again while one does.
 
-    @st.fragment(run_every=follow.REFRESH if follow.running(chosen) else None)
-    def growing() -> None:
+    Each part runs alone, so that a slider redraws its own figures and no others.
+    """
+    every = follow.REFRESH if follow.running(chosen) else None
+
+    @st.fragment(run_every=every)
+    def standing() -> None:
         follow.stand(chosen)
-        found = follow.learned(names, chosen)
-        per_iteration(found)
-        per_epoch(found)
-        through_the_epochs(found)
 
-    growing()
+    @st.fragment(run_every=every)
+    def iterations() -> None:
+        per_iteration(follow.learned(names, chosen))
+
+    @st.fragment(run_every=every)
+    def epochs() -> None:
+        per_epoch(follow.learned(names, chosen))
+
+    @st.fragment(run_every=every)
+    def scrubbed() -> None:
+        through_the_epochs(follow.learned(names, chosen))
+
+    for part in (standing, iterations, epochs, scrubbed):
+        part()

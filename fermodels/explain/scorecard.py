@@ -131,7 +131,7 @@ class Score:
         doubts = self._doubts()
         if doubts:
             return Badge("doubtful", " ".join(doubts))
-        kept = "" if self.sanity is None else f" ({self.sanity.spearman[-1].mean:.2f} kept)"
+        kept = "" if self.sanity is None else f" ({abs(self.sanity.spearman[-1].mean):.2f} kept)"
         return Badge(
             "trusted",
             f"It vanishes with what was learned{kept}, and its best pixels decide more than "

@@ -34,7 +34,7 @@ from fermodels.explain.trust_statistics import estimate
 Row = dict[str, Any]
 """One method's measurements as JSON types; `scorecard.score_of` reads it back."""
 
-LIGHT: Mapping[str, float] = {"steps": 12, "refine": 0.0, "samples": 64}
+LIGHT: Mapping[str, float] = {"steps": 12, "refine": 0.0, "samples": 32}
 """Options of methods while the random networks and noisy faces are explained: a coarser path is
 as good for telling whether a map changed, and several times as fast."""
 
@@ -43,7 +43,7 @@ as good for telling whether a map changed, and several times as fast."""
 class Budget:
     """Network passes that a method may spend per metric: slow methods get fewer faces."""
 
-    explain: int = 1600
+    explain: int = 1200
     """For the maps that are judged."""
     pointing: int = 800
     """For maps of rendered faces."""
