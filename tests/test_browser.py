@@ -277,18 +277,31 @@ def at_rest(element) -> dict[str, float]:  # type: ignore[no-untyped-def]
     return seen[-1]
 
 
+def taken_home(page, key: str, label: str) -> bytes:  # type: ignore[no-untyped-def]
+    """Click one of a figure's downloads until it comes: a slow page may redraw under the click."""
+    from playwright.sync_api import TimeoutError as TooLate
+
+    button = page.locator("[data-testid=stPopoverBody]").get_by_role("button", name=label)
+    for _ in range(8):
+        if not button.is_visible():
+            page.locator(f".st-key-take-{key} button").click()
+            button.wait_for(timeout=30_000)
+        try:
+            with page.expect_download(timeout=8_000) as download:
+                button.click(timeout=4_000)
+        except TooLate:
+            continue
+        assert download.value.suggested_filename == f"{key}.{label.lower()}"
+        return Path(download.value.path()).read_bytes()
+    raise AssertionError(f"{label} did not come after eight clicks")
+
+
 def test_a_chart_goes_home_as_picture_drawing_and_table(studio: str, page) -> None:  # type: ignore[no-untyped-def]
     open_room(page, f"{studio}/saliency?methods=Saliency")
-    page.locator(".st-key-take-probabilities button").click()
+    settle(page)
     kept = {}
     for label in ("PNG", "SVG", "CSV"):
-        button = page.locator("[data-testid=stPopoverBody]").get_by_role("button", name=label)
-        if label != "CSV":  # Streamlit's own; ours has its script a moment after its looks
-            until(lambda b=button: b.evaluate("b => b.onclick !== null"))
-        with page.expect_download() as download:
-            button.click()
-        assert download.value.suggested_filename == f"probabilities.{label.lower()}"
-        kept[label] = Path(download.value.path()).read_bytes()
+        kept[label] = taken_home(page, "probabilities", label)
     picture = np.asarray(Image.open(io.BytesIO(kept["PNG"])).convert("RGB"))
     assert picture.shape[1] > 600 and len(np.unique(picture.reshape(-1, 3), axis=0)) > 7
     drawing = ElementTree.fromstring(kept["SVG"])
