@@ -21,7 +21,7 @@ from fermodels.classify import Settings, answer, look, network
 from fermodels.classify_sources import Frame, Source
 from fermodels.classify_table import COLUMNS
 from fermodels.data.photo_decode import decode_photo
-from fermodels.errors import ConfigError, DataError, FerError, PhotoError
+from fermodels.errors import ConfigError, DataError, PhotoError, exit_status
 from fermodels.nets.files import write_atomically
 
 if TYPE_CHECKING:
@@ -205,12 +205,7 @@ def run(args: argparse.Namespace) -> None:
 def main(words: Sequence[str] | None = None) -> int:
     """Run; an error of ours is one sentence and exit status 2."""
     args = parse(words)
-    try:
-        run(args)
-    except FerError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return exit_status(lambda: run(args))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fermodels.errors import ConfigError, FerError, HubError
+from fermodels.errors import ConfigError, HubError, exit_status
 from fermodels.nets.hub import TIMEOUT, check_repo_id, hub_errors
 
 if TYPE_CHECKING:
@@ -173,7 +173,8 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--public", action="store_true", help="make a new Space public")
     parser.add_argument("--dry-run", action="store_true", help="say what would be sent")
     asked = parser.parse_args(words)
-    try:
+
+    def work() -> None:
         if asked.dry_run:
             files = files_of(asked.sdk)
             size = sum(path.stat().st_size for path in files.values())
@@ -181,10 +182,8 @@ def main(words: Sequence[str] | None = None) -> int:
             print(f"{len(files) + 1} files, {size / 1e6:.1f} MB")
         else:
             print(f"deployed: {deploy(asked.space, asked.sdk, not asked.public)}")
-    except FerError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+
+    return exit_status(work)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from fermodels.errors import FerError
+from fermodels.errors import exit_status
 from fermodels.nets import shelf
 from fermodels.nets.files import write_json
 from train.export import figures_of
@@ -34,8 +34,10 @@ def main(words: Sequence[str] | None = None) -> int:
     """Calibrate the given checkpoints; an error of ours is one sentence and exit status 2."""
     parser = argparse.ArgumentParser("train.calibrate", description=__doc__.splitlines()[0])
     parser.add_argument("checkpoints", nargs="+", help="bundled names or folders")
-    try:
-        for name in parser.parse_args(words).checkpoints:
+    names: list[str] = parser.parse_args(words).checkpoints
+
+    def work() -> None:
+        for name in names:
             found = calibrate(shelf.find(name))
             test = found["test"]
             print(
@@ -43,10 +45,8 @@ def main(words: Sequence[str] | None = None) -> int:
                 f"{test['ece_before']:.1%} -> {test['ece_after']:.1%}, "
                 f"NLL {test['nll_before']:.3f} -> {test['nll_after']:.3f}"
             )
-    except FerError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+
+    return exit_status(work)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fermodels.data.faces import read_faces
-from fermodels.errors import FerError
+from fermodels.errors import exit_status
 from fermodels.nets import shelf
 from fermodels.nets.files import write_json
 from fermodels.nets.provenance import provenance
@@ -120,16 +120,15 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", help="FER-2013 in any form, for claims that need faces")
     parser.add_argument("--seed", type=int, default=0, help="of bootstraps, samples and dreams")
     args = parser.parse_args(words)
-    try:
+
+    def work() -> None:
         faces = read_faces(args.data) if args.data else None
         found = ledger(Evidence(faces, args.seed))
         path = shelf.results_dir() / f"{FILE}.json"
         write_json(path, found)
         print(f"written: {path}")
-    except FerError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+
+    return exit_status(work)
 
 
 if __name__ == "__main__":

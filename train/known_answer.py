@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 
 from fermodels.data.faces import FaceDataset
-from fermodels.errors import FerError
+from fermodels.errors import exit_status
 from fermodels.explain.known_answer import PATTERNS, SIDE, checkpoint_dir, marked_faces
 from fermodels.nets import checkpoint
 from fermodels.nets.config import ConvSpec, FCSpec, NetConfig
@@ -132,12 +132,7 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Train; an error of ours is one sentence and exit status 2."""
-    try:
-        run(parse(words))
-    except FerError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return exit_status(lambda: run(parse(words)))
 
 
 if __name__ == "__main__":

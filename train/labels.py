@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from fermodels.data.emotions import EMOTIONS
 from fermodels.data.faces import FaceDataset, read_faces
-from fermodels.errors import DataError, FerError
+from fermodels.errors import DataError, exit_status
 from fermodels.nets import shelf
 from fermodels.nets.calibration import at_temperature, fit_temperature
 from fermodels.nets.evaluate import wilson_interval
@@ -214,12 +214,7 @@ def main(words: Sequence[str] | None = None) -> int:
         "--threshold", type=float, default=0.97, help="correlation above which faces are copies"
     )
     args = parser.parse_args(words)
-    try:
-        run(args.data, args.threshold)
-    except FerError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return exit_status(lambda: run(args.data, args.threshold))
 
 
 if __name__ == "__main__":

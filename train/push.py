@@ -25,7 +25,7 @@ from huggingface_hub import (
 )
 from huggingface_hub.errors import RepositoryNotFoundError
 
-from fermodels.errors import FerError, HubError
+from fermodels.errors import HubError, exit_status
 from fermodels.nets import checkpoint
 from fermodels.nets.hub import (
     DEFAULT_REVISION,
@@ -186,14 +186,13 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
 def main(words: Sequence[str] | None = None) -> int:
     """Push; an error of ours is one sentence and exit status 2."""
     args = parse(words)
-    try:
+
+    def work() -> None:
         url = push(args.checkpoint, args.repo, not args.public, args.revision, args.message)
-    except FerError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(f"pushed: {url}")
-    print(f'load:   fermodels.load("hub:{args.repo}", revision="{url.rsplit("/", 1)[-1]}")')
-    return 0
+        print(f"pushed: {url}")
+        print(f'load:   fermodels.load("hub:{args.repo}", revision="{url.rsplit("/", 1)[-1]}")')
+
+    return exit_status(work)
 
 
 if __name__ == "__main__":

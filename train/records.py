@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from fermodels.errors import CheckpointError, FerError
+from fermodels.errors import CheckpointError, exit_status
 from fermodels.nets import shelf
 from fermodels.nets.files import write_atomically
 from fermodels.nets.variants import VARIANTS
@@ -47,13 +47,13 @@ def main(words: Sequence[str] | None = None) -> int:
     """File the given runs; an error of ours is one sentence and exit status 2."""
     parser = argparse.ArgumentParser("train.records", description=__doc__.splitlines()[0])
     parser.add_argument("checkpoints", nargs="+", type=Path, help="finished runs' checkpoints")
-    try:
-        for folder in parser.parse_args(words).checkpoints:
+    folders: list[Path] = parser.parse_args(words).checkpoints
+
+    def work() -> None:
+        for folder in folders:
             print(f"{folder}: filed in {file_records(folder)}")
-    except FerError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+
+    return exit_status(work)
 
 
 if __name__ == "__main__":

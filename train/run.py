@@ -17,7 +17,7 @@ import torch
 import torch.distributed as dist
 
 from fermodels.data.faces import FaceDataset, read_faces
-from fermodels.errors import ConfigError, FerError
+from fermodels.errors import ConfigError, exit_status
 from fermodels.nets.files import write_json
 from fermodels.nets.networks import FERNet
 from fermodels.nets.provenance import provenance
@@ -155,12 +155,7 @@ def _report(metrics: dict[str, Any], out: Path) -> None:
 
 def main() -> int:
     """Run; an error of ours is one sentence and exit status 2."""
-    try:
-        run(parse())
-    except FerError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return exit_status(lambda: run(parse()))
 
 
 if __name__ == "__main__":

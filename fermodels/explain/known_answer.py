@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from fermodels.data.emotions import EMOTIONS
 from fermodels.data.samples import sample_faces
-from fermodels.errors import CheckpointError, DataError, FerError
+from fermodels.errors import CheckpointError, DataError, exit_status
 from fermodels.explain.scorecard import Estimate
 from fermodels.nets.shelf import read_result, results_dir
 
@@ -233,14 +233,9 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
 def main(words: Sequence[str] | None = None) -> int:
     """Compute; an error of ours is one sentence and exit status 2."""
     args = parse(words)
-    try:
-        from fermodels.explain.known_answer_run import run
+    from fermodels.explain.known_answer_run import run
 
-        run(args)
-    except FerError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return exit_status(lambda: run(args))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fermodels.errors import CheckpointError, FerError
+from fermodels.errors import CheckpointError, exit_status
 from fermodels.nets.shelf import read_result
 
 FORMAT = 1
@@ -274,14 +274,9 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
 def main(words: Sequence[str] | None = None) -> int:
     """Compute; an error of ours is one sentence and exit status 2."""
     args = parse(words)
-    try:
-        from fermodels.explain.scorecard_run import run
+    from fermodels.explain.scorecard_run import run
 
-        run(args)
-    except FerError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return exit_status(lambda: run(args))
 
 
 if __name__ == "__main__":
