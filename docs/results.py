@@ -1,7 +1,7 @@
 """Write the README's results table from the bundled checkpoints: ``python -m docs.results``.
 
 No figure in the table is typed: each is read from a checkpoint's metrics.json, the paper's from
-`studio.paper`.
+`fermodels.nets.paper`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fermodels.nets import checkpoint
-from studio import paper
+from fermodels.nets import checkpoint, paper
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 BEGIN, END = "<!-- results: python -m docs.results -->", "<!-- end of results -->"

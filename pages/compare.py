@@ -2,10 +2,10 @@
 
 import streamlit as st
 
+from fermodels.nets.paper import CITATION
 from studio import cells, compare_tables, versus, widgets
 from studio.figures import confusion as figures
 from studio.figures import reliability
-from studio.paper import CITATION
 from studio.theme import model_color
 
 VIEWS = ("% of each row", "counts", "difference")

@@ -2,8 +2,8 @@
 
 import streamlit as st
 
+from fermodels.nets.paper import CITATION
 from studio import paper_view, widgets
-from studio.paper import CITATION
 
 widgets.opening(
     "Which of the paper's claims hold?",
@@ -11,7 +11,8 @@ widgets.opening(
     "Notice that a claim can fail because the effect is absent, or because one run cannot show it: "
     "each says by which rule it was judged.",
 )
-claims = paper_view.ledger()
+found = paper_view.ledger()
+claims = found["claims"]
 paper_view.tally(claims)
 chosen = paper_view.choose(claims)
 st.html(paper_view.cards(chosen))
@@ -20,7 +21,7 @@ widgets.download_data(paper_view.as_table(chosen), "claims", "Download the ledge
 st.subheader("Its figures, made again", anchor=False)
 paper_view.figures()
 st.caption(f"The paper: {CITATION}.")
-paper_view.provenance()
+paper_view.provenance(found["provenance"])
 
 widgets.footer(
     "That the paper is right or wrong: these are other weights, other seeds and settings it does "

@@ -14,13 +14,14 @@ from fermodels.nets import shelf
 from fermodels.nets.calibration import (
     ReliabilityBin,
     at_temperature,
-    expected_calibration_error,
-    negative_log_likelihood,
+    figures,
     reliability,
+    temperature_in,
 )
-from fermodels.nets.evaluate import wilson_interval
+from fermodels.nets.evaluate import correct_within, wilson_interval
 from fermodels.nets.paired import bootstrap_difference, holm, mcnemar
 from studio import models
+from studio.cells import one_decimal
 
 LEVEL = 0.05
 Answers = tuple[NDArray[np.int64], NDArray[np.float64]]
@@ -84,31 +85,29 @@ def sureness(names: list[str], split: str) -> pd.DataFrame:
     rows = []
     for name in names:
         labels, probabilities = arrays(name, split)
-        second = np.argsort(-probabilities, axis=1, kind="stable")[:, :2]
-        hits = int((second == labels[:, None]).any(1).sum())
+        hits, temperature = correct_within(labels, probabilities, 2), temperature_of(name)
         low, high = wilson_interval(hits, len(labels))
-        temperature = temperature_of(name)
+        # without a temperature nothing is cooled, and only what is "before" is shown
+        found = figures(labels, probabilities, 1.0 if temperature is None else temperature)
         row: dict[str, Any] = {
             "model": name,
             "top-2 accuracy, %": hits / len(labels) * 100,
             "95% interval": f"{low:.1%} to {high:.1%}",
             "n": len(labels),
-            "calibration error, %": expected_calibration_error(labels, probabilities) * 100,
-            "surprise (NLL)": negative_log_likelihood(labels, probabilities),
+            "calibration error, %": found["ece_before"] * 100,
+            "surprise (NLL)": found["nll_before"],
         }
         if temperature is not None:
-            cooled = at_temperature(probabilities, temperature)
             row["temperature"] = temperature
-            row["error once cooled, %"] = expected_calibration_error(labels, cooled) * 100
-            row["NLL once cooled"] = negative_log_likelihood(labels, cooled)
+            row["error once cooled, %"] = found["ece_after"] * 100
+            row["NLL once cooled"] = found["nll_after"]
         rows.append(row)
     return pd.DataFrame(rows)
 
 
 def temperature_of(name: str) -> float | None:
     """Return a model's temperature, fitted on validation; None if it was never calibrated."""
-    found = models.metrics(name).get("calibration")
-    return float(found["temperature"]) if found else None
+    return temperature_in(models.metrics(name), name)
 
 
 def curves(names: list[str], split: str, *, cooled: bool) -> dict[str, list[ReliabilityBin]]:
@@ -161,9 +160,6 @@ def _count(name: str, words: str, share: dict[str, Any]) -> dict[str, Any]:
 
 def show(table: pd.DataFrame) -> None:
     """Show a table whose fractions have one decimal, NLL and temperature two."""
-    fine = {"surprise (NLL)", "NLL once cooled", "temperature"}
-    config = {
-        column: st.column_config.NumberColumn(format="%.2f" if column in fine else "%.1f")
-        for column in table.select_dtypes("float").columns
-    }
+    fine = table.columns.intersection(["surprise (NLL)", "NLL once cooled", "temperature"])
+    config = one_decimal(table) | dict.fromkeys(fine, st.column_config.NumberColumn(format="%.2f"))
     st.dataframe(table, hide_index=True, column_config=config)

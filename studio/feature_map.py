@@ -34,8 +34,8 @@ def table(name: str, faces: FaceDataset) -> pd.DataFrame | None:
 def _table(
     name: str, stamp: str, changed: int, key: str, _faces: FaceDataset
 ) -> pd.DataFrame | None:
-    if changed:
-        stored = pd.read_parquet(shelf.results_dir() / f"representation-{name}.parquet")
+    stored = shelf.read_result_table(f"representation-{name}")
+    if stored is not None:
         rows = pd.Series(np.arange(len(_faces)), index=_faces.ids, name="row")
         found = stored.join(rows, on="sample_id", how="inner")
         if len(found) >= ENOUGH * len(_faces):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
+from fermodels.nets.paper import CITATION as CITATION
+from fermodels.nets.paper import reported
 from fermodels.nets.variants import VARIANTS
 from studio import models
-from studio.paper import CITATION as CITATION
-from studio.paper import reported
 
 ETHICS = """
 - **An expression is not an emotion.** A network names what a face looks like to the people who

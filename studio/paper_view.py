@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from fermodels.nets import shelf
-from studio import app_pages, widgets
+from studio import app_pages, records, widgets
 
 VERDICTS: dict[str, tuple[str, str]] = {
     "reproduced": ("✓", "#0f8a5f"),
@@ -50,8 +50,11 @@ STYLE = """
 """
 
 
-def ledger() -> list[dict[str, Any]]:
-    """Return the claims as tested; without a ledger the page says how to make one, and stops."""
+def ledger() -> dict[str, Any]:
+    """Return the claims as tested, and their provenance.
+
+    Without a ledger the page says how to make one, and stops.
+    """
     found = shelf.read_result("claims")
     if found is None:
         st.info(
@@ -60,8 +63,7 @@ def ledger() -> list[dict[str, Any]]:
             icon=":material/fact_check:",
         )
         st.stop()
-    claims: list[dict[str, Any]] = found["claims"]
-    return claims
+    return found
 
 
 def tally(claims: list[dict[str, Any]]) -> None:
@@ -143,19 +145,12 @@ def figures() -> None:
                 st.caption(what)
 
 
-def provenance() -> None:
+def provenance(origin: dict[str, Any]) -> None:
     """Show what the ledger was computed from."""
-    found = shelf.read_result("claims")
-    if found is None:
-        return
-    origin = found["provenance"]
     with st.expander("Provenance: seed, data, code and versions", icon=":material/fingerprint:"):
-        versions = ", ".join(f"{k} {v}" for k, v in origin["versions"].items())
         st.code(
             f"made      {origin['created']}, seed {origin['seed']}\n"
-            f"data      {origin['data_name']} sha256 {origin['data_hash']}\n"
-            f"code      {origin['git_revision']}\n"
-            f"versions  {versions}\n"
+            f"{records.origin_lines(origin)}\n"
             "command   python -m train.claims --data PATH",
             language=None,
             wrap_lines=True,

@@ -17,7 +17,7 @@ from fermodels.data.emotions import EMOTIONS
 from fermodels.data.photo import Face, PhotoLimits, decode_photo, faces_of, whole_face
 from fermodels.errors import CheckpointError, ConfigError
 from fermodels.nets import shelf
-from fermodels.nets.calibration import at_temperature
+from fermodels.nets.calibration import at_temperature, read_temperature
 from studio import lending
 
 MAX_BYTES = 10 * 1024 * 1024
@@ -140,8 +140,7 @@ def temperature(name: str) -> float | None:
     Raises:
         CheckpointError: its metrics cannot be read.
     """
-    told = shelf.read_metrics(shelf.find(name)).get("calibration")
-    return float(told["temperature"]) if told else None
+    return read_temperature(shelf.find(name))
 
 
 def confidence(name: str, answers: NDArray[np.float32]) -> NDArray[np.float64]:

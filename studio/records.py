@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
@@ -45,17 +47,20 @@ def provenance(names: list[str]) -> None:
         for name in names:
             found = models.metrics(name)
             origin = found["provenance"]
-            versions = ", ".join(f"{k} {v}" for k, v in origin["versions"].items())
             st.markdown(
                 f"**{name}**: recipe {found['recipe']}, seed {origin['seed']}, "
                 f"{found['epochs']} epochs in {found['training_seconds'] / 60:.0f} min "
                 f"({found['images_per_second']:.0f} images/s), kept epoch {found['best_epoch']}, "
                 f"made {origin['created']}"
             )
-            st.code(
-                f"data      {origin['data_name']} sha256 {origin['data_hash']}\n"
-                f"code      {origin['git_revision']}\n"
-                f"versions  {versions}",
-                language=None,
-                wrap_lines=True,
-            )
+            st.code(origin_lines(origin), language=None, wrap_lines=True)
+
+
+def origin_lines(origin: dict[str, Any]) -> str:
+    """Return data, code and versions of a result's provenance, a line each."""
+    versions = ", ".join(f"{k} {v}" for k, v in origin["versions"].items())
+    return (
+        f"data      {origin['data_name']} sha256 {origin['data_hash']}\n"
+        f"code      {origin['git_revision']}\n"
+        f"versions  {versions}"
+    )

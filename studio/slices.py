@@ -31,19 +31,19 @@ class Slice:
 
 def doubted(faces: FaceDataset) -> Mask | None:
     """Faces whose label confident learning takes for another."""
-    table = _stored("label_doubt")
+    table = shelf.read_result_table("label_doubt")
     return None if table is None else _among(faces, table.loc[table["doubted"], "sample_id"], table)
 
 
 def copies(faces: FaceDataset) -> Mask | None:
     """Faces of which there is another exact or near copy, in any split."""
-    table = _stored("duplicates")
+    table = shelf.read_result_table("duplicates")
     return None if table is None else _among(faces, table["sample_id"], table)
 
 
 def test_copies(faces: FaceDataset) -> Mask | None:
     """Validation and test faces that are copies of training faces."""
-    table = _stored("duplicates")
+    table = shelf.read_result_table("duplicates")
     if table is None:
         return None
     return _among(faces, table.loc[table["train_copy"].notna(), "sample_id"], table)
@@ -65,11 +65,6 @@ def disputed(faces: FaceDataset) -> Mask | None:
         found.append(np.where(np.isfinite(answers[:, 0]), np.nan_to_num(answers).argmax(1), -1))
     each = np.stack(found)
     return np.asarray((each != each[0]).any(0) & (each >= 0).all(0))
-
-
-def _stored(name: str) -> pd.DataFrame | None:
-    path = shelf.results_dir() / f"{name}.parquet"
-    return pd.read_parquet(path) if path.is_file() else None
 
 
 def _among(faces: FaceDataset, ids: pd.Series, table: pd.DataFrame) -> Mask | None:

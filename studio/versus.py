@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from fermodels.data.emotions import EMOTIONS
 from fermodels.data.faces import FaceDataset
+from fermodels.nets.paper import REPORTED, reported
 from fermodels.nets.variants import VARIANTS
 from studio import models
 from studio.figures.confusion import PAPER_SUFFIX, Accuracies
-from studio.paper import REPORTED, reported
 from studio.theme import model_color
 
 

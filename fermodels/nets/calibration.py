@@ -6,6 +6,7 @@ Guo, Pleiss, Sun, Weinberger: On Calibration of Modern Neural Networks, ICML 201
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -171,13 +172,26 @@ def read_temperature(folder: Path) -> float | None:
     Raises:
         CheckpointError: the metrics are missing, or hold a temperature that is no positive number.
     """
-    found = read_metrics(folder).get("calibration")
+    return temperature_in(read_metrics(folder), folder / METRICS)
+
+
+def temperature_in(metrics: Mapping[str, Any], source: object) -> float | None:
+    """Return the temperature that a checkpoint's metrics hold; None if it was never calibrated.
+
+    Args:
+        metrics: what ``metrics.json`` holds.
+        source: where they are from, for an error's words.
+
+    Raises:
+        CheckpointError: the temperature is no positive number.
+    """
+    found = metrics.get("calibration")
     if found is None:
         return None
     temperature = found.get("temperature") if isinstance(found, dict) else None
     if not isinstance(temperature, int | float) or not temperature > 0:
         raise CheckpointError(
-            f"{folder / METRICS} has temperature {temperature!r}: expected a number above 0; "
+            f"{source} has temperature {temperature!r}: expected a number above 0; "
             "run python -m train.calibrate on the checkpoint"
         )
     return float(temperature)

@@ -10,8 +10,8 @@ import pytest
 
 from fermodels.data.emotions import EMOTIONS
 from fermodels.data.faces import FaceDataset, read_faces
+from fermodels.nets.paper import REPORTED
 from studio import models, results, versus
-from studio.paper import REPORTED
 from tests.studio.shelf_of_toys import open_room, text_of, write_faces, write_shelf
 
 
