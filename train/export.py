@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from train.card import model_card
 from train.state import Progress
 
 SCORED = ("validation", "test")
+Card = Callable[[dict[str, Any], dict[str, Any]], str]
+"""``(identity, metrics)`` -> the text of a checkpoint's card."""
 
 
 def predictions_of(net: FERNet, faces: FaceDataset) -> pd.DataFrame:
@@ -67,6 +70,7 @@ def export(
     progress: Progress,
     identity: dict[str, Any],
     about: dict[str, Any],
+    card: Card = model_card,
 ) -> dict[str, Any]:
     """Score validation and test once, on the weights as stored, and write the checkpoint.
 
@@ -77,6 +81,7 @@ def export(
         progress: the finished run.
         identity: variant, recipe name and settings, for ``config.json``.
         about: sanity checks and provenance, for ``metrics.json``.
+        card: writes ``README.md`` from identity and metrics.
 
     Returns:
         The metrics, as written.
@@ -95,8 +100,8 @@ def export(
     }
     metrics |= figures_of(predictions)
     history = checkpoint.History(pd.DataFrame(progress.steps), pd.DataFrame(progress.epochs))
-    card = model_card(identity, metrics)
-    checkpoint.save(folder, twin, identity, metrics, history, predictions, card)
+    text = card(identity, metrics)
+    checkpoint.save(folder, twin, identity, metrics, history, predictions, text)
     return metrics
 
 

@@ -13,22 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
 from fermodels.data.faces import FaceDataset
 from fermodels.errors import exit_status
 from fermodels.explain.known_answer import PATTERNS, SIDE, checkpoint_dir, marked_faces
-from fermodels.nets import checkpoint
 from fermodels.nets.config import ConvSpec, FCSpec, NetConfig
 from fermodels.nets.networks import FERNet
 from fermodels.nets.provenance import provenance
 from train.config import TrainConfig
 from train.device import start
-from train.export import figures_of, half_precision_twin, predictions_of
+from train.export import export
 from train.loop import TrainData, train
 from train.run import subtract_mean_of
-from train.state import Progress
 
 NETWORK = NetConfig((ConvSpec(8, 3), ConvSpec(16, 3, pool=4)), (FCSpec(32),))
 """The paper's family at its smallest: two conv layers, one FC layer."""
@@ -86,32 +83,14 @@ def run(args: argparse.Namespace) -> Path:
         "variant": "known-answer", "name": "known-answer", "recipe": "known-answer",
         "training": config.to_dict(), "patterns": list(PATTERNS),
     }  # fmt: skip
-    return _export(args.out or checkpoint_dir(), net.cpu(), faces, progress, identity)
+    about = {"provenance": provenance(config.seed, faces.name, faces.content_hash)}
+    out: Path = args.out or checkpoint_dir()
+    metrics = export(out, net.cpu(), faces, progress, identity, about, _card)
+    print(f"test: {metrics['test']['accuracy']:.2%} of {metrics['test']['n']}; {out}")
+    return out
 
 
-def _export(
-    folder: Path, net: FERNet, faces: FaceDataset, progress: Progress, identity: dict[str, Any]
-) -> Path:
-    twin = half_precision_twin(net, progress)
-    predictions = predictions_of(twin, faces)
-    seed = int(identity["training"]["seed"])
-    metrics: dict[str, Any] = {
-        "variant": identity["variant"],
-        "recipe": identity["recipe"],
-        "parameters": twin.parameter_count,
-        "best_epoch": progress.best_epoch,
-        "epochs": progress.epoch,
-        "training_seconds": progress.seconds,
-        "provenance": provenance(seed, faces.name, faces.content_hash),
-        **figures_of(predictions),
-    }
-    history = checkpoint.History(pd.DataFrame(progress.steps), pd.DataFrame(progress.epochs))
-    checkpoint.save(folder, twin, identity, metrics, history, predictions, _card(metrics))
-    print(f"test: {metrics['test']['accuracy']:.2%} of {metrics['test']['n']}; {folder}")
-    return folder
-
-
-def _card(metrics: dict[str, Any]) -> str:
+def _card(_identity: dict[str, Any], metrics: dict[str, Any]) -> str:
     origin = metrics["provenance"]
     return _CARD.format(
         side=SIDE, parameters=metrics["parameters"], accuracy=metrics["test"]["accuracy"],
