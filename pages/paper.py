@@ -20,7 +20,7 @@ widgets.download_data(paper_view.as_table(chosen), "claims", "Download the ledge
 
 st.subheader("Its figures, made again", anchor=False)
 paper_view.figures()
-st.caption(f"The paper: {CITATION}.")
+st.markdown(f"The paper: {CITATION}.")
 paper_view.provenance(found["provenance"])
 
 widgets.footer(
