@@ -16,25 +16,26 @@ from fermodels.data.faces import FACE_SHAPE
 from fermodels.data.rows import Rows
 from fermodels.errors import DataError
 
-_BLOCK = 1 << 18
+_BLOCK = 1 << 20  # large, so that the threads meet at the interpreter's lock less often
 _LEAST_STRETCH = 1 << 24
 
 
 def read(path: Path, columns: Columns, split: str) -> Rows | None:
     """Read a plain file in parallel stretches; None if it is not plain throughout."""
     stretches = [_Stretch(path, columns, split, *bounds) for bounds in pairwise(_stretches(path))]
+    images = np.empty((sum(part.room for part in stretches), *FACE_SHAPE), np.uint8)
+    parts = np.split(images, np.cumsum([part.room for part in stretches])[:-1])
     with ThreadPoolExecutor(len(stretches)) as threads:
-        lines = list(threads.map(_Stretch.count_lines, stretches))
-        images = np.empty((sum(lines), *FACE_SHAPE), np.uint8)
-        parts = np.split(images, np.cumsum(lines[:-1]))
         if not all(threads.map(_Stretch.read, stretches, parts)):
             return None
+    count = 0
+    for stretch, part in zip(stretches, parts, strict=True):  # close the gaps between them
+        rows = len(stretch.labels)
+        images[count : count + rows] = part[:rows]
+        count += rows
     labels = np.array([label for part in stretches for label in part.labels], np.int64)
     splits = np.array([name for part in stretches for name in part.splits])
-    if len(labels) < len(images):  # blank lines left gaps
-        filled = zip(parts, stretches, strict=True)
-        images = np.concatenate([part[: len(stretch.labels)] for part, stretch in filled])
-    return Rows(images, labels, splits) if len(labels) else None
+    return Rows(images[:count], labels, splits) if count else None
 
 
 def _stretches(path: Path) -> list[int]:
@@ -64,18 +65,10 @@ class _Stretch:
         self.scratch = digits.Scratch.of(len(self.buffer))
         self.meanings: dict[bytes, tuple[int, str]] = {}
 
-    def count_lines(self) -> int:
-        """Return how many lines the stretch has; the last one need not end."""
-        lines = 0
-        with self.path.open("rb", buffering=0) as file:
-            file.seek(self.start)
-            left = self.stop - self.start
-            while left > 0 and (got := file.readinto(self._room(left))):
-                block = self.text[digits.MARGIN : digits.MARGIN + got]
-                lines += int(np.count_nonzero(block == ord("\n")))
-                left -= got
-        ended = self.start == self.stop or self.buffer[digits.MARGIN + got - 1] == ord("\n")
-        return lines if ended else lines + 1
+    @property
+    def room(self) -> int:
+        """How many rows the stretch can hold at most: a pixel takes two bytes or more."""
+        return (self.stop - self.start) // (2 * digits.PIXELS) + 1
 
     def read(self, images: NDArray[np.uint8]) -> bool:
         """Read the rows into their place; False at the first thing that is not plain."""

@@ -80,7 +80,7 @@ def _values(level: Bytes, space: Bytes, scratch: Scratch) -> Bytes | None:
     value, spare, inside = scratch.value[:size], scratch.spare[:size], scratch.inside[:size]
     np.bitwise_or(space[1:], space[:-1], out=inside[1:])
     inside -= 1  # 255 where this byte and the one before are digits, else 0
-    if np.bitwise_and(inside[3:], inside[1:-2], out=spare[3:]).any():
+    if np.bitwise_and(inside[3:], inside[1:-2], out=spare[3:]).max():
         return None  # four digits in a row
     hundreds = np.bitwise_and(level[:-2], inside[2:], out=value[2:])
     if hundreds.max() > 2:
