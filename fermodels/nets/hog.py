@@ -32,7 +32,10 @@ _TINY_ENERGY = 1e-24
 """Squared gradient under which an angle has no meaning; its square still exists in float32."""
 
 _NO_SOFTENING = 1e-15
-"""Magnitude softening of hard bins: far below a float32 rounding of one grey level."""
+"""Softening where a slope is needed and none was asked: far below a rounding of one grey level."""
+
+_FACES_AT_ONCE = 128
+"""Faces of 48x48 whose intermediate arrays still fit a processor's cache."""
 
 
 class HOG(nn.Module):
@@ -54,6 +57,7 @@ class HOG(nn.Module):
         # Integers, so that casting the network to half precision leaves them exact.
         for name, value in _geometry(self.config).items():
             self.register_buffer(name, value, persistent=False)
+        self.last_ballot = int(self.middle_slots.max()) + _reach(self.config) - 2
 
     @property
     def num_features(self) -> int:
@@ -77,17 +81,20 @@ class HOG(nn.Module):
         dtype = torch.float64 if images.dtype == torch.float64 else torch.float32
         with torch.autocast(device_type=images.device.type, enabled=False):
             faces = images.reshape(-1, *images.shape[-2:]).to(dtype)
-            return _normalised_blocks(self._cell_histograms(faces), self.config)
+            return torch.cat([self._features(part) for part in faces.split(_FACES_AT_ONCE)])
 
     def extra_repr(self) -> str:
         """Show the configuration in `print(model)`."""
         return str(self.config)
 
+    def _features(self, faces: Tensor) -> Tensor:
+        return _normalised_blocks(self._cell_histograms(faces), self.config)
+
     def _cell_histograms(self, faces: Tensor) -> Tensor:
         """(N, H, W) -> mean magnitude per cell and bin, (N, cells, cells, orientations)."""
         config = self.config
         soft = config.binning == "soft"
-        magnitude, angle = _gradients(faces, config.magnitude_softening if soft else _NO_SOFTENING)
+        magnitude, angle = _gradients(faces, config.magnitude_softening if soft else 0.0)
         position = angle.mul_(config.orientations / (2 * math.pi))
         fold = self.fold.to(faces.dtype) / config.cell**2
         if not soft:
@@ -124,9 +131,9 @@ class HOG(nn.Module):
 
     def _vote_index(self, unwrapped_bin: Tensor) -> Tensor:
         """Whole bin numbers (N, H, W) -> which ballot each pixel fills in, (N, H * W)."""
+        slots = unwrapped_bin.flatten(1) + self.middle_slots.to(unwrapped_bin.dtype)
         # A NaN pixel has no bin: keep its index legal, its NaN magnitude shows in the features.
-        reach = _reach(self.config)
-        return unwrapped_bin.long().flatten(1).clamp_(-reach, reach - 2).add_(self.middle_slots)
+        return slots.long().clamp_(0, self.last_ballot)
 
 
 def hog(images: Tensor | NDArray[np.generic], config: HogConfig | None = None) -> Tensor:
@@ -192,12 +199,17 @@ def _gradients(faces: Tensor, softening: float) -> tuple[Tensor, Tensor]:
     Returns the softened magnitude and twice the gradient's angle, in [-pi, pi]: doubling maps
     opposite gradients to one unsigned orientation without a modulo.
     """
-    down = F.pad(faces[:, 2:] - faces[:, :-2], (0, 0, 1, 1))
-    across = F.pad(faces[:, :, 2:] - faces[:, :, :-2], (1, 1))
-    energy = torch.addcmul(across * across, down, down)
-    # sqrt(energy + s^2) - s, written without its cancellation.
-    magnitude = energy / ((energy + softening**2).sqrt_() + softening)
-    cosine = (across - down).mul_(across + down)
+    # Reflected, a border pixel's two neighbours are one and the same: its difference is 0.
+    rows = torch.cat([faces[:, 1:2], faces, faces[:, -2:-1]], 1)
+    columns = torch.cat([faces[:, :, 1:2], faces, faces[:, :, -2:-1]], 2)
+    down, across = rows[:, 2:] - rows[:, :-2], columns[:, :, 2:] - columns[:, :, :-2]
+    down_squared, across_squared = down * down, across * across
+    energy, cosine = across_squared + down_squared, across_squared - down_squared
+    if softening == 0 and not energy.requires_grad:
+        magnitude = energy.sqrt()
+    else:  # sqrt(energy + s^2) - s, written without its cancellation; its slope exists at 0
+        softening = max(softening, _NO_SOFTENING)
+        magnitude = energy / ((energy + softening**2).sqrt_() + softening)
     if cosine.requires_grad:
         # The angle's derivative is 0/0 where the gradient vanishes; its vote there weighs nothing,
         # so any constant angle will do. The forward pass needs no such care.
