@@ -11,6 +11,7 @@ ENV HOME=/home/user \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
     GRADIO_ANALYTICS_ENABLED=False \
     HF_HUB_DISABLE_TELEMETRY=1 \
+    FER_STUDIO_PUBLIC=1 \
     HF_HOME=/home/user/.cache/huggingface \
     MPLCONFIGDIR=/home/user/.cache/matplotlib
 WORKDIR /home/user/app

@@ -24,6 +24,7 @@ FLAGS = (
 def main() -> None:
     """Become the studio's server."""
     os.chdir(ROOT)
+    os.environ.setdefault("FER_STUDIO_PUBLIC", "1")
     command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "studio" / "Home.py"), *FLAGS]
     os.execv(command[0], command)  # noqa: S606  (our own words; the process is to be the server)
 

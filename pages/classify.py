@@ -6,13 +6,13 @@ from studio import widgets
 
 widgets.opening(
     "What does it say to your photo?",
-    "Add a photo: the largest face in it is found, cut out as FER-2013 cuts its faces, and shown "
-    "to every network. Look at the 48 × 48 pixels first, they are all that the networks get.",
+    "Add a photo: its faces are found, the largest first, cut out as FER-2013 cuts its faces, and "
+    "shown to the networks. Look at the 48 × 48 pixels first, they are all that the networks get.",
 )
 dark = st.context.theme.type == "dark"
 st.iframe(f"/gradio/?__theme={'dark' if dark else 'light'}", height=660)
 widgets.footer(
     "Who is shown, or how they feel. The networks must choose one of seven words, whatever the "
-    "picture, and their percentages are surer than they should be, most of all for pictures "
+    "picture, and their percentages can be surer than they should be, most of all for pictures "
     "unlike FER-2013's."
 )

@@ -6,9 +6,10 @@ import streamlit as st
 
 from fermodels.errors import FerError
 from fermodels.nets import shelf
-from studio import guests
+from studio import guests, public
 
 MOST_MEGABYTES = 100
+HUB_ONLY = "A checkpoint of this project on the Hub: `hub:owner/name`."
 HELP = (
     "A checkpoint of this project: a folder on the machine that runs the studio, or "
     "`hub:owner/name` on the Hub."
@@ -19,7 +20,8 @@ def sidebar() -> None:
     """Draw the place and let in whoever is named there; called once per run, before the room."""
     with st.sidebar.expander("Your own network", icon=":material/add_circle:"):
         source = st.text_input(
-            "Folder or Hub id", key="own", placeholder="hub:owner/name", help=HELP,
+            "Hub id" if public.is_public() else "Folder or Hub id", key="own",
+            placeholder="hub:owner/name", help=HUB_ONLY if public.is_public() else HELP,
             bind="query-params", persist_state="session",
         )  # fmt: skip
         _by_source((source or "").strip())

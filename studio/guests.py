@@ -17,7 +17,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from fermodels.errors import CheckpointError
 from fermodels.nets import shelf
-from studio import lending
+from studio import lending, public
 
 if TYPE_CHECKING:
     from fermodels.nets.networks import FERNet
@@ -86,7 +86,8 @@ def invite(source: str) -> Guest:
     """Add a checkpoint from a folder or ``hub:owner/name`` to this session, loaded strictly.
 
     Raises:
-        CheckpointError: no checkpoint there, or one that is altered or does not fit.
+        CheckpointError: no checkpoint there, or one that is altered or does not fit; or a folder,
+            asked for in a studio that is public.
         HubError: the Hub refused or could not be reached.
     """
     if source.startswith(HUB):
@@ -94,6 +95,9 @@ def invite(source: str) -> Guest:
 
         folder = pull(source.removeprefix(HUB))
         title = source.rpartition("/")[2]
+    elif public.is_public():
+        instead = "name a checkpoint on the Hub (hub:owner/name) or upload its two files"
+        raise CheckpointError(public.REFUSAL.format(seen=source, instead=instead))
     else:
         folder = shelf.find(source)
         title = folder.resolve().name

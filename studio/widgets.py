@@ -14,7 +14,7 @@ from fermodels.data.emotions import EMOTIONS
 from fermodels.data.faces import FaceDataset, read_faces
 from fermodels.errors import FerError
 from fermodels.nets import shelf
-from studio import models
+from studio import models, public
 from studio.figures.tiles import data_uri
 from studio.gallery import face_png as face_png
 from studio.gallery import gallery
@@ -66,18 +66,12 @@ def footer(cannot_conclude: str) -> None:
 def dataset() -> FaceDataset:
     """Return the faces chosen in the sidebar: the sample set, or a path or Hub id typed there.
 
+    A public studio shows the sample set only (see `studio.public`).
     A source that cannot be read is said in one sentence, and the sample set is shown instead; if
     that cannot be read either, the page stops.
     """
     with st.sidebar:
-        typed = st.text_input(
-            "Faces",
-            key="data",
-            placeholder="sample set",
-            help="Empty: the faces shipped with this project. Or FER-2013 as you have it: a CSV "
-            "file, a parquet file, a folder, or `hub:owner/name` for a dataset on the Hub.",
-            **BOUND,
-        )
+        typed = "" if public.is_public() else _ask_for_faces()
         source = (typed or "").strip() or SAMPLES
         faces = _read_or_say(source)
         if faces is not None:
@@ -89,6 +83,18 @@ def dataset() -> FaceDataset:
         st.info("There are no faces to show: name your own in the sidebar.")
         st.stop()
     return faces
+
+
+def _ask_for_faces() -> str | None:
+    typed: str | None = st.text_input(
+        "Faces",
+        key="data",
+        placeholder="sample set",
+        help="Empty: the faces shipped with this project. Or FER-2013 as you have it: a CSV "
+        "file, a parquet file, a folder, or `hub:owner/name` for a dataset on the Hub.",
+        **BOUND,
+    )
+    return typed
 
 
 def _read_or_say(source: str) -> FaceDataset | None:

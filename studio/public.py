@@ -1,0 +1,20 @@
+"""A studio that strangers reach opens no file they name: the switch, and its sentence.
+
+Set ``FER_STUDIO_PUBLIC=1`` wherever the address is not yours alone, as the container and
+``app.py`` do.
+"""
+
+from __future__ import annotations
+
+import os
+
+VARIABLE = "FER_STUDIO_PUBLIC"
+REFUSAL = (
+    "this studio is public and opens no files of its machine: {seen!r} was asked for; {instead}, "
+    "or run the studio on your own machine"
+)
+
+
+def is_public() -> bool:
+    """Tell whether whoever started the studio expects visitors he does not know."""
+    return os.environ.get(VARIABLE, "0") not in ("", "0")
