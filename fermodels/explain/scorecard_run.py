@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -23,7 +22,7 @@ from fermodels.explain.trust_statistics import spearman, top_overlap
 from fermodels.nets import checkpoint
 from fermodels.nets.files import write_json
 from fermodels.nets.provenance import git_revision, provenance
-from fermodels.nets.shelf import WEIGHTS, read_result, results_dir
+from fermodels.nets.shelf import read_result, results_dir, weights_hash
 
 COMPARED = 8
 """Faces whose maps are compared between methods."""
@@ -70,11 +69,10 @@ def _wanted(methods: list[str] | None) -> list[str]:
 
 def _begin(args: argparse.Namespace, chosen: FaceDataset, budget: Budget) -> dict[str, Any]:
     """Return the file's content to go on with, or an empty one if it answers another question."""
-    weights = checkpoint.find(args.model) / WEIGHTS
     question: dict[str, Any] = {
         "format": FORMAT,
         "model": Path(args.model).name,
-        "checkpoint_hash": hashlib.sha256(weights.read_bytes()).hexdigest(),
+        "checkpoint_hash": weights_hash(checkpoint.find(args.model)),
         "faces": chosen.ids.tolist(),
         "budget": asdict(budget),
     }

@@ -5,6 +5,7 @@ The studio's first page opens before torch can load; it reads here. Weights: `ch
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from dataclasses import dataclass
@@ -122,6 +123,12 @@ def find(name: str | Path) -> Path:
         f"no checkpoint {str(name)!r}: bundled are {', '.join(bundled) or 'none'}; "
         "give one of these, a folder with config.json, or hub:owner/repo"
     )
+
+
+def weights_hash(folder: Path) -> str:
+    """Return the SHA-256 of a checkpoint's weights, hexadecimal; scorecards carry it."""
+    with (folder / WEIGHTS).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_history(folder: Path) -> History:

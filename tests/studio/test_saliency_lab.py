@@ -12,6 +12,7 @@ from fermodels.data.emotions import EMOTIONS
 from fermodels.data.faces import read_faces
 from fermodels.explain import edits, scorecard
 from fermodels.explain.trust_deletion import face_curves
+from fermodels.nets import shelf
 from studio import explanations, models, saliency_view, trust_view
 from studio.explanations import Asked
 from studio.saliency_settings import RAW, SHARES, Options
@@ -91,21 +92,37 @@ def test_an_unscored_network_says_how_to_score_it(faces: Path) -> None:
     assert "fermodels.explain.scorecard --model shallow" in found.why
 
 
+class Card:
+    """A scorecard of one method, for the weights at hand unless told otherwise."""
+
+    methods = ("saliency",)
+
+    def __init__(self, level: str, name: str, checkpoint_hash: str | None = None) -> None:
+        self.level = level
+        self.checkpoint_hash = checkpoint_hash or shelf.weights_hash(shelf.find(name))
+
+    def badge(self, _method: str) -> scorecard.Badge:
+        return scorecard.Badge(self.level, f"because it {self.level}")
+
+
 @pytest.mark.parametrize("level", list(trust_view.SIGNS))
 def test_a_verdict_is_the_scorecards_and_a_failing_map_is_pale(
     level: str, faces: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Card:
-        methods = ("saliency",)
-
-        def badge(self, _method: str) -> scorecard.Badge:
-            return scorecard.Badge(level, f"because it {level}")
-
-    monkeypatch.setattr(scorecard, "read", lambda _name: Card())
+    monkeypatch.setattr(scorecard, "read", lambda name: Card(level, name))
     page = html_of(open_room("saliency", faces, methods=["Saliency"]))
     assert page.count(f">{trust_view.SIGNS[level]}<") == 2
     assert page.count("opacity:.35") == (2 if level == "fails" else 0)
     assert f"because it {level}" in page
+
+
+def test_a_scorecard_of_other_weights_judges_nothing(
+    faces: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scorecard, "read", lambda name: Card("fails", name, "0" * 64))
+    found = trust_view.verdict("shallow", "saliency")
+    assert found.words == trust_view.UNSCORED and not found.fails
+    assert "other weights" in found.why
 
 
 def test_a_damaged_scorecard_is_said(faces: Path, tmp_path: Path) -> None:
