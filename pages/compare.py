@@ -19,7 +19,7 @@ faces = widgets.dataset()
 with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
     split = widgets.pick_one("Split", ("test", "validation"), key="on")
     view = widgets.pick_one("Show", VIEWS, key="view")
-    names = widgets.pick_models()
+    names = widgets.pick_models(needs=versus.NEEDS)
 if missing := versus.untrained():
     st.caption(f"No checkpoint here yet: {', '.join(missing)}.")
 

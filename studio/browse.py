@@ -28,7 +28,7 @@ def pick_filter(faces: FaceDataset) -> tuple[results.Filter, str | None]:
         slices = tuple(st.pills("Worth a look", list(SLICES), key="slice", help=HELP, **many))
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         model = st.selectbox(
-            "Ask a model", [NO_MODEL, *models.names()], key="asked", width=200, **widgets.BOUND
+            "Ask a model", [NO_MODEL, *models.choices()], key="asked", width=200, **widgets.BOUND
         )
         orders = results.FREE_ORDERS if model == NO_MODEL else results.ORDERS
         order = str(st.selectbox("Order", orders, key="order", width=220, **widgets.BOUND))

@@ -63,9 +63,9 @@ def _faces_of(name: str, truth: str, guess: str, *, split: str, faces: FaceDatas
 
 def difference(split: str, faces: FaceDataset) -> None:
     """Draw one model's matrix minus another's, in points of each row; a cell opens the lab."""
-    names = models.names()
+    names = versus.comparable()
     if len(names) < 2:
-        st.info("A difference needs two checkpoints; there is one.")
+        st.info("A difference needs two networks with stored answers; there is one.")
         return
     with st.container(horizontal=True, gap="medium"):
         first = str(st.selectbox("This model", names, index=1, key="first", width=220, **BOUND))

@@ -106,7 +106,7 @@ def dreaming(name: str, face: NDArray[np.uint8], wish: Wish) -> Iterator[DreamSt
     """Dream, handing out every step; the model is free for others meanwhile.
 
     Args:
-        name: one of `models.names()`.
+        name: one of `models.choices()`.
         face: uint8 ``(48, 48)``; where to start if the wish says so.
         wish: what to dream of.
 

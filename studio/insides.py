@@ -48,7 +48,7 @@ def responses(name: str, face: NDArray[np.uint8]) -> Responses:
     """Return what a network makes of one face, computed once per model and face.
 
     Args:
-        name: one of `models.names()`.
+        name: one of `models.choices()`.
         face: uint8 ``(48, 48)``.
     """
     return _responses(name, models.stamp(name), models.content_hash(face), face)

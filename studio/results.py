@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fermodels.data.emotions import EMOTIONS
 from fermodels.data.faces import FaceDataset
+from fermodels.nets import shelf
 from studio import models
 from studio.gallery import Note
 from studio.theme import EXPRESSION_COLORS
@@ -52,6 +53,8 @@ class Filter:
 
 def stored(name: str, faces: FaceDataset) -> NDArray[np.float32]:
     """Return the checkpoint's stored probabilities for these faces ``(N, 7)``; NaN where none."""
+    if not models.has(name, shelf.PREDICTIONS):
+        return np.full((len(faces), len(EMOTIONS)), np.nan, np.float32)
     return _stored(name, models.stamp(name), faces.content_hash, faces)
 
 

@@ -10,11 +10,20 @@ from numpy.typing import NDArray
 
 from fermodels.data.emotions import EMOTIONS
 from fermodels.data.faces import FaceDataset
+from fermodels.nets import shelf
 from fermodels.nets.paper import REPORTED, reported
 from fermodels.nets.variants import VARIANTS
 from studio import models
 from studio.figures.confusion import PAPER_SUFFIX, Accuracies
 from studio.theme import model_color
+
+NEEDS = (shelf.METRICS, shelf.PREDICTIONS)
+"""The records a network must bring to be compared."""
+
+
+def comparable() -> list[str]:
+    """Return the networks that bring NEEDS: the bundled ones, then the visitor's."""
+    return [n for n in models.choices() if all(models.has(n, file) for file in NEEDS)]
 
 
 def confusion(name: str, split: str) -> NDArray[np.int64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from fermodels.errors import CheckpointError
 from fermodels.nets import shelf
-from studio import guests, lending, models
+from studio import guests, lending, models, versus
 from tests.studio import shelf_of_toys
 from tests.studio.shelf_of_toys import text_of
 from tests.studio.toy_studio import healthy, open_room, write_studio
@@ -155,3 +156,35 @@ def test_the_lender_keeps_a_bounded_number_of_networks(
         with lending.borrowed(name) as net:
             assert net.has_hog == name.startswith("hybrid")
         assert len(lending._kept) == 1
+
+
+def test_a_guest_with_records_stands_in_the_difference(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scored = shelf_of_toys.write_faces(place / "scored")
+    shelf_of_toys.write_shelf(place / "shelf", scored)
+    mine = (place / "checkpoints" / "shallow").rename(place / "mine")
+    for record in versus.NEEDS:
+        (place / "shelf" / "deep" / record).replace(mine / record)
+    monkeypatch.setenv("FER_CHECKPOINTS", str(place / "shelf"))
+    app = open_room("compare", place / "scored", own=str(mine), view="difference")
+    assert list(app.selectbox(key="first").options) == ["shallow", "mine (yours)"]
+    assert len(app.get("plotly_chart")) >= 1
+
+
+def test_an_upload_is_asked_about_the_faces_of_the_dataset_room(place: Path) -> None:
+    app = upload(
+        open_room("dataset", place / "faces"), two_files(place / "checkpoints" / "shallow")
+    )
+    every = shown(app)
+    healthy(app.selectbox(key="asked").select(MINE).run())
+    counts = [
+        shown(healthy(app.segmented_control(key="outcome").select(outcome).run()))
+        for outcome in ("right", "wrong")
+    ]
+    assert sum(counts) == every and max(counts) < every
+
+
+def shown(app: AppTest) -> int:
+    found = re.search(r"\*\*(\d+)\*\* faces", text_of(app))
+    return int(found[1]) if found else 0
