@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+
+def quicken(net: nn.Module) -> None:
+    """Prepare a twin for many passes: batch norms folded, channels last; the same function.
+
+    A fifth and a tenth of a pass on a CPU; the copies of the weights cost about one.
+    """
+    fold_batch_norms(net)
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # in no stub
 
 
 def fold_batch_norms(net: nn.Module) -> None:

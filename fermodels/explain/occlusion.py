@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from fermodels.errors import ConfigError
+from fermodels.explain.folding import quicken
 from fermodels.explain.question import ROWS, Parts, Question, logits_of
 from fermodels.nets.networks import FACE_SIDE, FERNet
 
@@ -24,6 +25,7 @@ def occlusion(q: Question) -> Parts:
     covered face may look like none the model was trained on. In a hybrid the drop is shared
     out fairly (Shapley) between the branches, so their maps sum to the whole.
     """
+    quicken(q.net)
     windows = windows_of(int(q.options["patch"]), int(q.options["stride"])).to(q.faces.device)
     with torch.no_grad():
         cover = windows.sum(0)

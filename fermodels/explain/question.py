@@ -25,7 +25,7 @@ Options = Mapping[str, float]
 Parts = dict[str, Tensor]
 """Attributions ``(N, 1, 48, 48)`` by branch: ``{"whole"}``, or ``{"conv", "hog"}`` in hybrids."""
 
-ROWS = 64
+ROWS = 32
 """Faces per forward pass: enough to fill the cores, few enough to fit the caches' neighbours."""
 
 
