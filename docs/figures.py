@@ -20,6 +20,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from fermodels.data.emotions import EMOTIONS
 from fermodels.data.faces import FaceDataset, read_faces
+from fermodels.errors import CheckpointError, exit_status
 from fermodels.explain.activations import ActivationMaps, activation_maps
 from fermodels.explain.dream import Dream, dream_of_each
 from fermodels.explain.filters import first_layer_filters
@@ -190,8 +191,14 @@ def _change(found: Dream) -> NDArray[np.float64]:
 
 
 def best_on_validation() -> str:
-    """Return the bundled checkpoint that validation liked best; the test split chooses nothing."""
+    """Return the bundled checkpoint that validation liked best; the test split chooses nothing.
+
+    Raises:
+        CheckpointError: there is none.
+    """
     folders = checkpoint.available()
+    if not folders:
+        raise CheckpointError("no checkpoint is bundled: train one, or name a folder with --model")
     scores = {n: checkpoint.read_metrics(f)["validation"]["accuracy"] for n, f in folders.items()}
     return max(scores, key=lambda name: scores[name])
 
@@ -238,15 +245,18 @@ def write(name: str, seed: int, folder: Path) -> list[Path]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Draw them."""
+    """Draw them; an error of ours is one sentence and exit status 2."""
     parser = argparse.ArgumentParser(prog="python -m docs.figures", description=__doc__)
     parser.add_argument("--model", help="a bundled checkpoint; the best on validation unless given")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=FOLDER)
     options = parser.parse_args(argv)
-    for path in write(options.model or best_on_validation(), options.seed, options.out):
-        print(path.name)
-    return 0
+
+    def work() -> None:
+        for path in write(options.model or best_on_validation(), options.seed, options.out):
+            print(path.name)
+
+    return exit_status(work)
 
 
 if __name__ == "__main__":

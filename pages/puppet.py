@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from studio import puppet_view, widgets
+from studio import concept_view, puppet_view, widgets
 
 widgets.opening(
     "What happens when a muscle moves?",
@@ -34,6 +34,7 @@ def play() -> None:
 
 
 play()
+concept_view.section(name)
 widgets.footer(
     "How the network reads people: the faces are drawings, and it was trained on photographs. "
     "Intensities are this drawing program's, not a FACS coder's; and an action unit is a movement, "

@@ -68,6 +68,16 @@ def address(name: str) -> str:
     return "FOLDER-OF-YOUR-TWO-FILES" if guest.folder is None else guest.source
 
 
+def weights_hash(name: str) -> str:
+    """Return the SHA-256 of a bundled checkpoint's weights: what a computed result is held to."""
+    return _weights_hash(name, stamp(name))
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _weights_hash(name: str, stamp: str) -> str:
+    return shelf.weights_hash(shelf.find(name))
+
+
 def has(name: str, file: str) -> bool:
     """Return whether a checkpoint came with one of `shelf.FILES` besides weights and config."""
     guest = guests.mine().get(name)

@@ -57,7 +57,7 @@ def verdict(name: str, method: str) -> Verdict:
     if card is None:
         command = f"`python -m fermodels.explain.scorecard --model {name}`"
         return Verdict(UNSCORED, f"{name} has no scorecard yet; {command} makes one.")
-    if card.checkpoint_hash != _weights_hash(name, models.stamp(name)):
+    if card.checkpoint_hash != models.weights_hash(name):
         command = f"`python -m fermodels.explain.scorecard --model {name}`"
         why = f"{name}'s scorecard was made for other weights; {command} makes a new one."
         return Verdict(UNSCORED, why)
@@ -82,11 +82,6 @@ def _card_of(name: str, path: str, changed: int) -> Scorecard | None:
     from fermodels.explain import scorecard
 
     return scorecard.read(name)
-
-
-@st.cache_data(max_entries=16, show_spinner=False)
-def _weights_hash(name: str, stamp: str) -> str:
-    return shelf.weights_hash(shelf.find(name))
 
 
 def explain_verdicts(names: Sequence[str], methods: Mapping[str, str]) -> None:

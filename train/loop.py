@@ -128,7 +128,7 @@ def make_learner(net: FERNet, config: TrainConfig, runtime: Runtime) -> Learner:
         net.compile()
     if runtime.world > 1:
         forward = share_batch_statistics(forward, runtime.device)
-        forward = DistributedDataParallel(forward, broadcast_buffers=False)
+        forward = DistributedDataParallel(forward, forward_sync_buffers=False)
     return Learner(net, forward, optimizer, average)
 
 

@@ -7,6 +7,7 @@ every channel behind every ReLU: ``results/channels-NAME.parquet``, its provenan
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fermodels.data.faces import FaceDataset, read_faces
-from fermodels.errors import ConfigError
+from fermodels.errors import ConfigError, exit_status
 from fermodels.explain.activations import activations
 from fermodels.explain.dream import Dream, dream
 from fermodels.explain.dream_settings import DREAM_PRESETS
@@ -229,9 +230,12 @@ def command_line() -> argparse.ArgumentParser:
     return parser
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Write the strongest faces of a model's channels, and which channels are dead."""
-    options = command_line().parse_args(argv)
+def run(options: argparse.Namespace) -> None:
+    """Write the strongest faces of a model's channels, and which channels are dead.
+
+    Raises:
+        FerError: data or model that cannot be read, or a setting outside its range.
+    """
     faces = read_faces(options.data)
     looked_at = faces.split(options.split)
     found = channel_census(checkpoint.load(options.model), looked_at, top=options.top)
@@ -252,8 +256,13 @@ def main(argv: list[str] | None = None) -> int:
         f"{place.name}: {len(table)} rows; dead: "
         + ", ".join(f"{n} {len(d)}" for n, d in dead.items())
     )
-    return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Do it; an error of ours is one sentence and exit status 2."""
+    options = command_line().parse_args(argv)
+    return exit_status(lambda: run(options))
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(main())

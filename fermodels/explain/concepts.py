@@ -12,8 +12,10 @@ action unit: the same rendered person in the same pose and light, with the unit 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,8 +26,9 @@ from torch import nn
 from fermodels.data.emotions import EMOTIONS
 from fermodels.data.faces import FaceDataset, read_faces
 from fermodels.data.synthetic.action_units import ACTION_UNITS, AU_NAMES
-from fermodels.errors import ConfigError
+from fermodels.errors import ConfigError, exit_status
 from fermodels.explain.concept_faces import Pairs, render_pairs, render_people
+from fermodels.explain.concept_record import file_name
 from fermodels.explain.concept_tests import ConceptScores, judge, ridge_direction, sign_scores
 from fermodels.explain.guard import exact, outputs_of
 from fermodels.explain.layers import check_layer, layer_names
@@ -35,7 +38,7 @@ from fermodels.nets import checkpoint
 from fermodels.nets.files import write_json
 from fermodels.nets.networks import FERNet
 from fermodels.nets.provenance import provenance
-from fermodels.nets.shelf import results_dir
+from fermodels.nets.shelf import results_dir, weights_hash
 
 Matrix = NDArray[np.float32]
 NOTES = (
@@ -207,7 +210,7 @@ def as_json(found: Sequence[ConceptScores]) -> list[dict[str, Any]]:
 def command_line() -> argparse.ArgumentParser:
     """Return the parser of this module's command."""
     parser = argparse.ArgumentParser(prog="python -m fermodels.explain.concepts")
-    parser.add_argument("--model", required=True, help="a bundled checkpoint's name")
+    parser.add_argument("--model", required=True, help="a bundled checkpoint's name, or a folder")
     parser.add_argument("--data", default="samples", help="whatever fermodels.read_faces reads")
     parser.add_argument("--split", default="test", help="whose faces are asked about")
     parser.add_argument("--layer", help="a layer with maps; the last one unless given")
@@ -218,31 +221,45 @@ def command_line() -> argparse.ArgumentParser:
     return parser
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Write a model's concept scores."""
-    options = command_line().parse_args(argv)
-    settings = ConceptSettings(
-        **{f.name: getattr(options, f.name) for f in fields(ConceptSettings)}
-    )
-    faces, model = read_faces(options.data), checkpoint.load(options.model)
+def run(options: argparse.Namespace) -> None:
+    """Write a model's concept scores.
+
+    Raises:
+        FerError: data or model that cannot be read, or a setting outside its range.
+    """
+    chosen = {field.name: getattr(options, field.name) for field in fields(ConceptSettings)}
+    settings = ConceptSettings(**chosen)
+    folder, faces = checkpoint.find(options.model), read_faces(options.data)
+    model = checkpoint.load(folder)
     layer = options.layer or layer_for_concepts(model)
-    asked = faces.split(options.split)
-    found = concept_scores(model, asked, options.units, layer, settings)
-    content = {
-        "model": options.model,
+    found = concept_scores(model, faces.split(options.split), options.units, layer, settings)
+    about = {
+        "model": Path(options.model).name,
+        "checkpoint_hash": weights_hash(folder),
         "layer": layer,
         "split": options.split,
+    }
+    rest = {
         "settings": asdict(settings),
         "notes": list(NOTES),
         "concepts": as_json(found),
         "provenance": provenance(settings.seed, faces.name, faces.content_hash),
     }
-    write_json(results_dir() / f"concepts-{options.model}.json", content)
+    write_json(results_dir() / f"{file_name(options.model)}.json", about | rest)
+    _say(found)
+
+
+def _say(found: Sequence[ConceptScores]) -> None:
     for concept in found:
         told = [EMOTIONS[k] for k in np.flatnonzero(concept.significant)]
         print(f"{concept.concept}: accuracy {concept.accuracy:.0%}; {', '.join(told) or 'none'}")
-    return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Do it; an error of ours is one sentence and exit status 2."""
+    options = command_line().parse_args(argv)
+    return exit_status(lambda: run(options))
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(main())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 import warnings
 from collections.abc import Iterator
 
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fermodels.data.faces import FaceDataset, read_faces
-from fermodels.errors import ConfigError, DataError
+from fermodels.errors import ConfigError, DataError, exit_status
 from fermodels.explain.guard import exact, twin
 from fermodels.explain.question import ROWS
 from fermodels.nets import checkpoint
@@ -163,9 +164,12 @@ def command_line() -> argparse.ArgumentParser:
     return parser
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Write a model's map and its provenance."""
-    options = command_line().parse_args(argv)
+def run(options: argparse.Namespace) -> None:
+    """Write a model's map and its provenance.
+
+    Raises:
+        FerError: data or model that cannot be read, or no umap-learn where it is asked for.
+    """
     faces = read_faces(options.data)
     shown = faces.select(shown_rows(faces, options.train, options.seed))
     model = checkpoint.load(options.model)
@@ -180,8 +184,13 @@ def main(argv: list[str] | None = None) -> int:
     }
     write_json(place.with_suffix(".json"), about)
     print(f"{place.name}: {len(table)} faces, {sum(shares):.1%} of the variance on two axes")
-    return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Do it; an error of ours is one sentence and exit status 2."""
+    options = command_line().parse_args(argv)
+    return exit_status(lambda: run(options))
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(main())

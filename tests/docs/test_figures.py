@@ -36,6 +36,19 @@ def test_the_command_draws_three_figures_of_sample_faces(shelf: Path, tmp_path: 
     assert set(told) == set(EMOTIONS) and set(told["sad"]) == {"shallow", "hybrid-shallow"}
 
 
+def test_a_wrong_model_is_one_sentence_and_status_2(
+    shelf: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "figures"
+    assert figures.main(["--model", "no-such-network", "--out", str(out)]) == 2
+    assert capsys.readouterr().err.startswith("error: no checkpoint 'no-such-network'")
+    monkeypatch.setenv("FER_CHECKPOINTS", str(tmp_path / "nowhere"))
+    assert figures.main(["--out", str(out)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: no checkpoint is bundled") and said.count("\n") == 1
+    assert not out.exists()
+
+
 def test_the_best_network_is_chosen_on_validation_not_on_test(
     shelf: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

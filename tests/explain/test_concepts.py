@@ -12,11 +12,14 @@ from scipy import stats
 
 from fermodels.data.emotions import EMOTIONS
 from fermodels.errors import ConfigError, DataError
+from fermodels.explain import concept_record
 from fermodels.explain import concepts as module
 from fermodels.explain.concept_faces import render_pairs, render_people
 from fermodels.explain.concept_tests import judge, ridge_direction, sign_scores, welch
 from fermodels.explain.concepts import ConceptSettings, class_gradients, concept_scores
 from fermodels.nets.networks import FERNet
+from fermodels.nets.shelf import weights_hash
+from tests.studio.toy_studio import write_checkpoint
 from tests.toys import striped_faces
 
 QUICK = ConceptSettings(people=6, repeats=4, faces_per_class=3)
@@ -114,18 +117,22 @@ def test_scores_repeat_by_their_seed_and_leave_the_model_alone(net: FERNet) -> N
     assert not net.conv1.conv._forward_hooks
 
 
-def test_the_command_writes_every_unit_and_class(
+def test_the_command_writes_every_unit_and_class_and_whose_weights_they_are_of(
     tmp_path: Path, net: FERNet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    folder = tmp_path / "toy"
+    write_checkpoint(folder, net)
     monkeypatch.setenv("FER_RESULTS", str(tmp_path))
-    monkeypatch.setattr(module.checkpoint, "load", lambda name: net)
     monkeypatch.setattr(module, "read_faces", lambda source: striped_faces(70))
-    flags = "--model toy --units AU4 AU12 --people 6 --repeats 3 --faces-per-class 2 --seed 5"
-    assert module.main(flags.split()) == 0
+    flags = "--units AU4 AU12 --people 6 --repeats 3 --faces-per-class 2 --seed 5"
+    assert module.main(["--model", str(folder), *flags.split()]) == 0
     found = json.loads((tmp_path / "concepts-toy.json").read_text())
     assert [entry["concept"] for entry in found["concepts"]] == ["AU4", "AU12"]
     assert set(found["concepts"][0]["classes"]) == set(EMOTIONS)
     assert found["settings"]["people"] == 6 and found["provenance"]["seed"] == 5
+    record = concept_record.read("toy")
+    assert record is not None and record.units == ("AU4", "AU12")
+    assert record.checkpoint_hash == weights_hash(folder)
 
 
 def test_mistakes_are_named(net: FERNet) -> None:

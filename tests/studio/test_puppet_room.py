@@ -20,6 +20,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 @pytest.fixture
 def faces(place: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("FER_CHECKPOINTS", str(place[0]))
+    monkeypatch.setenv("FER_RESULTS", str(place[0].parent / "results"))
     return place[1]
 
 

@@ -1,0 +1,77 @@
+"""The Compare room's sections below the matrices: figures and tables, each with how to read it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from fermodels.nets.paper import CITATION
+from studio import cells, compare_tables, versus, widgets
+from studio.figures import confusion, reliability
+from studio.theme import model_color
+from studio.widgets import BOUND
+
+
+def overall(names: list[str], split: str) -> None:
+    """Show each model's accuracy on a split."""
+    table = versus.overall(names, split)
+    st.dataframe(table, hide_index=True, column_config=cells.one_decimal(table))
+
+
+def paired(names: list[str], split: str) -> None:
+    """Show for every pair of models whether one truly beats the other."""
+    compare_tables.show(compare_tables.paired(names, split))
+    st.caption(
+        "Both saw the same faces, so only those count that one of the two got right: McNemar's "
+        "exact test, corrected for the number of pairs (Holm). Intervals by paired bootstrap."
+    )
+
+
+def per_expression(names: list[str], split: str) -> None:
+    """Draw accuracy per expression beside the paper's, and the same as a table."""
+    st.markdown("Dots are ours with 95% Wilson intervals, hollow diamonds the paper's Table 3.")
+    with_paper = st.toggle("Show the paper's", True, key="paper", **BOUND)
+    found = versus.accuracies(names, split, with_paper=with_paper)
+    widgets.show(
+        confusion.per_expression(found, height=140 + 52 * 7),
+        "per-expression",
+        f"Accuracy per expression on the {split} split with 95% intervals",
+    )
+    with st.expander("As a table", icon=":material/table:"):
+        table = versus.table_3(names, split)
+        st.dataframe(table, hide_index=True, column_config=cells.one_decimal(table))
+        widgets.download_data(table, f"per-expression-{split}")
+    st.markdown(
+        f"The paper's figures are quoted from {CITATION}. They come without intervals, and were "
+        "measured on its own copy and split of the data."
+    )
+
+
+def sureness(names: list[str], split: str) -> None:
+    """Draw how often each model is right by how sure it says it is, with its figures beside."""
+    cooled = st.toggle("With the temperature fitted on validation", key="cooled", **BOUND)
+    left, right = st.columns(2, gap="large")
+    with left:
+        colors = {name: model_color(names, name) for name in names}
+        fig = reliability.curves(compare_tables.curves(names, split, cooled=cooled), colors)
+        widgets.show(fig, "reliability", "How often each model is right by how sure it says it is")
+    with right:
+        compare_tables.show(compare_tables.sureness(names, split))
+        st.caption(
+            "Below the dashed line a model claims more than it keeps. The temperature divides its "
+            "logits: it changes how sure a model sounds, never what it says."
+        )
+
+
+def other_counts(names: list[str], split: str) -> None:
+    """Show accuracy without copies and against FER+, or how it is computed."""
+    counts = compare_tables.other_counts(names, split)
+    if counts is None:
+        st.info(
+            "Not computed here yet: `python -m train.labels --data PATH` counts without copies."
+        )
+        return
+    compare_tables.show(counts)
+    st.caption(
+        "Some test faces are copies of training faces, which flatters every network. FER+ asked "
+        "ten people about each face: where most agree, theirs is another truth, not a cleaner one."
+    )

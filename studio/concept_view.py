@@ -1,0 +1,155 @@
+"""The Puppet room's concept vectors: does a network use what a muscle does?"""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from fermodels.data.emotions import EMOTIONS
+from fermodels.errors import CheckpointError
+from fermodels.explain import concept_record
+from fermodels.explain.concept_record import ConceptRecord
+from studio import models, puppet_asks, widgets
+from studio.figures import concepts as figures
+from studio.puppet_view import name_of
+from studio.widgets import BOUND
+
+FIRST = "AU12"
+"""The unit held against its curves unless another is chosen; the curves above begin with it too."""
+
+
+@st.fragment
+def section(name: str) -> None:
+    """Show a network's concept scores, or say in one sentence why there are none to show."""
+    st.subheader("Does it use what a muscle does?", anchor=False)
+    found = scores_of(name)
+    if isinstance(found, str):
+        st.info(found, icon=":material/info:")
+        return
+    st.markdown(
+        "A concept vector points, inside the network, from faces without a movement to the same "
+        "faces with it. Each cell is the share of an expression's faces, in %, whose logit rises "
+        "along that vector: amber, most rise; blue, most fall; grey, neither. Pale numbers in "
+        f"brackets may be chance. {told(found)}"
+    )
+    left, right = st.columns([5, 3], gap="medium")
+    with left:
+        draw_scores(name, found)
+    with right:
+        draw_learned(name, found)
+    st.caption(provenance(found))
+    compare_with_curves(name, found)
+    st.markdown("**Before believing a score**\n" + "".join(f"\n- {note}" for note in found.notes))
+
+
+def scores_of(name: str) -> ConceptRecord | str:
+    """Return what was computed for these very weights, or a sentence that says what is amiss.
+
+    Args:
+        name: one of `models.choices()`.
+    """
+    if name not in models.names():
+        command = concept_record.command("FOLDER")
+        return f"{name} is yours; this is computed for bundled networks, by `{command}`."
+    again = f"`{concept_record.command(name)}`"
+    try:
+        found = concept_record.read(name)
+    except CheckpointError as error:
+        return str(error)
+    if found is None:
+        return f"{name} has no concept vectors yet: {again} computes them."
+    if found.checkpoint_hash not in (None, models.weights_hash(name)):
+        return f"{name}'s concept vectors were made for other weights: {again} makes new ones."
+    return found
+
+
+def told(found: ConceptRecord) -> str:
+    """Return how many scores differ from random directions', in a sentence."""
+    asked = np.isfinite(found.score)
+    return (
+        f"{int(found.significant.sum())} of {int(asked.sum())} scores differ from those of random "
+        f"directions, in the last row, at a family-wise error of {found.settings['alpha']:.0%}."
+    )
+
+
+def draw_scores(name: str, found: ConceptRecord) -> None:
+    """Draw the scores of every unit for every expression."""
+    alt = f"Concept scores of action units for seven expressions in {name}: {told(found)}"
+    st.markdown("**Does an expression rise along it?** in % of its faces")
+    widgets.show(figures.scores(found), "concept-scores", alt)
+    widgets.take_home("concept-scores", found.table, _code(name, "found.score"), chart=True)
+
+
+def draw_learned(name: str, found: ConceptRecord) -> None:
+    """Draw how well each unit can be told from the layer at all."""
+    st.markdown("**Can it be told at all?** chance dashed")
+    low = int(found.accuracy.argmin())
+    alt = (
+        f"How well each action unit is told from {name}'s layer {found.layer}; worst "
+        f"{found.titles[low]}, {found.accuracy[low]:.0%}"
+    )
+    widgets.show(figures.learned(found), "concept-accuracy", alt)
+    code = _code(name, "found.accuracy, found.accuracy_spread")
+    widgets.take_home("concept-accuracy", found.table, code, chart=True)
+
+
+def _code(name: str, figure: str) -> str:
+    return (
+        "from fermodels.explain import concept_record\n\n"
+        f"found = concept_record.read({name!r})  # made by: {concept_record.command(name)}\n"
+        f"{figure}  # rows found.units\nfound.table()\n"
+    )
+
+
+def provenance(found: ConceptRecord) -> str:
+    """Return layer, numbers and origin of the scores, and whether the weights are known."""
+    asked, origin = found.settings, found.provenance
+    words = (
+        f"Layer `{found.layer}`. Each unit: {asked['people']} rendered people with and without "
+        f"it, {asked['repeats']} vectors; dots and ± are mean and standard deviation over them. "
+        f"Asked: up to {asked['faces_per_class']} {found.split} faces of each expression of "
+        f"{origin['data_name']}, and {asked['repeats']} random directions. Made "
+        f"{origin['created']}, seed {origin['seed']}, code {origin['git_revision'][:7]}."
+    )
+    if found.checkpoint_hash is None:
+        words += (
+            " The file was made before hashes were kept: that it is of these very weights is not "
+            "recorded."
+        )
+    return words
+
+
+def compare_with_curves(name: str, found: ConceptRecord) -> None:
+    """Say for one unit whether its vector and the puppet's curves point the same way."""
+    first = found.units.index(FIRST) if FIRST in found.units else 0
+    unit = st.selectbox(
+        "Do the puppet's curves agree on", found.units, index=first, format_func=name_of,
+        key="concept-unit", width=300, **BOUND,
+    )  # fmt: skip
+    effect = puppet_asks.curves(name, str(unit), ()).effect
+    st.markdown(agreement(found, str(unit), effect))
+
+
+def agreement(found: ConceptRecord, unit: str, effect: NDArray[np.float64]) -> str:
+    """Return in a sentence where a unit's scores and its curves point the same way.
+
+    Args:
+        found: the scores.
+        unit: one of ``found.units``.
+        effect: ``(7,)``: change of each mean probability from none to full intensity.
+    """
+    row = found.units.index(unit)
+    sure = np.flatnonzero(found.significant[row])
+    if not len(sure):
+        return f"No score of {name_of(unit)} differs from chance: there is nothing to compare."
+    same = (found.score[row] > figures.EVEN) == (effect > 0)
+    sides = [
+        ", ".join(EMOTIONS[k] for k in sure if same[k] == agrees) or "no expression"
+        for agrees in (True, False)
+    ]
+    return (
+        f"Where the scores of **{name_of(unit)}** differ from chance, the curves of faces at rest "
+        f"go the same way for {sides[0]} and the other way for {sides[1]}. Scores follow logits "
+        "of labelled faces, curves the probabilities of rendered ones."
+    )

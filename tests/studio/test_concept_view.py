@@ -1,0 +1,193 @@
+"""Concept vectors in the Puppet room, on a small file made by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from fermodels.data.emotions import EMOTIONS
+from fermodels.errors import CheckpointError
+from fermodels.explain import concept_record
+from fermodels.explain.concept_record import ConceptRecord
+from fermodels.nets import shelf
+from fermodels.nets.files import write_json
+from studio import concept_view, guests
+from studio.figures import concepts as figures
+from tests.studio.concept_toys import ANGRY, FEAR, HAPPY, SAD, content
+from tests.studio.toy_studio import chart, open_room, write_studio
+
+SHOWN = "Does an expression rise"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return write_studio(tmp_path_factory.mktemp("concepts"))
+
+
+@pytest.fixture
+def faces(place: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("FER_CHECKPOINTS", str(place[0]))
+    monkeypatch.setenv("FER_RESULTS", str(tmp_path))
+    return place[1]
+
+
+def store(tmp_path: Path, **changed: Any) -> ConceptRecord:
+    write_json(tmp_path / "concepts-shallow.json", content(**changed))
+    found = concept_record.read("shallow")
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ConceptRecord:
+    monkeypatch.setenv("FER_RESULTS", str(tmp_path))
+    return store(tmp_path)
+
+
+def words_of(app: AppTest) -> str:
+    shown = (*app.markdown, *app.caption, *app.info)
+    return "\n".join(element.value for element in shown)
+
+
+def test_the_record_holds_what_the_file_says(record: ConceptRecord) -> None:
+    cell = content()["concepts"][0]["classes"]
+    for column, name in enumerate(EMOTIONS):
+        for figure in ("score", "spread", "random", "random_spread", "p_holm"):
+            held = getattr(record, figure)[0, column]
+            assert held == cell[name][figure] or (np.isnan(held) and cell[name][figure] is None)
+        assert record.significant[0, column] == cell[name]["significant"]
+    assert record.units == ("AU12", "AU4") and record.titles[1] == "Brow lowerer"
+    assert np.isnan(record.score[:, FEAR]).all() and not record.significant[:, FEAR].any()
+
+
+def test_the_table_has_one_row_per_unit_and_expression(record: ConceptRecord) -> None:
+    table = record.table().set_index(["unit", "expression"])
+    assert len(table) == 2 * 7
+    assert table.loc[("AU12", "happy"), "score"] == 1
+    assert table.loc[("AU4", "sad"), "accuracy"] == record.accuracy[1]
+    assert table["significant"].sum() == 2
+
+
+@pytest.mark.parametrize("lost", ["concepts", "notes", "provenance"])
+def test_an_incomplete_file_is_named_with_the_command_that_makes_it(
+    lost: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FER_RESULTS", str(tmp_path))
+    damaged = {key: value for key, value in content().items() if key != lost}
+    write_json(tmp_path / "concepts-shallow.json", damaged)
+    with pytest.raises(CheckpointError, match=r"concepts-shallow.json is incomplete .*--model sh"):
+        concept_record.read("shallow")
+
+
+def test_scores_drawn_are_the_files_and_only_chance_is_pale(record: ConceptRecord) -> None:
+    pale, sure, random = figures.scores(record).data
+    drawn = np.where(np.isnan(pale.z), sure.z, pale.z)[:-1]
+    np.testing.assert_array_equal(drawn, record.score)
+    assert (np.isfinite(sure.z[:-1]) == record.significant).all()
+    assert not (np.isfinite(pale.z) & np.isfinite(sure.z)).any()
+    assert pale.opacity < 0.5 and sure.opacity in (None, 1)
+    np.testing.assert_array_equal(random.z[-1], record.random[0])
+
+
+def test_grey_means_that_as_many_faces_rise_as_fall(record: ConceptRecord) -> None:
+    for trace in figures.scores(record).data:
+        assert (trace.zmin, trace.zmid, trace.zmax) == (0, 0.5, 1)
+
+
+def test_numbers_that_may_be_chance_stand_in_brackets(record: ConceptRecord) -> None:
+    notes = figures.scores(record).layout.annotations
+    texts = {(note.y, note.x): note.text for note in notes}
+    puller = figures.titles(record)[0]
+    assert texts[puller, "happy"] == "100" and texts[puller, "sad"] == "0"
+    assert texts[puller, "angry"] == f"({100 * record.score[0, ANGRY]:.0f})"
+    assert (puller, "fear") not in texts, "no face, no number"
+    assert len(texts) == len(notes) == 3 * 6
+
+
+def test_the_hover_gives_score_spread_baseline_and_p(record: ConceptRecord) -> None:
+    said = figures.scores(record).data[0].hovertext[0][HAPPY]
+    for figure in (record.score, record.spread, record.random, record.random_spread):
+        assert f"{figure[0, HAPPY]:.4f}" in said
+    assert f"{figures.TOLD}: p {record.p_holm[0, HAPPY]:.2g} (Holm)" in said
+    assert figures.CHANCE in figures.scores(record).data[0].hovertext[1][HAPPY]
+
+
+def test_rows_of_both_figures_stand_level_and_accuracies_are_the_files(
+    record: ConceptRecord,
+) -> None:
+    one, other = figures.scores(record), figures.learned(record)
+    np.testing.assert_allclose(other.data[0].x, 100 * record.accuracy)
+    np.testing.assert_allclose(other.data[0].error_x.array, 100 * record.accuracy_spread)
+    assert one.layout.height == other.layout.height
+    assert one.layout.yaxis.categoryarray == other.layout.yaxis.categoryarray
+    assert (one.layout.margin.t, one.layout.margin.b) == (
+        other.layout.margin.t, other.layout.margin.b
+    )  # fmt: skip
+    low, high = other.layout.xaxis.range
+    assert low < 100 * (record.accuracy - record.accuracy_spread).min() < 100 < high
+
+
+def test_agreement_counts_only_scores_that_are_not_chance(record: ConceptRecord) -> None:
+    effect = np.zeros(7)
+    effect[HAPPY] = effect[SAD] = 0.3
+    said = concept_view.agreement(record, "AU12", effect)
+    assert "the same way for happy and the other way for sad." in said
+    assert "nothing to compare" in concept_view.agreement(record, "AU4", effect)
+
+
+def test_the_room_draws_the_file_with_its_numbers_and_notes(faces: Path, tmp_path: Path) -> None:
+    record = store(tmp_path, checkpoint_hash=shelf.weights_hash(shelf.find("shallow")))
+    app = open_room("puppet", faces)
+    heat = next(
+        spec
+        for number in range(len(app.get("plotly_chart")))
+        if (spec := chart(app, number))["data"][0]["type"] == "heatmap"
+    )
+    assert heat["data"][0]["y"][:2] == figures.titles(record)
+    said = words_of(app)
+    assert "2 of 12 scores differ" in said and "A note of the file." in said
+    for words in ("`conv2.pool`", "31 rendered people", "up to 13 validation", "0123456"):
+        assert words in said
+    assert "before hashes were kept" not in said
+    assert "the curves of faces at rest go the same way" in said
+
+
+def test_a_file_without_a_hash_is_shown_and_says_so(faces: Path, tmp_path: Path) -> None:
+    store(tmp_path)
+    said = words_of(open_room("puppet", faces))
+    assert SHOWN in said and "made before hashes were kept" in said
+
+
+def test_scores_of_other_weights_are_not_shown(faces: Path, tmp_path: Path) -> None:
+    store(tmp_path, checkpoint_hash="0" * 64)
+    said = words_of(open_room("puppet", faces))
+    assert SHOWN not in said and "A note of the file." not in said
+    assert "made for other weights" in said
+    assert "`python -m fermodels.explain.concepts --model shallow --data PATH`" in said
+
+
+def test_without_a_file_one_sentence_names_the_command(faces: Path, tmp_path: Path) -> None:
+    store(tmp_path)
+    said = words_of(open_room("puppet", faces, model="hybrid-shallow"))
+    assert SHOWN not in said and "has no concept vectors yet" in said
+    assert "`python -m fermodels.explain.concepts --model hybrid-shallow --data PATH`" in said
+
+
+def test_a_damaged_file_is_said_in_a_sentence(faces: Path, tmp_path: Path) -> None:
+    write_json(tmp_path / "concepts-shallow.json", {"concepts": []})
+    assert "is incomplete" in words_of(open_room("puppet", faces))
+
+
+def test_a_guest_is_told_that_this_is_for_bundled_networks(
+    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store(tmp_path)
+    guest = guests.Guest(f"shallow{guests.SUFFIX}", "folder", shelf.find("shallow"), "")
+    monkeypatch.setattr(guests, "mine", lambda: {guest.name: guest})
+    said = concept_view.scores_of(guest.name)
+    assert isinstance(said, str) and "is yours" in said
+    assert "python -m fermodels.explain.concepts" in said
