@@ -86,10 +86,14 @@ class Learner:
             self.average.load_state_dict(parts["average"])
 
     @torch.no_grad()
-    def update_average(self, decay: float) -> None:
-        """Move the weight average towards the current weights and batch statistics."""
+    def update_average(self, decay: float, step: int) -> None:
+        """Move the weight average towards the current weights and batch statistics.
+
+        Young averages move faster, or they would hold on to the initial weights and variances.
+        """
         if self.average is None:
             return
+        decay = min(decay, (1 + step) / (10 + step))
         pairs = zip(self.average.state_dict().values(), self.net.state_dict().values(), strict=True)
         for slow, fast in pairs:
             if slow.is_floating_point():
@@ -192,7 +196,7 @@ def run_epoch(
         loss.backward()
         norm = nn.utils.clip_grad_norm_(learner.net.parameters(), config.gradient_clip or math.inf)
         learner.optimizer.step()
-        learner.update_average(config.ema_decay)
+        learner.update_average(config.ema_decay, number)
 
         correct = (logits.argmax(1) == labels).float().mean()
         seen.append(torch.stack([loss.detach(), correct, norm.float()]))

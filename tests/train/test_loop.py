@@ -50,12 +50,22 @@ def test_weight_average_is_the_recurrence_of_its_definition() -> None:
     config = TrainConfig(ema_decay=0.75)
     learner: Learner = make_learner(tiny_net(), config, CPU)
     expected = learner.net.classifier.weight.detach().clone()
-    for value in (1.0, 2.0):
+    for step, value, decay in ((0, 1.0, 1 / 10), (3, 2.0, 4 / 13), (90, 3.0, 0.75)):
         with torch.no_grad():
             learner.net.classifier.weight.fill_(value)
-        learner.update_average(config.ema_decay)
-        expected = 0.75 * expected + 0.25 * value
+        learner.update_average(config.ema_decay, step)
+        expected = decay * expected + (1 - decay) * value
     torch.testing.assert_close(learner.judged.classifier.weight.detach(), expected)
+
+
+def test_a_young_average_has_forgotten_the_initial_variance() -> None:
+    learner = make_learner(tiny_net(), TrainConfig(ema_decay=0.999), CPU)
+    norm = next(m for m in learner.net.modules() if isinstance(m, torch.nn.BatchNorm2d))
+    for step in range(200):  # less than an epoch of FER-2013
+        with torch.no_grad():
+            norm.running_var.fill_(0.01)
+        learner.update_average(0.999, step)
+    assert float(learner.judged.state_dict()["conv1.bn.running_var"].max()) < 0.02
 
 
 def test_stripes_are_learned(tmp_path: Path) -> None:
