@@ -3,7 +3,7 @@
 import streamlit as st
 
 from fermodels import EMOTIONS
-from studio import activation_view, insides, scrubber, widgets
+from studio import activation_view, channel_view, insides, scrubber, widgets
 
 widgets.opening(
     "What does each layer keep of a face?",
@@ -24,8 +24,10 @@ with settings:
     if beside in EMOTIONS:
         other = insides.example(insides.faces_shown(), beside)
         found[f"another, {other.expression}"] = insides.responses(name, other.image)
-view = activation_view.pick_view(next(iter(found.values())))
+here = next(iter(found.values()))
+view = activation_view.pick_view(here)
 activation_view.draw_channels(name, face, found, view)
+channel_view.inspect(name, view, here)
 st.subheader("How sparse, how focused?", anchor=False)
 activation_view.draw_depth(name, face, found, view)
 

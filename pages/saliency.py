@@ -6,6 +6,7 @@ from fermodels import EMOTIONS
 from studio import (
     edit_view,
     models,
+    neighbour_view,
     report_view,
     saliency_settings,
     saliency_view,
@@ -67,6 +68,7 @@ def what_if() -> None:
         edit_view.lab(face, names, chosen, options)
 
 
+neighbour_view.section(face, names)
 do_they_matter()
 what_if()
 widgets.footer(

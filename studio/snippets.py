@@ -137,3 +137,39 @@ def dream(name: str, held: CarriedFace, start: str | None, keywords: dict[str, o
         f"film = fermodels.dream(\n    net,\n    {first},\n{given})\n"
         "film.frames[-1]  # (48, 48) in [0, 1]\n"
     )
+
+
+def channel(name: str, layer: str, number: int, split: str | None) -> str:
+    """Return code that finds the faces exciting one channel most, of a split or (None) of all."""
+    part = "" if split is None else f".split({split!r})"
+    return (
+        "import fermodels\n"
+        "from fermodels.explain.channels import as_table, channel_census\n\n"
+        f"faces = fermodels.read_faces({source()!r}){part}\n{net(name)}"
+        f"census = channel_census(net, faces, [{layer!r}])[{layer!r}]\n"
+        f"table = as_table(census).query('channel == {number}')  # strongest first\n"
+        f"census.active[{number}]  # share of the faces in which it is above 0\n"
+    )
+
+
+def channel_dream(name: str, layer: str, number: int, seed: int) -> str:
+    """Return code that dreams what one channel wants to see."""
+    return (
+        "import fermodels\n"
+        "from fermodels.explain.channels import channel_dream\n\n"
+        f"{net(name)}"
+        f"film = channel_dream(net, {layer!r}, {number}, seed={seed})\n"
+        "film.frames[-1]  # (48, 48)\n"
+    )
+
+
+def neighbours(name: str, held: CarriedFace, split: str, count: int) -> str:
+    """Return code that finds the faces of a split which a network takes for most like this one."""
+    besides = None if held.split == "upload" else held.sample_id
+    return (
+        f"{face(held)}{net(name)}"
+        "from fermodels.explain.neighbours import feature_bank, nearest\n\n"
+        f"bank = feature_bank(net, fermodels.read_faces({source()!r}).split({split!r}))\n"
+        f"found = nearest(bank, net, face, {count}, besides={besides!r})\n"
+        "found.ids, found.labels, found.distances  # nearest first\n"
+    )

@@ -1,0 +1,212 @@
+"""What excites a layer's channels, recorded or looked up, cached; torch comes with the first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from fermodels.data.faces import FACE_SHAPE, FaceDataset
+from fermodels.errors import CheckpointError
+from fermodels.nets import shelf
+from studio import models, results
+
+if TYPE_CHECKING:
+    from fermodels.explain.channels import ChannelCensus
+    from fermodels.explain.dream import Dream
+    from fermodels.nets.networks import FERNet
+
+SPLIT = "test"
+"""Whose faces are looked at where the data has such a split; else all of them."""
+CLOSE = 1e-3
+"""Relative error up to which two machines agree on a peak."""
+
+
+@dataclass(frozen=True, eq=False)
+class Channels:
+    """What is known of the C channels of one layer."""
+
+    layer: str
+    table: pd.DataFrame
+    """One row per channel and rank: channel, rank, sample_id, peak, row and column in the map."""
+    side: int
+    """Side of the layer's map."""
+    split: str | None
+    """Whose faces were looked at; None for all of the data at hand."""
+    faces: int
+    """How many were looked at."""
+    dead: frozenset[int]
+    """Channels that were above 0 nowhere, in no face."""
+    active: NDArray[np.float32]
+    """``(C,)``: share of the faces in which the channel is above 0 anywhere."""
+    counted: int
+    """How many faces that share is of; fewer than `faces` where these were recorded."""
+    recorded: bool
+    """Whether the strongest faces come from a file."""
+
+    @property
+    def cell(self) -> float:
+        """Side of one place of the map, in pixels of the face."""
+        return FACE_SHAPE[0] / self.side
+
+    def strongest(self, channel: int) -> pd.DataFrame:
+        """Return a channel's faces, strongest first, without those that leave it silent."""
+        one = self.table[(self.table["channel"] == channel) & (self.table["peak"] > 0)]
+        return one.sort_values("rank")
+
+    def pixels(self, places: pd.DataFrame) -> list[tuple[float, float]]:
+        """Return where peaks lie on the face: the centres of their cells, rows and columns."""
+        at = (places[["row", "column"]].to_numpy() + 0.5) * self.cell - 0.5
+        return [(float(row), float(column)) for row, column in at]
+
+
+def channels(name: str, layer: str, faces: FaceDataset) -> Channels | None:
+    """Return what excites the channels of a layer; None if the faces at hand are too many.
+
+    A record is used where it is of this network and of these faces; else a small set is looked
+    at now.
+
+    Args:
+        name: one of `models.choices()`.
+        layer: a ReLU's dotted name.
+        faces: the data at hand.
+
+    Raises:
+        CheckpointError: the record is damaged, or the network cannot be loaded.
+    """
+    found = recorded(name, layer, faces) if name in models.names() else None
+    if found is not None:
+        return found
+    part = looked_at(faces)
+    if len(part) > results.AT_ONCE:
+        return None
+    census = _census(name, models.stamp(name), part.content_hash, part)[layer]
+    return _of_census(census, split_of(faces))
+
+
+def split_of(faces: FaceDataset) -> str | None:
+    """Return the split that is looked at; None for all faces."""
+    return SPLIT if (faces.splits == SPLIT).any() else None
+
+
+def looked_at(faces: FaceDataset, split: str | None = None) -> FaceDataset:
+    """Return the faces of a split, or of the one that is looked at; kept, as are their ids."""
+    return _part(faces.content_hash, split or split_of(faces), faces)
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def _part(key: str, split: str | None, _faces: FaceDataset) -> FaceDataset:
+    part = _faces if split is None else _faces.split(split)
+    _ = part.ids, part.content_hash  # hashed once, here
+    return part
+
+
+def _of_census(census: ChannelCensus, split: str | None) -> Channels:
+    from fermodels.explain.channels import as_table
+
+    return Channels(
+        census.layer, as_table(census), census.side, split, census.faces,
+        frozenset(census.dead), census.active, census.faces, recorded=False,
+    )  # fmt: skip
+
+
+@st.cache_resource(max_entries=16, show_spinner="Looking at the faces…")
+def _census(name: str, stamp: str, key: str, _faces: FaceDataset) -> dict[str, ChannelCensus]:
+    from fermodels.explain.channels import channel_census
+
+    return channel_census(_own_copy(name), _faces)
+
+
+def recorded(name: str, layer: str, faces: FaceDataset) -> Channels | None:
+    """Return what was recorded of a bundled network; None without a record of it and these faces.
+
+    Raises:
+        CheckpointError: the record is damaged.
+    """
+    path = shelf.results_dir() / f"channels-{name}.parquet"
+    if not path.is_file():
+        return None
+    changed = f"{path} {path.stat().st_mtime_ns}"
+    return _recorded(name, models.stamp(name), changed, layer, faces.content_hash, faces)
+
+
+@st.cache_resource(max_entries=16, show_spinner="Looking at the faces…")
+def _recorded(
+    name: str, stamp: str, changed: str, layer: str, key: str, _faces: FaceDataset
+) -> Channels | None:
+    table = shelf.read_result_table(f"channels-{name}")
+    about = shelf.read_result(f"channels-{name}")
+    if table is None or about is None:
+        return None
+    try:
+        return _held_to(name, layer, table[table["layer"] == layer], about, _faces)
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"channels-{name} in {shelf.results_dir()} is incomplete ({error!r}): "
+            f"run {command(name)}"
+        ) from error
+
+
+def _held_to(
+    name: str, layer: str, table: pd.DataFrame, about: dict[str, Any], faces: FaceDataset
+) -> Channels | None:
+    """Return a record if its faces are those at hand and its peaks are this network's."""
+    split, count = str(about["split"]), int(about["faces"])
+    if table.empty or int((faces.splits == split).sum()) != count:
+        return None
+    part = looked_at(faces, split)
+    if not table["sample_id"].isin(part.ids).all() or not _same_peaks(name, layer, table, part):
+        return None
+    drawn = np.unique(np.linspace(0, count - 1, min(count, results.CHUNK)).astype(int))
+    some = _census(name, models.stamp(name), f"{part.content_hash} {len(drawn)}",
+                   part.select(drawn))[layer]  # fmt: skip
+    return Channels(
+        layer, table, int(about["sides"][layer]), split, count, frozenset(about["dead"][layer]),
+        some.active, len(drawn), recorded=True,
+    )  # fmt: skip
+
+
+def _same_peaks(name: str, layer: str, table: pd.DataFrame, part: FaceDataset) -> bool:
+    """Return whether the network still peaks so: the file does not say of which weights it is."""
+    from fermodels.explain.channels import channel_census
+
+    loudest = int(table["channel"].iloc[int(table["peak"].argmax())])
+    stored = table[table["channel"] == loudest].sort_values("rank")
+    seen = part.select(np.isin(part.ids, stored["sample_id"]))
+    again = channel_census(_own_copy(name), seen, [layer], top=len(stored))[layer]
+    if loudest >= len(again.peaks) or again.peaks.shape[1] != len(stored):
+        return False
+    return bool(np.allclose(again.peaks[loudest], stored["peak"], CLOSE, CLOSE))
+
+
+def command(name: str) -> str:
+    """Return the command that records a bundled network's channels."""
+    return f"python -m fermodels.explain.channels --model {name} --data PATH"
+
+
+def dream(name: str, layer: str, channel: int, seed: int) -> Dream:
+    """Return what one channel wants to see, dreamed from noise; about a second.
+
+    Raises:
+        ConfigError: unknown layer or channel.
+    """
+    return _dream(name, models.stamp(name), layer, channel, seed)
+
+
+@st.cache_resource(max_entries=128, show_spinner="Dreaming…")
+def _dream(name: str, stamp: str, layer: str, channel: int, seed: int) -> Dream:
+    from fermodels.explain.channels import channel_dream
+
+    return channel_dream(_own_copy(name), layer, channel, seed)
+
+
+def _own_copy(name: str) -> FERNet:
+    """Return a twin that shares the weights, so that long questions keep nobody waiting."""
+    from fermodels.explain.puppet import private
+
+    with models.borrowed(name) as net:
+        return private(net)

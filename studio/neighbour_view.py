@@ -1,0 +1,134 @@
+"""The Saliency room's explanation by example: the training faces a network takes for alike."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+from streamlit.delta_generator import DeltaGenerator
+
+from fermodels.data.emotions import EMOTIONS
+from fermodels.data.faces import FaceDataset
+from fermodels.errors import FerError
+from studio import insides, models, neighbour_asks, results, snippets, widgets
+from studio.figures import examples, tiles
+from studio.widgets import BOUND, CarriedFace
+
+if TYPE_CHECKING:
+    from fermodels.explain.neighbours import Neighbours
+
+STARTED = "alike-started"
+"""Where the session remembers which networks may look at a large training split, and have."""
+LIMITS = (
+    "Nearest in the network's own features, by 1 − cosine: 0 is the same to it, 2 the opposite. "
+    "Not nearest in who the people are, nor in what they felt; and the network did not look these "
+    "faces up when it answered."
+)
+
+
+@st.fragment
+def section(face: CarriedFace, names: Sequence[str]) -> None:
+    """Show, if asked to, which training faces each network takes for most like the face in hand."""
+    st.subheader("Which faces does it take for alike?", anchor=False)
+    if not st.toggle("Show the nearest training faces", key="alike", **BOUND):
+        return
+    faces = insides.faces_shown()
+    train = neighbour_asks.training(faces)
+    if train is None or neighbour_asks.count_of(train, face) < 1:
+        st.info(f"{faces.name} has no other training face to compare with.")
+        return
+    for number, name in enumerate(names, 1):
+        try:
+            draw(name, face, train, key=f"alike-{number}")
+        except FerError as error:
+            st.error(str(error), icon=":material/error:")
+    st.caption(LIMITS)
+
+
+def draw(name: str, face: CarriedFace, train: FaceDataset, key: str) -> None:
+    """Draw one network's nearest training faces, nearest first, or offer to look for them."""
+    found = look(name, face, train, key)
+    if found is None:
+        return
+    says = models.probabilities(name, face.image)
+    st.markdown(
+        f"**{name}**: {told(found.labels)}; it says {EMOTIONS[says.argmax()]} ({says.max():.0%}) "
+        "of this face."
+    )
+    pictures = train.images[found.rows]
+    shown = examples.neighbour_tiles(
+        pictures, found.labels.tolist(), found.distances.tolist(),
+        (pictures == face.image).all((1, 2)).tolist(),
+    )  # fmt: skip
+    title = f"Training faces that {name} takes for most like this one, nearest first"
+    st.html(tiles.grid(shown, side=tiles.crisp_side(48, 96), label=title, columns=4))
+    widgets.take_home(
+        key,
+        lambda: table(found),
+        snippets.neighbours(name, face, neighbour_asks.SPLIT, len(found.ids)),
+        pictures=shown,
+    )
+
+
+def look(name: str, face: CarriedFace, train: FaceDataset, key: str) -> Neighbours | None:
+    """Return the nearest faces; of a large split only once its button was pressed, else None."""
+    asked = f"{models.stamp(name)} {train.content_hash}"
+    state: dict[str, bool] = st.session_state.setdefault(STARTED, {})
+    seen = f"{len(train):,} training faces"
+    place = st.empty()
+    if len(train) <= results.AT_ONCE or state.get(asked):
+        with place, st.spinner(f"{name} looks at {seen}…"):
+            return neighbour_asks.nearest(name, face, train, lambda _share: None)
+    if asked not in state:
+        place.button(
+            f"Let {name} look at {seen}", key=f"{key}-start", icon=":material/play_arrow:",
+            on_click=state.__setitem__, args=(asked, False),
+        )  # fmt: skip
+        return None
+    with place.container(horizontal=True, vertical_alignment="center", gap="small"):
+        bar = st.progress(0.0, f"{name} looks at {seen}…", width="stretch")
+        st.button(
+            "Stop", key=f"{key}-stop", icon=":material/stop:", help="A second start goes on.",
+            on_click=_forget, args=(state, asked),
+        )  # fmt: skip
+    found = neighbour_asks.nearest(name, face, train, lambda share: _move(bar, share, seen))
+    state[asked] = True
+    place.empty()
+    return found
+
+
+def _forget(state: dict[str, bool], asked: str) -> None:
+    state.pop(asked, None)
+
+
+def _move(bar: DeltaGenerator, share: float, seen: str) -> None:
+    bar.progress(share, f"{share:.0%} of {seen}")
+
+
+def told(labels: NDArray[np.int64]) -> str:
+    """Return in words which labels the nearest faces carry, the most frequent first.
+
+    Args:
+        labels: class indices ``(k,)``, nearest first; of equal numbers the nearer one leads.
+    """
+    counts = Counter(labels.tolist()).most_common()
+    (leader, most), *others = counts
+    rest = [f"{count} {EMOTIONS[label]}" for label, count in others]
+    return ", ".join([f"{most} of {len(labels)} are labelled **{EMOTIONS[leader]}**", *rest])
+
+
+def table(found: Neighbours) -> pd.DataFrame:
+    """Return one row per neighbour: rank from 0, sample_id, label's name, distance."""
+    return pd.DataFrame(
+        {
+            "rank": np.arange(len(found.ids)),
+            "sample_id": found.ids,
+            "label": np.take(EMOTIONS, found.labels),
+            "distance": found.distances,
+        }
+    )
