@@ -39,20 +39,23 @@ def inspect(name: str, view: View, found: Responses) -> None:
             "that above."
         )
         return
-    faces = insides.faces_shown()
     try:
-        number = pick_channel(view, found)
-        known = channel_asks.channels(name, view.layer, faces)
-        left, right = st.columns([3, 2], gap="large")
-        with left:
-            if known is None:
-                st.info(remedy(name, faces), icon=":material/database:")
-            else:
-                draw_faces(name, known, number, faces)
-        with right:
-            draw_dream(name, view.layer, number)
+        draw(name, view.layer, pick_channel(view, found), insides.faces_shown())
     except FerError as error:
         st.error(str(error), icon=":material/error:")
+
+
+def draw(name: str, layer: str, number: int, faces: FaceDataset) -> None:
+    """Draw a channel's strongest faces, or how to learn them, and beside them its dream."""
+    known = channel_asks.channels(name, layer, faces)
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        if known is None:
+            st.info(remedy(name, faces), icon=":material/database:")
+        else:
+            draw_faces(name, known, number, faces)
+    with right:
+        offer_dream(name, layer, number)
 
 
 def pick_channel(view: View, found: Responses) -> int:
@@ -134,7 +137,7 @@ def remedy(name: str, faces: FaceDataset) -> str:
     )
 
 
-def draw_dream(name: str, layer: str, number: int) -> None:
+def offer_dream(name: str, layer: str, number: int) -> None:
     """Offer to dream a channel, and show the dream that was asked for."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         seed = st.number_input("Seed", 0, SEEDS, 0, key="channel-seed", width=120, **BOUND)
@@ -144,10 +147,15 @@ def draw_dream(name: str, layer: str, number: int) -> None:
     about = (models.stamp(name), layer, number, int(seed))
     if pressed:
         st.session_state[DREAMED] = about
-    if st.session_state.get(DREAMED) != about:
+    if st.session_state.get(DREAMED) == about:
+        draw_dream(name, layer, number, int(seed))
+    else:
         st.caption("From noise to the pattern that excites this channel: about a second.")
-        return
-    found = channel_asks.dream(name, layer, number, int(seed))
+
+
+def draw_dream(name: str, layer: str, number: int, seed: int) -> None:
+    """Draw a channel's dream beside the noise it began with."""
+    found = channel_asks.dream(name, layer, number, seed)
     first, last = found.frames[0], found.frames[-1]
     steps = int(found.frame_steps[-1])
     shown = [
@@ -157,6 +165,6 @@ def draw_dream(name: str, layer: str, number: int) -> None:
     st.html(tiles.grid(shown, side=144, label=f"What channel {number} of {layer} wants"))
     widgets.take_home(
         "channel-dream", lambda: tables.of_maps({"noise": first, "dream": last}),
-        snippets.channel_dream(name, layer, number, int(seed)), pictures=shown, columns=2,
+        snippets.channel_dream(name, layer, number, seed), pictures=shown, columns=2,
         note=f"The numbers: its mean over the picture, in {found.aim.layer}.",
     )  # fmt: skip

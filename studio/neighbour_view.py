@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 STARTED = "alike-started"
 """Where the session remembers which networks may look at a large training split, and have."""
+HOW_TO_STOP = "Stop, at the top right, keeps what was looked at; flip the switch to go on."
+"""Streamlit's own: a button in a fragment is not heard before the fragment has run."""
 LIMITS = (
     "Nearest in the network's own features, by 1 − cosine: 0 is the same to it, 2 the opposite. "
     "Not nearest in who the people are, nor in what they felt; and the network did not look these "
@@ -79,8 +81,7 @@ def look(name: str, face: CarriedFace, train: FaceDataset, key: str) -> Neighbou
     """Return the nearest faces; of a large split only once its button was pressed, else None."""
     asked = f"{models.stamp(name)} {train.content_hash}"
     state: dict[str, bool] = st.session_state.setdefault(STARTED, {})
-    seen = f"{len(train):,} training faces"
-    place = st.empty()
+    seen, place = f"{len(train):,} training faces", st.empty()
     if len(train) <= results.AT_ONCE or state.get(asked):
         with place, st.spinner(f"{name} looks at {seen}…"):
             return neighbour_asks.nearest(name, face, train, lambda _share: None)
@@ -90,24 +91,25 @@ def look(name: str, face: CarriedFace, train: FaceDataset, key: str) -> Neighbou
             on_click=state.__setitem__, args=(asked, False),
         )  # fmt: skip
         return None
-    with place.container(horizontal=True, vertical_alignment="center", gap="small"):
-        bar = st.progress(0.0, f"{name} looks at {seen}…", width="stretch")
-        st.button(
-            "Stop", key=f"{key}-stop", icon=":material/stop:", help="A second start goes on.",
-            on_click=_forget, args=(state, asked),
-        )  # fmt: skip
-    found = neighbour_asks.nearest(name, face, train, lambda share: _move(bar, share, seen))
-    state[asked] = True
-    place.empty()
+    try:
+        found = watched(name, face, train, place)
+        state[asked] = True
+    finally:  # stopped or interrupted: the button again, so that nothing starts by itself
+        if not state[asked]:
+            del state[asked]
     return found
 
 
-def _forget(state: dict[str, bool], asked: str) -> None:
-    state.pop(asked, None)
+def watched(name: str, face: CarriedFace, train: FaceDataset, place: DeltaGenerator) -> Neighbours:
+    """Return the nearest faces, showing how far it is; what a stop interrupts goes on later."""
 
+    def report(share: float) -> None:
+        place.progress(share, f"{name}: {share:.0%} of {len(train):,} faces. {HOW_TO_STOP}")
 
-def _move(bar: DeltaGenerator, share: float, seen: str) -> None:
-    bar.progress(share, f"{share:.0%} of {seen}")
+    report(0.0)
+    found = neighbour_asks.nearest(name, face, train, report)
+    place.empty()
+    return found
 
 
 def told(labels: NDArray[np.int64]) -> str:

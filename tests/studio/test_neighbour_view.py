@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 import fermodels
 from fermodels.data.emotions import EMOTIONS
 from fermodels.data.faces import FaceDataset, read_faces
+from fermodels.errors import CheckpointError
 from fermodels.explain.representation import penultimate
 from studio import guests, neighbour_asks, neighbour_view, results, snippets, widgets
 from studio.figures import examples
@@ -123,8 +124,33 @@ def test_a_large_split_waits_for_its_button_and_gives_the_same(
     assert shown_in(app) == []
     healthy(app.button(key="alike-1-start").click().run())
     assert [label for _, label in shown_in(app)] == [label for _, label in wanted]
-    assert not [button for button in app.button if button.key == "alike-1-stop"]
-    assert shown_in(healthy(app.run())) == shown_in(app)
+    assert not [button for button in app.button if button.key == "alike-1-start"]
+    assert shown_in(healthy(app.run()))
+
+
+def test_what_is_interrupted_waits_for_its_button_again_and_goes_on(
+    faces: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(results, "AT_ONCE", 3)
+    monkeypatch.setattr(neighbour_asks, "CHUNK", 3)
+    asked: list[int] = []
+    plain = neighbour_asks._own_copy
+
+    def copy_twice_then_stop(name: str) -> Any:
+        asked.append(1)
+        if len(asked) == 3:
+            raise CheckpointError("stopped here")
+        return plain(name)
+
+    monkeypatch.setattr(neighbour_asks, "_own_copy", copy_twice_then_stop)
+    app = open_room("saliency", faces, **CHEAP)
+    healthy(app.button(key="alike-1-start").click().run())
+    assert [box.value for box in app.error] == ["stopped here"] and shown_in(app) == []
+    healthy(app.run())
+    assert not app.error
+    healthy(app.button(key="alike-1-start").click().run())
+    assert len(shown_in(app)) == 7
+    assert len(asked) == 5  # two chunks, the stop, the third chunk, and the face itself
 
 
 def test_chunks_move_the_bar_to_its_end_and_find_repeated_faces(
