@@ -34,7 +34,8 @@ from fermodels.nets.networks import FERNet
 from fermodels.nets.variants import VARIANTS
 from train.config import TrainConfig, recipe
 from train.device import Runtime, keep_freed_memory, start
-from train.loop import TrainData, make_learner, run_epoch
+from train.learner import make_learner
+from train.loop import TrainData, run_epoch
 
 BATCH = 128
 WARM_STEPS = 2

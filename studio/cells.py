@@ -63,7 +63,7 @@ def _faces_of(name: str, truth: str, guess: str, *, split: str, faces: FaceDatas
 
 def difference(split: str, faces: FaceDataset) -> None:
     """Draw one model's matrix minus another's, in points of each row; a cell opens the lab."""
-    names = versus.comparable()
+    names = models.bringing(*versus.NEEDS)
     if len(names) < 2:
         st.info("A difference needs two networks with stored answers; there is one.")
         return

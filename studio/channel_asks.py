@@ -11,14 +11,12 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from fermodels.data.faces import FACE_SHAPE, FaceDataset
-from fermodels.errors import CheckpointError
 from fermodels.nets import shelf
 from studio import models, results
 
 if TYPE_CHECKING:
     from fermodels.explain.channels import ChannelCensus
     from fermodels.explain.dream import Dream
-    from fermodels.nets.networks import FERNet
 
 SPLIT = "test"
 """Whose faces are looked at where the data has such a split; else all of them."""
@@ -94,15 +92,8 @@ def split_of(faces: FaceDataset) -> str | None:
 
 
 def looked_at(faces: FaceDataset, split: str | None = None) -> FaceDataset:
-    """Return the faces of a split, or of the one that is looked at; kept, as are their ids."""
-    return _part(faces.content_hash, split or split_of(faces), faces)
-
-
-@st.cache_resource(max_entries=6, show_spinner=False)
-def _part(key: str, split: str | None, _faces: FaceDataset) -> FaceDataset:
-    part = _faces if split is None else _faces.split(split)
-    _ = part.ids, part.content_hash  # hashed once, here
-    return part
+    """Return the faces of a split, or of the one that is looked at."""
+    return results.part(faces, split or split_of(faces))
 
 
 def _of_census(census: ChannelCensus, split: str | None) -> Channels:
@@ -118,7 +109,7 @@ def _of_census(census: ChannelCensus, split: str | None) -> Channels:
 def _census(name: str, stamp: str, key: str, _faces: FaceDataset) -> dict[str, ChannelCensus]:
     from fermodels.explain.channels import channel_census
 
-    return channel_census(_own_copy(name), _faces)
+    return channel_census(models.own_copy(name), _faces)
 
 
 def recorded(name: str, layer: str, faces: FaceDataset) -> Channels | None:
@@ -142,13 +133,8 @@ def _recorded(
     about = shelf.read_result(f"channels-{name}")
     if table is None or about is None:
         return None
-    try:
+    with shelf.complete(f"channels-{name} in {shelf.results_dir()}", command(name)):
         return _held_to(name, layer, table[table["layer"] == layer], about, _faces)
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(
-            f"channels-{name} in {shelf.results_dir()} is incomplete ({error!r}): "
-            f"run {command(name)}"
-        ) from error
 
 
 def _held_to(
@@ -177,7 +163,7 @@ def _same_peaks(name: str, layer: str, table: pd.DataFrame, part: FaceDataset) -
     loudest = int(table["channel"].iloc[int(table["peak"].argmax())])
     stored = table[table["channel"] == loudest].sort_values("rank")
     seen = part.select(np.isin(part.ids, stored["sample_id"]))
-    again = channel_census(_own_copy(name), seen, [layer], top=len(stored))[layer]
+    again = channel_census(models.own_copy(name), seen, [layer], top=len(stored))[layer]
     if loudest >= len(again.peaks) or again.peaks.shape[1] != len(stored):
         return False
     return bool(np.allclose(again.peaks[loudest], stored["peak"], CLOSE, CLOSE))
@@ -201,12 +187,4 @@ def dream(name: str, layer: str, channel: int, seed: int) -> Dream:
 def _dream(name: str, stamp: str, layer: str, channel: int, seed: int) -> Dream:
     from fermodels.explain.channels import channel_dream
 
-    return channel_dream(_own_copy(name), layer, channel, seed)
-
-
-def _own_copy(name: str) -> FERNet:
-    """Return a twin that shares the weights, so that long questions keep nobody waiting."""
-    from fermodels.explain.puppet import private
-
-    with models.borrowed(name) as net:
-        return private(net)
+    return channel_dream(models.own_copy(name), layer, channel, seed)

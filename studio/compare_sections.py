@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from fermodels.nets.paper import CITATION
-from studio import cells, compare_tables, versus, widgets
+from studio import compare_tables, versus, widgets
 from studio.figures import confusion, reliability
 from studio.theme import model_color
 from studio.widgets import BOUND
@@ -13,8 +13,7 @@ from studio.widgets import BOUND
 
 def overall(names: list[str], split: str) -> None:
     """Show each model's accuracy on a split."""
-    table = versus.overall(names, split)
-    st.dataframe(table, hide_index=True, column_config=cells.one_decimal(table))
+    compare_tables.show(versus.overall(names, split))
 
 
 def paired(names: list[str], split: str) -> None:
@@ -38,7 +37,7 @@ def per_expression(names: list[str], split: str) -> None:
     )
     with st.expander("As a table", icon=":material/table:"):
         table = versus.table_3(names, split)
-        st.dataframe(table, hide_index=True, column_config=cells.one_decimal(table))
+        compare_tables.show(table)
         widgets.download_data(table, f"per-expression-{split}")
     st.markdown(
         f"The paper's figures are quoted from {CITATION}. They come without intervals, and were "

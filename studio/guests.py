@@ -96,8 +96,11 @@ def invite(source: str) -> Guest:
         folder = pull(source.removeprefix(HUB))
         title = source.rpartition("/")[2]
     elif public.is_public():
-        instead = "name a checkpoint on the Hub (hub:owner/name) or upload its two files"
-        raise CheckpointError(public.REFUSAL.format(seen=source, instead=instead))
+        raise CheckpointError(
+            f"this studio is public and opens no files of its machine: {source!r} was asked for; "
+            "name a checkpoint on the Hub (hub:owner/name) or upload its two files, or run the "
+            "studio on your own machine"
+        )
     else:
         folder = shelf.find(source)
         title = folder.resolve().name

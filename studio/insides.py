@@ -95,8 +95,7 @@ def faces_shown() -> FaceDataset:
 
     `widgets.dataset` draws the sidebar's field, which may happen once per run only.
     """
-    typed = str(st.session_state.get("data") or "").strip()
-    faces = widgets._read_or_say(typed or widgets.SAMPLES) or widgets._read_or_say(widgets.SAMPLES)
+    faces = widgets.read_or_say(widgets.source()) or widgets.read_or_say(widgets.SAMPLES)
     if faces is None:
         st.stop()
     return faces

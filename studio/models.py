@@ -35,6 +35,11 @@ def choices() -> list[str]:
     return [*names(), *guests.mine()]
 
 
+def bringing(*files: str) -> list[str]:
+    """Return the networks of `choices()` that came with these of `shelf.FILES`."""
+    return [name for name in choices() if all(has(name, file) for file in files)]
+
+
 def stamp(name: str) -> str:
     """Return a key that changes when the checkpoint's files do; part of every cache key.
 
@@ -58,6 +63,14 @@ def borrowed(name: str) -> Iterator[FERNet]:
     guest = guests.mine().get(name)
     with lending.borrowed(name) if guest is None else guests.borrowed(guest) as net:
         yield net
+
+
+def own_copy(name: str) -> FERNet:
+    """Return a twin that shares the weights, so that long questions keep nobody waiting."""
+    from fermodels.explain.puppet import private
+
+    with borrowed(name) as net:
+        return private(net)
 
 
 def address(name: str) -> str:

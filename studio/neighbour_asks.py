@@ -15,7 +15,6 @@ from studio.widgets import CarriedFace
 
 if TYPE_CHECKING:
     from fermodels.explain.neighbours import Neighbours
-    from fermodels.nets.networks import FERNet
 
 SPLIT = "train"
 """What the networks learned from: examples come from there."""
@@ -28,17 +27,8 @@ Report = Callable[[float], None]
 
 
 def training(faces: FaceDataset) -> FaceDataset | None:
-    """Return the training faces at hand, None if there are none; kept, as are their ids."""
-    if not (faces.splits == SPLIT).any():
-        return None
-    return _training(faces.content_hash, faces)
-
-
-@st.cache_resource(max_entries=3, show_spinner=False)
-def _training(key: str, _faces: FaceDataset) -> FaceDataset:
-    part = _faces.split(SPLIT)
-    _ = part.ids, part.content_hash  # hashed once, here
-    return part
+    """Return the training faces at hand, None if there are none."""
+    return results.part(faces, SPLIT) if (faces.splits == SPLIT).any() else None
 
 
 def count_of(train: FaceDataset, face: CarriedFace) -> int:
@@ -74,7 +64,7 @@ def _directions(
     from fermodels.explain.neighbours import feature_bank
 
     part = _train.select(np.arange(start, min(start + CHUNK, len(_train))))
-    return feature_bank(_own_copy(name), part).directions
+    return feature_bank(models.own_copy(name), part).directions
 
 
 @st.cache_resource(max_entries=256, show_spinner=False)
@@ -91,13 +81,5 @@ def _nearest(
     # the ids are those of the whole split: a chunk would count repeated faces anew
     bank = neighbours.FeatureBank(np.concatenate(_parts), _train.ids, _train.labels)
     return neighbours.nearest(
-        bank, _own_copy(name), _face.image, count_of(_train, _face), besides=_face.sample_id
+        bank, models.own_copy(name), _face.image, count_of(_train, _face), besides=_face.sample_id
     )
-
-
-def _own_copy(name: str) -> FERNet:
-    """Return a twin that shares the weights, so that long questions keep nobody waiting."""
-    from fermodels.explain.puppet import private
-
-    with models.borrowed(name) as net:
-        return private(net)

@@ -1,4 +1,4 @@
-"""A studio that strangers reach opens no file they name: the switch, and its sentence.
+"""A studio that strangers reach opens no file they name: the switch.
 
 Set ``FER_STUDIO_PUBLIC=1`` wherever the address is not yours alone, as the container and
 ``app.py`` do.
@@ -9,10 +9,6 @@ from __future__ import annotations
 import os
 
 VARIABLE = "FER_STUDIO_PUBLIC"
-REFUSAL = (
-    "this studio is public and opens no files of its machine: {seen!r} was asked for; {instead}, "
-    "or run the studio on your own machine"
-)
 
 
 def is_public() -> bool:

@@ -13,7 +13,6 @@ from studio import models
 if TYPE_CHECKING:
     from fermodels.explain.flips import Flip
     from fermodels.explain.puppet import ResponseCurves
-    from fermodels.nets.networks import FERNet
 
 Worn = tuple[tuple[str, float], ...]
 """Action units worn and their intensities 0..1: a state that can be a cache key."""
@@ -44,7 +43,7 @@ def curves(name: str, unit: str, worn: Worn) -> ResponseCurves:
 def _curves(name: str, stamp: str, unit: str, worn: Worn) -> ResponseCurves:
     from fermodels.explain.puppet import response_curves
 
-    return response_curves(_own_copy(name), unit, dict(worn))
+    return response_curves(models.own_copy(name), unit, dict(worn))
 
 
 def flip(name: str, person: int, worn: Worn, target: str | None, norm: str) -> Flip | None:
@@ -70,12 +69,4 @@ def _flip(
     from fermodels.explain.flips import smallest_flip
     from fermodels.explain.puppet import puppet
 
-    return smallest_flip(_own_copy(name), puppet(person, dict(worn)), target, norm)
-
-
-def _own_copy(name: str) -> FERNet:
-    """Return a twin that shares the weights, so that long questions keep nobody waiting."""
-    from fermodels.explain.puppet import private
-
-    with models.borrowed(name) as net:
-        return private(net)
+    return smallest_flip(models.own_copy(name), puppet(person, dict(worn)), target, norm)

@@ -65,6 +65,18 @@ def _stored(name: str, stamp: str, faces_key: str, _faces: FaceDataset) -> NDArr
     return np.asarray(rows, dtype=np.float32)
 
 
+def part(faces: FaceDataset, split: str | None) -> FaceDataset:
+    """Return the faces of a split, or (None) all of them; kept, as are their ids."""
+    return _part(faces.content_hash, split, faces)
+
+
+@st.cache_resource(max_entries=9, show_spinner=False)
+def _part(key: str, split: str | None, _faces: FaceDataset) -> FaceDataset:
+    found = _faces if split is None else _faces.split(split)
+    _ = found.ids, found.content_hash  # hashed once, here
+    return found
+
+
 def computed(
     name: str, faces: FaceDataset, rows: NDArray[np.intp], report: Callable[[float], None]
 ) -> NDArray[np.float32]:

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import streamlit as st
-
 from fermodels.explain.edits import Step, write
 from studio import models
 from studio.explanations import Asked
-from studio.widgets import SAMPLES, CarriedFace
-
-
-def source() -> str:
-    """Return what `fermodels.read_faces` takes to read the faces named in the sidebar."""
-    return str(st.session_state.get("data") or "").strip() or SAMPLES
+from studio.widgets import CarriedFace
+from studio.widgets import source as source
 
 
 def face(held: CarriedFace) -> str:

@@ -50,15 +50,16 @@ def verdict(name: str, method: str) -> Verdict:
     """
     if name not in models.names():
         return Verdict(UNSCORED, f"{name} is yours; scorecards are made for bundled networks.")
+    from fermodels.explain import scorecard
+
+    command = f"`{scorecard.command(name)}`"
     try:
         card = _card(name)
     except CheckpointError as error:
         return Verdict("○ scorecard unreadable", str(error))
     if card is None:
-        command = f"`python -m fermodels.explain.scorecard --model {name}`"
         return Verdict(UNSCORED, f"{name} has no scorecard yet; {command} makes one.")
     if card.checkpoint_hash != models.weights_hash(name):
-        command = f"`python -m fermodels.explain.scorecard --model {name}`"
         why = f"{name}'s scorecard was made for other weights; {command} makes a new one."
         return Verdict(UNSCORED, why)
     if method not in card.methods:

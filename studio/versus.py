@@ -21,11 +21,6 @@ NEEDS = (shelf.METRICS, shelf.PREDICTIONS)
 """The records a network must bring to be compared."""
 
 
-def comparable() -> list[str]:
-    """Return the networks that bring NEEDS: the bundled ones, then the visitor's."""
-    return [n for n in models.choices() if all(models.has(n, file) for file in NEEDS)]
-
-
 def confusion(name: str, split: str) -> NDArray[np.int64]:
     """Return a checkpoint's confusion counts ``(7, 7)`` on a split."""
     return np.array(models.metrics(name)[split]["confusion_matrix"], dtype=np.int64)

@@ -66,27 +66,35 @@ def footer(cannot_conclude: str) -> None:
 def dataset() -> FaceDataset:
     """Return the faces chosen in the sidebar: the sample set, or a path or Hub id typed there.
 
-    A public studio shows the sample set only (see `studio.public`).
     A source that cannot be read is said in one sentence, and the sample set is shown instead; if
     that cannot be read either, the page stops.
     """
     with st.sidebar:
-        typed = "" if public.is_public() else _ask_for_faces()
-        source = (typed or "").strip() or SAMPLES
-        faces = _read_or_say(source)
+        if not public.is_public():
+            _ask_for_faces()
+        faces = read_or_say(source())
         if faces is not None:
             st.caption(f"{faces.name}: {len(faces):,} faces")
-    if faces is None and source != SAMPLES:
-        st.info(f"{source} could not be read (see the sidebar): showing the sample set.")
-        faces = _read_or_say(SAMPLES)
+    if faces is None and source() != SAMPLES:
+        st.info(f"{source()} could not be read (see the sidebar): showing the sample set.")
+        faces = read_or_say(SAMPLES)
     if faces is None:
         st.info("There are no faces to show: name your own in the sidebar.")
         st.stop()
     return faces
 
 
-def _ask_for_faces() -> str | None:
-    typed: str | None = st.text_input(
+def source() -> str:
+    """Return what `fermodels.read_faces` takes to read the faces named in the sidebar.
+
+    A public studio shows the sample set only (see `studio.public`).
+    """
+    typed = "" if public.is_public() else str(st.session_state.get("data") or "").strip()
+    return typed or SAMPLES
+
+
+def _ask_for_faces() -> None:
+    st.text_input(
         "Faces",
         key="data",
         placeholder="sample set",
@@ -94,10 +102,10 @@ def _ask_for_faces() -> str | None:
         "file, a parquet file, a folder, or `hub:owner/name` for a dataset on the Hub.",
         **BOUND,
     )
-    return typed
 
 
-def _read_or_say(source: str) -> FaceDataset | None:
+def read_or_say(source: str) -> FaceDataset | None:
+    """Read faces; what is wrong with them is said, and None returned."""
     try:
         return _read(source)
     except FerError as error:
@@ -153,7 +161,7 @@ def pick_models(
     every = models.choices()
     if not every:
         no_checkpoint()
-    names = [name for name in every if all(models.has(name, file) for file in needs)]
+    names = models.bringing(*needs)
     chosen = st.pills(label, names, selection_mode="multi", default=names, key=key, **BOUND)
     for name in [name for name in every if name not in names]:
         st.caption(f":material/info: {name} came without {' and '.join(needs)}: not shown here.")

@@ -16,7 +16,8 @@ from fermodels.data.faces import FaceDataset
 from fermodels.nets.networks import FERNet
 from train.config import TrainConfig
 from train.device import Runtime
-from train.loop import Learner, TrainData, make_learner, run_epoch
+from train.learner import Learner, make_learner
+from train.loop import TrainData, run_epoch
 from train.record import logits_of
 from train.run import build, subtract_mean_of
 from train.state import STATE_FILE, Progress, load_state, save_state

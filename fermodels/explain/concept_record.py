@@ -12,8 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fermodels.data.emotions import EMOTIONS
-from fermodels.errors import CheckpointError
-from fermodels.nets.shelf import read_result
+from fermodels.nets.shelf import complete, read_result
 
 Floats = NDArray[np.float64]
 
@@ -93,12 +92,8 @@ def read(model: str) -> ConceptRecord | None:
     raw = read_result(file_name(model))
     if raw is None:
         return None
-    try:
+    with complete(f"{file_name(model)}.json", command(model)):
         return _record(raw)
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(
-            f"{file_name(model)}.json is incomplete ({error!r}): run {command(model)}"
-        ) from error
 
 
 def _record(raw: Mapping[str, Any]) -> ConceptRecord:

@@ -32,8 +32,8 @@ HOOK_TABLES = (
 )
 """Where torch keeps a module's hooks; `preserved` puts back exactly these tables."""
 
-
 _PLAIN = (bool, int, float, str, NoneType)
+"""Kinds of values that cannot be changed."""
 
 
 def lock_of(model: nn.Module) -> threading.RLock:

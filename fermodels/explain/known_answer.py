@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 
 from fermodels.data.emotions import EMOTIONS
 from fermodels.data.samples import sample_faces
-from fermodels.errors import CheckpointError, DataError, exit_status
+from fermodels.errors import DataError, exit_status
 from fermodels.explain.scorecard import Estimate
-from fermodels.nets.shelf import read_result, results_dir
+from fermodels.nets.shelf import complete, read_result, results_dir
 
 SIDE = 4
 """Side of the mark, in pixels."""
@@ -202,7 +202,7 @@ def read() -> KnownAnswer | None:
     raw = read_result(RESULT)
     if raw is None:
         return None
-    try:
+    with complete(f"{RESULT}.json", "python -m fermodels.explain.known_answer"):
         return KnownAnswer(
             raw["accuracy"],
             raw["chance"],
@@ -210,10 +210,6 @@ def read() -> KnownAnswer | None:
             {name: _finding(row) for name, row in raw["controls"].items()},
             raw["provenance"],
         )
-    except (KeyError, TypeError) as error:
-        raise CheckpointError(
-            f"{RESULT}.json is incomplete ({error!r}): run python -m fermodels.explain.known_answer"
-        ) from error
 
 
 def _finding(row: Mapping[str, Any]) -> Finding:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from fermodels.errors import CheckpointError, exit_status
-from fermodels.nets.shelf import read_result
+from fermodels.nets.shelf import complete, read_result
 
 FORMAT = 1
 ALIKE = 0.25
@@ -176,8 +176,7 @@ class Scorecard:
         if method not in self.methods:
             raise CheckpointError(
                 f"the scorecard of {self.model} has no method {method!r}: it holds "
-                f"{', '.join(self.methods)}; run python -m fermodels.explain.scorecard "
-                f"--model {self.model} --methods {method}"
+                f"{', '.join(self.methods)}; run {command(self.model)} --methods {method}"
             )
         return self.methods[method].badge
 
@@ -185,6 +184,11 @@ class Scorecard:
 def file_name(model: str) -> str:
     """Return the result's name, without folder and ending, of a model's name or folder."""
     return f"scorecard-{Path(model).name}"
+
+
+def command(model: str) -> str:
+    """Return the command that makes a model's scorecard."""
+    return f"python -m fermodels.explain.scorecard --model {model}"
 
 
 def read(model: str) -> Scorecard | None:
@@ -202,15 +206,10 @@ def read(model: str) -> Scorecard | None:
     if raw.get("format") != FORMAT:
         raise CheckpointError(
             f"{file_name(model)}.json has format {raw.get('format')!r}: expected {FORMAT}; run "
-            f"python -m fermodels.explain.scorecard --model {model}"
+            f"{command(model)}"
         )
-    try:
+    with complete(f"{file_name(model)}.json", f"{command(model)} --fresh"):
         return _scorecard(raw)
-    except (KeyError, TypeError) as error:
-        raise CheckpointError(
-            f"{file_name(model)}.json is incomplete ({error!r}): run "
-            f"python -m fermodels.explain.scorecard --model {model} --fresh"
-        ) from error
 
 
 def _scorecard(raw: Mapping[str, Any]) -> Scorecard:

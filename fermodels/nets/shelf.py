@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,6 +63,23 @@ def read_result(name: str) -> dict[str, Any] | None:
     """
     path = results_dir() / f"{name}.json"
     return read_json(path) if path.is_file() else None
+
+
+@contextmanager
+def complete(result: str, command: str) -> Iterator[None]:
+    """Read a result's entries within: one that is missing or misshapen ends in a sentence.
+
+    Args:
+        result: what the sentence calls it.
+        command: what computes it again.
+
+    Raises:
+        CheckpointError: an entry is missing or of another kind.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{result} is incomplete ({error!r}): run {command}") from error
 
 
 def read_result_table(name: str) -> pd.DataFrame | None:

@@ -16,7 +16,7 @@ from fermodels.data.emotions import EMOTIONS
 from fermodels.data.faces import FaceDataset, read_faces
 from fermodels.errors import CheckpointError
 from fermodels.explain.representation import penultimate
-from studio import guests, neighbour_asks, neighbour_view, results, snippets, widgets
+from studio import guests, models, neighbour_asks, neighbour_view, results, snippets, widgets
 from studio.figures import examples
 from studio.theme import EXPRESSION_COLORS
 from tests.studio.toy_studio import healthy, html_of, open_room, write_studio
@@ -134,7 +134,7 @@ def test_what_is_interrupted_waits_for_its_button_again_and_goes_on(
     monkeypatch.setattr(results, "AT_ONCE", 3)
     monkeypatch.setattr(neighbour_asks, "CHUNK", 3)
     asked: list[int] = []
-    plain = neighbour_asks._own_copy
+    plain = models.own_copy
 
     def copy_twice_then_stop(name: str) -> Any:
         asked.append(1)
@@ -142,7 +142,7 @@ def test_what_is_interrupted_waits_for_its_button_again_and_goes_on(
             raise CheckpointError("stopped here")
         return plain(name)
 
-    monkeypatch.setattr(neighbour_asks, "_own_copy", copy_twice_then_stop)
+    monkeypatch.setattr(models, "own_copy", copy_twice_then_stop)
     app = open_room("saliency", faces, **CHEAP)
     healthy(app.button(key="alike-1-start").click().run())
     assert [box.value for box in app.error] == ["stopped here"] and shown_in(app) == []
