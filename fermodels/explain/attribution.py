@@ -17,6 +17,7 @@ from fermodels.explain.baselines import BASELINES as BASELINES
 from fermodels.explain.baselines import BaselineLike, baseline_faces
 from fermodels.explain.guard import borrowed
 from fermodels.explain.layers import check_layer, target_layer
+from fermodels.explain.packed import pack
 from fermodels.explain.question import (
     ClassLike,
     Parts,
@@ -117,6 +118,8 @@ def explain(
         name=baseline if isinstance(baseline, str) else "array",
     )
     with borrowed(model) as net:
+        if chosen.one_pass:
+            pack(net, model)
         below = baseline_faces(net, x, baseline if chosen.uses_baseline else "black")
         paired = _check_pairing(chosen, len(below), len(x))
         answers = []

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from fermodels.errors import ConfigError
+from fermodels.nets.config import NetConfig
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -31,6 +32,16 @@ HOOK_TABLES = (
     "_backward_pre_hooks",
 )
 """Where torch keeps a module's hooks; `preserved` puts back exactly these tables."""
+
+_EMPTY = vars(nn.Module())
+"""What torch keeps in every module."""
+
+_TABLES = tuple(
+    name
+    for name, value in _EMPTY.items()
+    if isinstance(value, (dict, set)) and name not in ("_modules", "_parameters", "_buffers")
+)
+"""Where it keeps hooks and names, mostly none."""
 
 _PLAIN = (bool, int, float, str, NoneType)
 """Kinds of values that cannot be changed."""
@@ -122,13 +133,14 @@ def twin(model: Model) -> Model:
     Raises:
         ConfigError: the model holds weights that are not float32.
     """
-    memo: dict[int, object] = {
-        id(p): nn.Parameter(p.detach(), requires_grad=False) for p in model.parameters()
-    }
-    memo.update({id(b): b for b in model.buffers()})
-    wrong = {str(p.dtype) for p in model.parameters() if p.dtype != torch.float32}
+    parameters = list(model.parameters())
+    wrong = {str(p.dtype) for p in parameters if p.dtype != torch.float32}
     if wrong:
         raise ConfigError(f"the model's weights are {sorted(wrong)}: call model.float() first")
+    memo: dict[int, object] = {
+        id(p): nn.Parameter(p.detach(), requires_grad=False) for p in parameters
+    }
+    memo.update({id(b): b for b in model.buffers()})
     with lock_of(model):
         fresh = _copied(model, memo).eval()
     for module in fresh.modules():
@@ -150,26 +162,26 @@ def _copied(module: Model, memo: dict[int, object]) -> Model:
         return copy.deepcopy(module, memo)
     fresh = module.__class__.__new__(module.__class__)
     memo[id(module)] = fresh
-    for name, value in vars(module).items():
-        if name == "_modules":
-            table = {key: child and _copied(child, memo) for key, child in value.items()}
-            fresh.__dict__[name] = table
-        elif name in ("_parameters", "_buffers"):
-            fresh.__dict__[name] = {key: memo.get(id(one), one) for key, one in value.items()}
-        elif isinstance(value, (dict, set)) and not value:
-            fresh.__dict__[name] = value.copy()
-        elif _is_plain(value):
-            fresh.__dict__[name] = value
-        else:
-            fresh.__dict__[name] = copy.deepcopy(value, memo)
+    own = vars(fresh)
+    own.update(vars(module))
+    own["_modules"] = {
+        key: child and _copied(child, memo) for key, child in own["_modules"].items()
+    }
+    for name in ("_parameters", "_buffers"):
+        own[name] = {key: memo.get(id(one), one) for key, one in own[name].items()}
+    for name in _TABLES:
+        own[name] = copy.deepcopy(own[name], memo) if own[name] else own[name].copy()
+    for name in own.keys() - _EMPTY.keys():
+        if not _is_plain(own[name]):
+            own[name] = copy.deepcopy(own[name], memo)
     return fresh
 
 
 def _is_plain(value: object) -> bool:
     """Whether nothing can change a value, so that two modules may hold the same one."""
     if isinstance(value, tuple):
-        return all(isinstance(one, _PLAIN) for one in value)
-    return isinstance(value, _PLAIN)
+        return all(_is_plain(one) for one in value)
+    return isinstance(value, (*_PLAIN, NetConfig))
 
 
 @contextmanager

@@ -67,6 +67,8 @@ class Method:
     """Whether only the size of what `run` returns is shown, after adding up the branches."""
     averages: bool = False
     """Whether it may be given any number of baselines, to average over."""
+    one_pass: bool = False
+    """Whether each face goes through the network once or twice, which packed weights speed up."""
     options: Mapping[str, Option] = field(default_factory=dict)
     """Settings by name."""
 

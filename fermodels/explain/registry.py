@@ -45,6 +45,7 @@ METHODS: dict[str, Method] = {
             signed=False,
             magnitude=True,
             smooth=True,
+            one_pass=True,
         ),
         describe(
             methods.input_x_gradient,
@@ -52,6 +53,7 @@ METHODS: dict[str, Method] = {
             "Shrikumar et al. 2016, arXiv 1605.01713",
             uses_baseline=True,
             smooth=True,
+            one_pass=True,
         ),
         describe(
             methods.smoothgrad,
@@ -118,6 +120,7 @@ METHODS: dict[str, Method] = {
             needs_layer=True,
             conv_only=True,
             smooth=True,
+            one_pass=True,
             relu=Option(True, False, True, _CLIP),
         ),
         describe(
@@ -128,6 +131,7 @@ METHODS: dict[str, Method] = {
             needs_layer=True,
             conv_only=True,
             smooth=True,
+            one_pass=True,
             relu=Option(True, False, True, _CLIP),
         ),
         describe(
@@ -137,6 +141,7 @@ METHODS: dict[str, Method] = {
             needs_layer=True,
             conv_only=True,
             smooth=True,
+            one_pass=True,
             relu=Option(False, False, True, _CLIP),
         ),
         describe(
@@ -147,6 +152,7 @@ METHODS: dict[str, Method] = {
             needs_layer=True,
             conv_only=True,
             smooth=True,
+            one_pass=True,
             relu=Option(True, False, True, _CLIP),
         ),
         describe(

@@ -1,0 +1,135 @@
+"""Convolutions whose weights are laid out once for the processor, forwards and backwards.
+
+For one face a CPU spends a third of a pass rearranging weights: oneDNN's kernels want them in
+blocks, and torch lays them out anew in every call. Explaining asks the same network again and
+again, so the blocks are kept, and with them those of the transposed convolution, which leads a
+gradient back to the input.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+_KEPT: WeakKeyDictionary[nn.Module, dict[str, _Blocks]] = WeakKeyDictionary()
+"""Blocks by model and layer; read and written under the model's lock (`guard.borrowed`)."""
+
+
+def pack(net: nn.Module, model: nn.Module) -> None:
+    """Let a twin's convolutions use blocks kept for its model; the same function, sooner.
+
+    Layers that oneDNN has no blocks for, or that somebody hooked, stay as they are.
+
+    Args:
+        net: a twin of `model`, whose lock is held.
+        model: what the blocks are kept for; they go when it goes.
+    """
+    kept = _KEPT.setdefault(model, {})
+    for name, layer in list(net.named_modules()):
+        if name and _can_pack(layer):
+            weight = model.get_parameter(f"{name}.weight")
+            if name not in kept or not kept[name].hold(weight):
+                kept[name] = _Blocks.of(weight, layer.padding)
+            net.set_submodule(name, PackedConv2d(kept[name], layer.bias))
+
+
+def _can_pack(layer: nn.Module) -> bool:
+    """Whether a layer is a plain same-stride convolution on the CPU that nobody hooked."""
+    return (
+        type(layer) is nn.Conv2d
+        and torch.backends.mkldnn.is_available()
+        and layer.weight.device.type == "cpu"
+        and not layer.weight.is_inference()  # counts no versions: a change would go unseen
+        and layer.stride == layer.dilation == (1, 1)
+        and layer.groups == 1
+        and layer.padding_mode == "zeros"
+        and not isinstance(layer.padding, str)
+        and all(pad < side for pad, side in zip(layer.padding, layer.kernel_size, strict=True))
+        and not (layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks)
+        and not layer._backward_pre_hooks
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Blocks:
+    """A convolution's weights in oneDNN's own layout, and what they were made of."""
+
+    forward: Tensor
+    backward: Tensor
+    padding: list[int]
+    padding_back: list[int]
+    seal: tuple[int, int]
+    """Address and version of the weights; torch counts in-place changes."""
+    sums: Tensor
+    """Sum of each filter: writing through ``.data`` is counted by nobody."""
+
+    @classmethod
+    def of(cls, weight: Tensor, padding: tuple[int, ...]) -> _Blocks:
+        plain = weight.detach()
+        pad = list(padding)
+        back = [side - 1 - p for side, p in zip(plain.shape[2:], pad, strict=True)]
+        turned = plain.flip(2, 3).transpose(0, 1).contiguous()
+        return cls(
+            _laid_out(plain, pad), _laid_out(turned, back), pad, back, _seal(weight), _sums(plain)
+        )
+
+    def hold(self, weight: Tensor) -> bool:
+        """Whether the weights are still those that the blocks were made of."""
+        return self.seal == _seal(weight) and torch.equal(self.sums, _sums(weight.detach()))
+
+
+def _seal(weight: Tensor) -> tuple[int, int]:
+    return weight.data_ptr(), weight._version
+
+
+def _sums(weight: Tensor) -> Tensor:
+    return weight.flatten(1).sum(1)
+
+
+def _laid_out(weight: Tensor, padding: list[int]) -> Tensor:
+    blocks: Tensor = torch.ops.mkldnn._reorder_convolution_weight(
+        weight, padding, [1, 1], [1, 1], 1, None
+    )
+    return blocks
+
+
+def _convolve(x: Tensor, blocks: Tensor, bias: Tensor | None, padding: list[int]) -> Tensor:
+    rows = x.contiguous(memory_format=torch.channels_last)
+    maps: Tensor = torch.ops.mkldnn._convolution_pointwise(
+        rows, blocks, bias, padding, [1, 1], [1, 1], 1, "none", [], ""
+    )
+    return maps
+
+
+class PackedConv2d(nn.Module):
+    """A convolution of a twin: gradients reach its input, not its weights."""
+
+    def __init__(self, blocks: _Blocks, bias: Tensor | None) -> None:
+        super().__init__()
+        self.blocks = blocks
+        self.register_buffer("bias", None if bias is None else bias.detach())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(N, C, H, W)`` float32 as the nn.Conv2d did that the blocks come from."""
+        maps: Tensor = _Convolution.apply(  # type: ignore[no-untyped-call]  # torch gives none
+            x, self.blocks, self.bias
+        )
+        return maps
+
+
+class _Convolution(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, blocks: _Blocks, bias: Tensor | None) -> Tensor:
+        ctx.blocks = blocks
+        return _convolve(x, blocks.forward, bias, blocks.padding)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        blocks: _Blocks = ctx.blocks
+        return _convolve(gradient, blocks.backward, None, blocks.padding_back), None, None
