@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 SPLIT = "test"
 """Whose faces are looked at where the data has such a split; else all of them."""
-CLOSE = 1e-3
-"""Relative error up to which two machines agree on a peak."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,8 +39,6 @@ class Channels:
     """Channels that were above 0 nowhere, in no face."""
     active: NDArray[np.float32]
     """``(C,)``: share of the faces in which the channel is above 0 anywhere."""
-    counted: int
-    """How many faces that share is of; fewer than `faces` where these were recorded."""
     recorded: bool
     """Whether the strongest faces come from a file."""
 
@@ -101,7 +97,7 @@ def _of_census(census: ChannelCensus, split: str | None) -> Channels:
 
     return Channels(
         census.layer, as_table(census), census.side, split, census.faces,
-        frozenset(census.dead), census.active, census.faces, recorded=False,
+        frozenset(census.dead), census.active, recorded=False,
     )  # fmt: skip
 
 
@@ -140,33 +136,17 @@ def _recorded(
 def _held_to(
     name: str, layer: str, table: pd.DataFrame, about: dict[str, Any], faces: FaceDataset
 ) -> Channels | None:
-    """Return a record if its faces are those at hand and its peaks are this network's."""
-    split, count = str(about["split"]), int(about["faces"])
-    if table.empty or int((faces.splits == split).sum()) != count:
+    """Return a record if it is of the faces at hand and of this network's weights."""
+    split = str(about["split"])
+    if about["checkpoint_hash"] != models.weights_hash(name) or not (faces.splits == split).any():
         return None
-    part = looked_at(faces, split)
-    if not table["sample_id"].isin(part.ids).all() or not _same_peaks(name, layer, table, part):
+    if about["faces_hash"] != looked_at(faces, split).content_hash:
         return None
-    drawn = np.unique(np.linspace(0, count - 1, min(count, results.CHUNK)).astype(int))
-    some = _census(name, models.stamp(name), f"{part.content_hash} {len(drawn)}",
-                   part.select(drawn))[layer]  # fmt: skip
     return Channels(
-        layer, table, int(about["sides"][layer]), split, count, frozenset(about["dead"][layer]),
-        some.active, len(drawn), recorded=True,
+        layer, table, int(about["sides"][layer]), split, int(about["faces"]),
+        frozenset(about["dead"][layer]), np.array(about["active"][layer], np.float32),
+        recorded=True,
     )  # fmt: skip
-
-
-def _same_peaks(name: str, layer: str, table: pd.DataFrame, part: FaceDataset) -> bool:
-    """Return whether the network still peaks so: the file does not say of which weights it is."""
-    from fermodels.explain.channels import channel_census
-
-    loudest = int(table["channel"].iloc[int(table["peak"].argmax())])
-    stored = table[table["channel"] == loudest].sort_values("rank")
-    seen = part.select(np.isin(part.ids, stored["sample_id"]))
-    again = channel_census(models.own_copy(name), seen, [layer], top=len(stored))[layer]
-    if loudest >= len(again.peaks) or again.peaks.shape[1] != len(stored):
-        return False
-    return bool(np.allclose(again.peaks[loudest], stored["peak"], CLOSE, CLOSE))
 
 
 def command(name: str) -> str:

@@ -111,9 +111,8 @@ def activity(known: Channels, number: int, faces: FaceDataset) -> str:
     looked = f"{known.faces:,} {whose(known.split, faces)}"
     if number in known.dead:
         return f"Channel {number} is **dead**: above 0 nowhere, in none of {looked}."
-    of = looked if known.counted == known.faces else f"{known.counted:,} drawn evenly from {looked}"
     share = float(known.active[number])
-    return f"Channel {number} is not dead: above 0 somewhere in **{share:.0%}** of {of}."
+    return f"Channel {number} is not dead: above 0 somewhere in **{share:.0%}** of {looked}."
 
 
 def whose(split: str | None, faces: FaceDataset) -> str:

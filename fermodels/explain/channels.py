@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -29,7 +30,7 @@ from fermodels.nets import checkpoint
 from fermodels.nets.files import write_atomically, write_json
 from fermodels.nets.networks import FACE_SIDE
 from fermodels.nets.provenance import provenance
-from fermodels.nets.shelf import results_dir
+from fermodels.nets.shelf import results_dir, weights_hash
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,10 +221,15 @@ def as_table(census: ChannelCensus) -> pd.DataFrame:
     )
 
 
+def shares(census: ChannelCensus) -> list[float]:
+    """Return in how many of the faces each channel is above 0, to a millionth."""
+    return [round(float(share), 6) for share in census.active]
+
+
 def command_line() -> argparse.ArgumentParser:
     """Return the parser of this module's command."""
     parser = argparse.ArgumentParser(prog="python -m fermodels.explain.channels")
-    parser.add_argument("--model", required=True, help="a bundled checkpoint's name")
+    parser.add_argument("--model", required=True, help="a bundled checkpoint's name, or a folder")
     parser.add_argument("--data", default="samples", help="whatever fermodels.read_faces reads")
     parser.add_argument("--split", default="test", help="whose faces are looked at")
     parser.add_argument("--top", type=int, default=9, help="faces kept per channel")
@@ -238,17 +244,21 @@ def run(options: argparse.Namespace) -> None:
     """
     faces = read_faces(options.data)
     looked_at = faces.split(options.split)
-    found = channel_census(checkpoint.load(options.model), looked_at, top=options.top)
+    folder, name = checkpoint.find(options.model), Path(options.model).name
+    found = channel_census(checkpoint.load(folder), looked_at, top=options.top)
     table = pd.concat([as_table(census) for census in found.values()], ignore_index=True)
-    place = results_dir() / f"channels-{options.model}.parquet"
+    place = results_dir() / f"channels-{name}.parquet"
     write_atomically(place, lambda p: table.to_parquet(p, index=False, compression="zstd"))
-    dead = {name: list(census.dead) for name, census in found.items()}
+    dead = {layer: list(census.dead) for layer, census in found.items()}
     about = {
-        "model": options.model,
+        "model": name,
         "split": options.split,
         "faces": len(looked_at),
-        "sides": {name: census.side for name, census in found.items()},
+        "faces_hash": looked_at.content_hash,
+        "checkpoint_hash": weights_hash(folder),
+        "sides": {layer: census.side for layer, census in found.items()},
         "dead": dead,
+        "active": {layer: shares(census) for layer, census in found.items()},
         "provenance": provenance(0, faces.name, faces.content_hash),
     }
     write_json(place.with_suffix(".json"), about)

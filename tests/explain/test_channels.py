@@ -20,6 +20,8 @@ from fermodels.explain.channels import (
     relu_layers,
 )
 from fermodels.nets.networks import FERNet
+from fermodels.nets.shelf import weights_hash
+from tests.studio.toy_studio import write_checkpoint
 from tests.toys import striped_faces
 
 
@@ -88,18 +90,25 @@ def test_likeness_equals_numpys_correlation(net: FERNet, faces: np.ndarray) -> N
         assert likeness.channels[1] == pytest.approx(wanted, abs=1e-5, nan_ok=True)
 
 
-def test_the_command_writes_every_channels_faces(
+def test_the_command_writes_every_channels_faces_and_whose_weights_answered(
     tmp_path: Path, net: FERNet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     faces = striped_faces(70)
+    folder = tmp_path / "toy"
+    write_checkpoint(folder, net)
     monkeypatch.setenv("FER_RESULTS", str(tmp_path))
-    monkeypatch.setattr(module.checkpoint, "load", lambda name: net)
     monkeypatch.setattr(module, "read_faces", lambda source: faces)
-    assert module.main(["--model", "toy", "--split", "test", "--top", "3"]) == 0
+    assert module.main(["--model", str(folder), "--split", "test", "--top", "3"]) == 0
     table = pd.read_parquet(tmp_path / "channels-toy.parquet")
     assert len(table) == (4 + 8) * 3
     assert set(table["sample_id"]) <= set(faces.split("test").ids)
-    assert json.loads((tmp_path / "channels-toy.json").read_text())["sides"]["conv2.relu"] == 24
+    about = json.loads((tmp_path / "channels-toy.json").read_text())
+    assert about["sides"]["conv2.relu"] == 24
+    assert about["checkpoint_hash"] == weights_hash(folder)
+    assert about["faces_hash"] == faces.split("test").content_hash
+    counted = channel_census(net, faces.split("test"))
+    for layer, active in about["active"].items():
+        np.testing.assert_allclose(active, counted[layer].active, atol=1e-6)
 
 
 def test_mistakes_are_named(net: FERNet) -> None:
