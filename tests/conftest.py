@@ -27,3 +27,26 @@ def fer2013_dir() -> Path:
     if not any(folder.glob("*.parquet")):
         pytest.skip(f"FER2013_DIR={place} holds no parquet files")
     return folder
+
+
+@pytest.fixture(scope="module")
+def two_networks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Two untrained networks as the bundled ones, for a module that asks the classify command."""
+    import pandas as pd  # here and below: torch is not for every test to load
+
+    from fermodels import classify
+    from fermodels.nets import checkpoint
+    from tests.classify_toys import NAMES
+    from tests.toys import tiny_net
+
+    folder, none = tmp_path_factory.mktemp("checkpoints"), pd.DataFrame({"step": [1]})
+    for seed, name in enumerate(NAMES):
+        checkpoint.save(
+            folder / name, tiny_net(seed), {"variant": name, "recipe": "toy"}, {},
+            checkpoint.History(none, none), none, "card",
+        )  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FER_CHECKPOINTS", str(folder))
+        classify.network.cache_clear()
+        yield folder
+    classify.network.cache_clear()

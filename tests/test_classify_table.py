@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import csv
-import json
-import math
-from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,33 +13,15 @@ from PIL import Image
 
 import fermodels
 from fermodels import classify, classify_journal, classify_table
-from fermodels.classify_sources import video_frames
 from fermodels.classify_table import COLUMNS, PROBABILITIES, Row
 from fermodels.data.emotions import EMOTIONS
-from fermodels.data.photo import PhotoLimits
-from fermodels.data.samples import sample_faces, sample_photos
-from fermodels.errors import DataError, PhotoError
-from fermodels.nets import checkpoint
-from tests.toys import tiny_net
+from fermodels.data.samples import sample_faces
+from fermodels.errors import DataError
+from tests.classify_toys import NAMES, run
 
-NAMES = ("shallow", "deep")
+pytestmark = pytest.mark.usefixtures("two_networks")
+
 CROPS = 5
-
-
-@pytest.fixture(scope="module", autouse=True)
-def networks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Two untrained networks as the bundled ones."""
-    folder, none = tmp_path_factory.mktemp("checkpoints"), pd.DataFrame({"step": [1]})
-    for seed, name in enumerate(NAMES):
-        checkpoint.save(
-            folder / name, tiny_net(seed), {"variant": name, "recipe": "toy"}, {},
-            checkpoint.History(none, none), none, "card",
-        )  # fmt: skip
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FER_CHECKPOINTS", str(folder))
-        classify.network.cache_clear()
-        yield folder
-    classify.network.cache_clear()
 
 
 @pytest.fixture
@@ -58,10 +36,6 @@ def folder(tmp_path: Path) -> Path:
     (place / ".hidden.png").write_bytes(b"")
     (place / "notes.txt").write_text("not looked at")
     return place
-
-
-def run(*words: object) -> int:
-    return classify.main([str(word) for word in words])
 
 
 def test_each_crop_is_told_as_python_tells_it(folder: Path, tmp_path: Path) -> None:
@@ -195,72 +169,6 @@ def test_names_that_are_no_utf8_are_written_as_escapes(folder: Path, tmp_path: P
     run(folder, "--out", tmp_path / "out.csv", "--model", "deep")
     told = [row["file"] for row in classify_table.read(tmp_path / "out.csv")]
     assert f"{folder}/\\xff.png" in told
-
-
-@pytest.fixture(scope="module")
-def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three seconds at ten frames a second: a grey level a frame."""
-    path = tmp_path_factory.mktemp("video") / "grey.avi"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (64, 64))
-    for number in range(30):
-        writer.write(np.full((64, 64, 3), 8 * number, np.uint8))
-    writer.release()
-    return path
-
-
-@pytest.mark.parametrize(("every", "wanted"), [(1.0, [0, 10, 20]), (0.5, range(0, 30, 5)),
-                                               (0.0, range(30)), (0.25, [0, 3, 6, 9, 12, 15, 18,
-                                                21, 24, 27])])  # fmt: skip
-def test_a_video_gives_the_frames_at_their_times(
-    video: Path, every: float, wanted: list[int]
-) -> None:
-    frames = list(video_frames(video, every))
-    assert [round(frame.time * 10) for frame in frames if frame.time is not None] == list(wanted)
-    greys = [float(np.asarray(frame.picture).mean()) / 8 for frame in frames]
-    np.testing.assert_allclose(greys, list(wanted), atol=0.5)
-
-
-def test_a_video_is_classified_frame_by_frame(video: Path, tmp_path: Path) -> None:
-    assert run(video, "--out", tmp_path / "out.json", "--model", "deep", "--every", 1) == 0
-    rows = json.loads((tmp_path / "out.json").read_text())
-    assert [row["frame_time"] for row in rows] == pytest.approx([0, 1, 2])
-    assert all(math.isclose(sum(row[p] for p in PROBABILITIES), 1, abs_tol=1e-5) for row in rows)
-
-
-PLAYLIST = b"#EXTM3U\n#EXTINF:1,\n/etc/hostname\n#EXT-X-ENDLIST\n"
-CONCAT = b"ffconcat version 1.0\nfile '/etc/hostname'\n"
-
-
-@pytest.mark.parametrize("content", [PLAYLIST, CONCAT, b"", b"\0\0\0\x18ftypisom" + bytes(99),
-                                     b"\x1aE\xdf\xa3" + bytes(50)])  # fmt: skip
-@pytest.mark.parametrize("name", ["x.mp4", "%03d.mkv"])
-def test_a_video_that_is_none_gives_one_sentence(tmp_path: Path, name: str, content: bytes) -> None:
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(PhotoError) as caught:
-        list(video_frames(tmp_path / name, 1.0))
-    assert "\n" not in str(caught.value) and 30 < len(str(caught.value)) < 400
-
-
-def test_a_video_of_huge_frames_is_refused_before_one_is_decoded(video: Path) -> None:
-    with pytest.raises(PhotoError, match="64 x 64"):
-        next(video_frames(video, 1.0, PhotoLimits(max_pixels=64 * 63)))
-
-
-def test_all_faces_come_largest_first_with_box_and_score(tmp_path: Path) -> None:
-    astronaut = Image.fromarray(sample_photos()["astronaut"])
-    canvas = Image.new("RGB", (900, 512), (90, 90, 90))
-    canvas.paste(astronaut.resize((300, 300)), (0, 0))
-    canvas.paste(astronaut, (350, 0))
-    canvas.save(tmp_path / "two.png")
-    asked = (tmp_path / "two.png", "--model", "deep", "--out")
-    run(*asked, tmp_path / "all.json", "--all-faces")
-    run(*asked, tmp_path / "one.json")
-    both = classify_table.read(tmp_path / "all.json")
-    assert [row["face"] for row in both] == [0, 1]
-    widths = [int(row["right"] or 0) - int(row["left"] or 0) for row in both]
-    assert widths[0] > widths[1]
-    assert min(float(row["score"] or 0) for row in both) > 0.3
-    assert classify_table.read(tmp_path / "one.json") == both[:1]
 
 
 @pytest.mark.parametrize(
