@@ -16,7 +16,7 @@ README = Path(__file__).resolve().parents[1] / "README.md"
 BEGIN, END = "<!-- results: python -m docs.results -->", "<!-- end of results -->"
 COLUMNS = (
     "network", "recipe", "parameters", "validation (95% interval)", "test (95% interval)",
-    "paper's test", "training",
+    "ten views", "paper's test", "training",
 )  # fmt: skip
 HEAD = f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}\n"
 
@@ -28,10 +28,12 @@ def _with_interval(figures: dict[str, Any]) -> str:
 
 def row(name: str, metrics: dict[str, Any]) -> str:
     """Return one checkpoint's line."""
+    viewed = metrics.get("views")
     quoted = paper.REPORTED[name].test if name in paper.REPORTED else None
     return (
         f"| {name} | {metrics['recipe']} | {metrics['parameters'] / 1e6:.1f} M | "
         f"{_with_interval(metrics['validation'])} | {_with_interval(metrics['test'])} | "
+        f"{_with_interval(viewed['ten']['test']) if viewed else 'not computed'} | "
         f"{f'{quoted:.0%}' if quoted else 'none given'} | {metrics['epochs']} epochs, "
         f"{metrics['training_seconds'] / 60:.0f} min |\n"
     )

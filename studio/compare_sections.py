@@ -14,6 +14,10 @@ from studio.widgets import BOUND
 def overall(names: list[str], split: str) -> None:
     """Show each model's accuracy on a split."""
     compare_tables.show(versus.overall(names, split))
+    st.caption(
+        "One view of each face, unless the column says otherwise. Averages over views cost two or "
+        "ten passes; many published figures are made so."
+    )
 
 
 def paired(names: list[str], split: str) -> None:

@@ -44,7 +44,7 @@ def accuracies(names: list[str], split: str, *, with_paper: bool) -> dict[str, A
 
 
 def overall(names: list[str], split: str) -> pd.DataFrame:
-    """Return one row per model: accuracy, interval, n, macro F1 and the paper's accuracy."""
+    """Return one row per model: accuracy, interval, n, macro F1, averages over views, paper."""
     rows = []
     for name in names:
         scores = models.metrics(name)[split]
@@ -57,10 +57,21 @@ def overall(names: list[str], split: str) -> pd.DataFrame:
                 "95% interval": f"{low:.1%} to {high:.1%}",
                 "n": scores["n"],
                 "macro F1, %": scores["macro_f1"] * 100,
+                "with mirror image": averaged(name, split, "mirrored"),
+                "ten views": averaged(name, split, "ten"),
                 "paper": "not given" if paper is None else f"{paper:.0%}",
             }
         )
     return pd.DataFrame(rows)
+
+
+def averaged(name: str, split: str, views: str) -> str:
+    """Return a model's accuracy on averages over views with its interval (`train.views`)."""
+    viewed = models.metrics(name).get("views")
+    if viewed is None:
+        return "not computed"
+    low, high = viewed[views][split]["interval"]
+    return f"{viewed[views][split]['accuracy']:.1%} ({low:.1%} to {high:.1%})"
 
 
 def table_3(names: list[str], split: str) -> pd.DataFrame:

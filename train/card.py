@@ -23,7 +23,8 @@ A convolutional network that names one of seven facial expressions on a 48x48 gr
 {rows}
 
 The epoch ({best_epoch} of {epochs}) was chosen on the validation split; the test split was
-scored once, with these weights. Intervals are Wilson's.
+scored once, with these weights, on one view of each face unless the row says otherwise. Intervals
+are Wilson's.
 
 | expression | n (test) | accuracy | 95% interval |
 |---|---|---|---|
@@ -49,6 +50,10 @@ its pictures are not part of this repository, and its terms apply to what you bu
 """
 
 
+VIEWED = {"mirrored": "test, face and mirror image", "ten": "test, ten views"}
+"""What averages over views are called."""
+
+
 def _row(name: str, figures: dict[str, Any], tail: str = "") -> str:
     low, high = figures["interval"]
     return (
@@ -63,6 +68,8 @@ def model_card(identity: dict[str, Any], metrics: dict[str, Any]) -> str:
         _row(name, metrics[name], f" {metrics[name]['macro_f1']:.3f} |")
         for name in ("validation", "test")
     ]
+    if viewed := metrics.get("views"):
+        rows += [_row(title, viewed[key]["test"], " |") for key, title in VIEWED.items()]
     classes = [_row(name, metrics["test"]["per_class"][name]) for name in EMOTIONS]
     return _CARD.format(
         variant=identity["variant"],

@@ -106,6 +106,19 @@ def test_compare_quotes_the_paper_only_for_its_networks(place: Path) -> None:
     assert table["paper"].tolist() == ["54%"]
 
 
+def test_compare_shows_averages_over_views_where_they_were_computed(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = {"n": 50, "correct": 35, "accuracy": 0.7, "interval": [0.562, 0.809]}
+    known = models.metrics("shallow") | {"views": {"ten": {"test": figures}, "mirrored": {}}}
+    monkeypatch.setattr(versus.models, "metrics", lambda name: known)
+    assert versus.averaged("shallow", "test", "ten") == "70.0% (56.2% to 80.9%)"
+    monkeypatch.undo()
+    monkeypatch.setenv("FER_CHECKPOINTS", str(place / "shelf"))
+    table = versus.overall(["shallow", "deep"], "test")
+    assert set(table["ten views"]) == set(table["with mirror image"]) == {"not computed"}
+
+
 def test_compare_names_the_variants_without_checkpoint(place: Path) -> None:
     assert "hybrid-deep" in text_of(open_room("compare", place / "faces"))
 

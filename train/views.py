@@ -1,0 +1,85 @@
+"""Score a checkpoint on averages over views: ``python -m train.views deep --data PATH``.
+
+Writes ``views`` into its ``metrics.json`` and its card: for each way to look at a face the
+accuracy on validation and test, with interval and n. The figures of one view stay what they are:
+no epoch and no setting is chosen by these.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from fermodels.data.faces import FaceDataset, read_faces
+from fermodels.errors import DataError, exit_status
+from fermodels.nets import checkpoint, shelf
+from fermodels.nets.evaluate import wilson_interval
+from fermodels.nets.files import write_atomically, write_json
+from fermodels.nets.networks import FERNet
+from fermodels.nets.provenance import provenance
+from fermodels.nets.views import VIEWS, predict_views
+from train.card import model_card
+from train.export import SCORED
+
+AVERAGES = tuple(name for name in VIEWS if name != "one")
+
+
+def accuracy(net: FERNet, faces: FaceDataset, views: str) -> dict[str, Any]:
+    """Return n, how many are right, accuracy and its Wilson interval, as JSON types."""
+    correct = int((predict_views(net, faces.images, views).argmax(1) == faces.labels).sum())
+    n = len(faces)
+    low, high = wilson_interval(correct, n)
+    return {"n": n, "correct": correct, "accuracy": correct / n, "interval": [low, high]}
+
+
+def score_views(folder: Path, faces: FaceDataset) -> dict[str, Any]:
+    """Add the averages' figures to a checkpoint's metrics and card, and return them.
+
+    Raises:
+        CheckpointError: the checkpoint is damaged.
+        DataError: these are not the faces it was trained with.
+    """
+    metrics = shelf.read_metrics(folder)
+    trained_on = metrics["provenance"]["data_hash"]
+    if faces.content_hash != trained_on:
+        raise DataError(
+            f"{faces.name} has hash {faces.content_hash[:12]}, {folder.name} was trained on data "
+            f"of hash {trained_on[:12]}: pass the same data"
+        )
+    net = checkpoint.load(folder)
+    found: dict[str, Any] = {
+        views: {split: accuracy(net, faces.split(split), views) for split in SCORED}
+        for views in AVERAGES
+    }
+    origin = metrics["provenance"]
+    found["provenance"] = provenance(origin["seed"], faces.name, faces.content_hash)
+    metrics["views"] = found
+    identity, _ = checkpoint.read_config(folder)
+    card = model_card(identity, metrics)
+    write_json(folder / shelf.METRICS, metrics)
+    write_atomically(folder / checkpoint.CARD, lambda path: path.write_text(card, "utf-8"))
+    return found
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Score the given checkpoints; an error of ours is one sentence and exit status 2."""
+    parser = argparse.ArgumentParser("train.views", description=__doc__.splitlines()[0])
+    parser.add_argument("checkpoints", nargs="+", help="bundled names or folders")
+    parser.add_argument("--data", required=True, help="the data they were trained on")
+    args = parser.parse_args(words)
+
+    def work() -> None:
+        faces = read_faces(args.data)
+        for name in args.checkpoints:
+            found = score_views(shelf.find(name), faces)
+            told = [f"{views} {found[views]['test']['accuracy']:.1%}" for views in AVERAGES]
+            print(f"{name}: test {', '.join(told)}")
+
+    return exit_status(work)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
