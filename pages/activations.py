@@ -30,6 +30,9 @@ activation_view.draw_channels(name, face, found, view)
 channel_view.inspect(name, view, here)
 st.subheader("How sparse, how focused?", anchor=False)
 activation_view.draw_depth(name, face, found, view)
+if beside in EMOTIONS:
+    st.subheader("How alike are the two faces to it?", anchor=False)
+    activation_view.draw_likeness(name, face, other, view)
 
 
 @st.fragment

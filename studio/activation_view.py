@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
 from studio import insides, snippets, theme, widgets
 from studio.figures import depth, maps, responses, tables, tiles
@@ -108,3 +110,30 @@ def draw_depth(name: str, face: CarriedFace, found: Mapping[str, Responses], vie
             fig, "entropy-by-layer", "Spatial entropy of the responses per layer", code=code
         )
     st.caption(TERMS)
+
+
+def draw_likeness(name: str, face: CarriedFace, other: CarriedFace, view: View) -> None:
+    """Draw how alike the layers find two faces, and name the channels that differ most."""
+    found = {one.layer: one for one in insides.likeness(name, face, other)}
+    blocks = [layer.split(".")[0] for layer in found if layer.endswith(".relu")]
+    lines = {
+        "correlation": [found[f"{block}.relu"].correlation for block in blocks],
+        "cosine": [found[f"{block}.relu"].cosine for block in blocks],
+    }
+    fig = depth.by_layer(blocks, lines, title="likeness", chosen=view.block, lowest=-1.0)
+    code = snippets.likeness(name, face, other)
+    widgets.show(fig, "likeness-by-layer", "How alike each layer finds the two faces", code=code)
+    st.caption(
+        "Of a layer's answers after ReLU to the two faces. The cosine counts what all faces share; "
+        "the correlation is left when each face's mean answer is taken out. "
+        + unlike(found[f"{view.block}.relu"].channels, view.block)
+    )
+
+
+def unlike(channels: NDArray[np.float32], block: str, most: int = 5) -> str:
+    """Return in a sentence which of a layer's channels answer the two faces least alike."""
+    order = np.argsort(channels, kind="stable")[: min(most, int(np.isfinite(channels).sum()))]
+    if len(order) == 0:
+        return f"No channel of {block} answers both faces."
+    told = ", ".join(f"#{channel} ({channels[channel]:+.2f})" for channel in order)
+    return f"Least alike in {block}, by correlation of their two maps: {told}."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
@@ -15,6 +16,9 @@ from fermodels.nets import shelf
 from studio import models, widgets
 from studio.figures.maps import common_limit
 from studio.widgets import CarriedFace
+
+if TYPE_CHECKING:
+    from fermodels.explain.channels import LayerLikeness
 
 CANDIDATES = 200
 """Faces among which `example` looks for a typical one."""
@@ -67,6 +71,22 @@ def _responses(name: str, stamp: str, face_hash: str, _face: NDArray[np.uint8]) 
     rectified = [maps[f"{block}.relu"] for block in blocks]
     spread = tuple(spatial_entropy(torch.tensor(values)[None]) for values in rectified)
     return Responses(blocks, maps, tuple(sparsity(values) for values in rectified), spread)
+
+
+def likeness(name: str, first: CarriedFace, second: CarriedFace) -> list[LayerLikeness]:
+    """Return how alike a network's layers find two faces, layer by layer, computed once."""
+    key = f"{models.content_hash(first.image)} {models.content_hash(second.image)}"
+    return _likeness(name, models.stamp(name), key, first.image, second.image)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _likeness(
+    name: str, stamp: str, key: str, _first: NDArray[np.uint8], _second: NDArray[np.uint8]
+) -> list[LayerLikeness]:
+    from fermodels.explain.channels import face_against_face
+
+    with models.borrowed(name) as net:
+        return face_against_face(net, _first, _second)
 
 
 def common_response(answers: Iterable[Responses], layer: str) -> float:

@@ -87,6 +87,15 @@ def activations(name: str, held: CarriedFace, layer: str) -> str:
     )
 
 
+def likeness(name: str, first: CarriedFace, second: CarriedFace) -> str:
+    """Return code that compares what every layer makes of two faces."""
+    return (
+        f"{face(second)}other = face\n{face(first)}{net(name)}"
+        "from fermodels.explain.channels import face_against_face\n\n"
+        "found = face_against_face(net, face, other)  # cosine and correlation per layer\n"
+    )
+
+
 def history(name: str) -> str:
     """Return code that reads a network's training history."""
     return (

@@ -15,15 +15,17 @@ def by_layer(
     *,
     title: str,
     chosen: str | None = None,
+    lowest: float = 0.0,
     height: int = 280,
 ) -> go.Figure:
     """Draw one value per layer and face (or per moment of training), first layer to last.
 
     Args:
         layers: layer names, in order.
-        lines: name of a line -> one value in 0..1 per layer.
+        lines: name of a line -> one value in `lowest`..1 per layer.
         title: of the vertical axis.
         chosen: the layer on view, if any, marked by a dotted line.
+        lowest: where the vertical axis begins.
         height: in pixels.
     """
     fig = go.Figure()
@@ -42,7 +44,7 @@ def by_layer(
         )
     if chosen is not None:
         fig.add_vline(x=list(layers).index(chosen), line={"color": theme.MUTED, "dash": "dot"})
-    fig.update_yaxes(title=title, tickformat=".0%", range=[-0.03, 1.05])
+    fig.update_yaxes(title=title, tickformat=".0%", range=[lowest - 0.03, 1.05])
     fig.update_xaxes(type="category")
     fig.update_layout(showlegend=len(lines) > 1)
     return theme.style(fig, height=height)

@@ -1,11 +1,12 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import fermodels
-from fermodels.data.faces import FaceDataset
-from studio import insides
+from fermodels.data.faces import FaceDataset, read_faces
+from studio import activation_view, insides, snippets
 from tests.studio.toy_studio import chart, healthy, html_of, open_room, write_studio
 
 FACE = np.random.default_rng(0).integers(0, 256, (48, 48), np.uint8)
@@ -68,6 +69,37 @@ def test_two_faces_stand_side_by_side_on_one_scale(faces: Path) -> None:
     assert len(chart(app, 0)["data"]) == 2
     healthy(app.selectbox(key="beside").select("no other face").run())
     assert html_of(app).count('alt="Channel ') == 4
+
+
+def test_likeness_by_layer_is_numpys_correlation_of_the_two_faces_maps(faces: Path) -> None:
+    app = open_room("activations", faces, beside="sad", layer="conv2")
+    drawn = {line["name"]: line["y"] for line in chart(app, 2)["data"]}
+    every = read_faces(faces)
+    held = every.images[every.ids == app.query_params["face"]][0]
+    other = insides.example(every, "sad").image
+    answers = [insides.responses("shallow", one).maps for one in (held, other)]
+    for place, layer in enumerate(("conv1.relu", "conv2.relu")):
+        one, two = (maps[layer].ravel().astype(float) for maps in answers)
+        assert drawn["correlation"][place] == pytest.approx(np.corrcoef(one, two)[0, 1], abs=1e-5)
+        cosine = one @ two / np.sqrt((one @ one) * (two @ two))
+        assert drawn["cosine"][place] == pytest.approx(cosine, abs=1e-5)
+    assert any("Least alike in conv2" in caption.value for caption in app.caption)
+
+
+def test_channels_least_alike_are_named_and_silent_ones_are_not() -> None:
+    found = activation_view.unlike(np.array([0.9, np.nan, -0.25, 0.5], np.float32), "conv3", 2)
+    assert found.endswith("#2 (-0.25), #3 (+0.50).")
+    assert "No channel" in activation_view.unlike(np.full(3, np.nan, np.float32), "conv3")
+
+
+def test_the_code_compares_the_same_two_faces(faces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snippets, "source", lambda: str(faces))
+    every = read_faces(faces)
+    pair = [insides.example(every, label) for label in ("sad", "happy")]
+    made: dict[str, Any] = {}
+    exec(compile(snippets.likeness("shallow", *pair), "snippet", "exec"), made)
+    shown = insides.likeness("shallow", *pair)
+    assert [one.cosine for one in made["found"]] == pytest.approx([one.cosine for one in shown])
 
 
 def test_the_example_is_a_face_not_the_odd_one_out() -> None:
