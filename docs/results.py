@@ -1,7 +1,7 @@
-"""Write the README's results table from the bundled checkpoints: ``python -m docs.results``.
+"""Write the README's tables of results: ``python -m docs.results``.
 
-No figure in the table is typed: each is read from a checkpoint's metrics.json, the paper's from
-`fermodels.nets.paper`.
+No figure in them is typed: ours are read from the checkpoints' metrics.json, the paper's from
+`fermodels.nets.paper`, those of other packages from ``results/peers.json`` (`benchmarks.peers`).
 """
 
 from __future__ import annotations
@@ -10,15 +10,24 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fermodels.nets import checkpoint, paper
+from fermodels.nets import checkpoint, paper, shelf
 
 README = Path(__file__).resolve().parents[1] / "README.md"
-BEGIN, END = "<!-- results: python -m docs.results -->", "<!-- end of results -->"
 COLUMNS = (
     "network", "recipe", "parameters", "validation (95% interval)", "test (95% interval)",
     "ten views", "paper's test", "training",
 )  # fmt: skip
-HEAD = f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}\n"
+PEER_COLUMNS = (
+    "package", "PrivateTest (95% interval)", "ms a face", "ms a photo", "faces/s in a batch",
+    "MB of memory", "MB installed",
+)  # fmt: skip
+
+
+def _head(columns: tuple[str, ...]) -> str:
+    return f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}\n"
+
+
+HEAD, PEERS_HEAD = _head(COLUMNS), _head(PEER_COLUMNS)
 
 
 def _with_interval(figures: dict[str, Any]) -> str:
@@ -45,15 +54,44 @@ def table() -> str:
     return HEAD + "".join(row(n, checkpoint.read_metrics(f)) for n, f in folders.items())
 
 
+def peers_table() -> str:
+    """Return other packages beside ours as Markdown, the most accurate first."""
+    measured = shelf.read_result("peers")
+    if measured is None:
+        return "Not measured yet: `make bench-peers` measures.\n"
+    contenders = measured["contenders"]
+    ranked = sorted(contenders, key=lambda name: -contenders[name]["accuracy"])
+    return PEERS_HEAD + "".join(peer_row(name, contenders[name]) for name in ranked)
+
+
+def peer_row(name: str, figures: dict[str, Any]) -> str:
+    """Return one package's line; ours are called ``ours:NETWORK``."""
+    title = f"**ours, {name.removeprefix('ours:')}**" if name.startswith("ours:") else name
+    photo = figures["photo_ms"]
+    return (
+        f"| {title} | {_with_interval(figures)} | {figures['face_ms']:.1f} | "
+        f"{'cannot here' if photo is None else f'{photo:.0f}'} | "
+        f"{figures['faces_per_second']:,.0f} | {figures['peak_memory_mb']:,.0f} | "
+        f"{figures['installed_mb']:,.0f} |\n"
+    )
+
+
+TABLES = {"results": table, "peers": peers_table}
+"""Name of a pair of marks in the README -> what stands between them."""
+
+
 def refreshed(text: str) -> str:
-    """Return the README with its table replaced by today's."""
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    return f"{before}{BEGIN}\n{table()}{END}{after}"
+    """Return the README with its tables replaced by today's."""
+    for name, write in TABLES.items():
+        begin, end = f"<!-- {name}: python -m docs.results -->", f"<!-- end of {name} -->"
+        before, rest = text.split(begin)
+        _, after = rest.split(end)
+        text = f"{before}{begin}\n{write()}{end}{after}"
+    return text
 
 
 def main() -> int:
-    """Rewrite the table in place."""
+    """Rewrite the tables in place."""
     README.write_text(refreshed(README.read_text(encoding="utf-8")), encoding="utf-8")
     return 0
 
