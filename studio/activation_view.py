@@ -120,7 +120,8 @@ def draw_likeness(name: str, face: CarriedFace, other: CarriedFace, view: View) 
         "correlation": [found[f"{block}.relu"].correlation for block in blocks],
         "cosine": [found[f"{block}.relu"].cosine for block in blocks],
     }
-    fig = depth.by_layer(blocks, lines, title="likeness", chosen=view.block, lowest=-1.0)
+    lowest = min(0.0, *(value for line in lines.values() for value in line))
+    fig = depth.by_layer(blocks, lines, title="likeness", chosen=view.block, lowest=lowest)
     code = snippets.likeness(name, face, other)
     widgets.show(fig, "likeness-by-layer", "How alike each layer finds the two faces", code=code)
     st.caption(

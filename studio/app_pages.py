@@ -10,6 +10,13 @@ from PIL import Image, ImageDraw
 
 from studio import guest_view
 
+STYLE = """
+<style>
+[data-testid=stPlotlyChart] :is(.xtick, .ytick) text { fill: currentColor !important; }
+[data-testid=stPlotlyChart] :is(.xtitle, .ytitle) { fill: currentColor !important; }
+</style>
+"""
+"""Streamlit writes a chart's axes in a grey too pale to read; they take the page's own ink."""
 DARK_STYLE = """
 <style>
 [data-testid=stMultiSelect] span[title], [data-testid=stMultiSelect] span[title] + *,
@@ -98,7 +105,7 @@ def run() -> None:
     st.set_page_config(page_title="FER Studio", page_icon=icon(), layout="wide")
     pages = {title: [page(room) for room in rooms] for title, rooms in open_rooms().items()}
     chosen = st.navigation(pages, expanded=True)
-    if st.context.theme.type == "dark":
-        st.html(DARK_STYLE)
+    dark = st.context.theme.type == "dark"
+    st.html(STYLE + DARK_STYLE if dark else STYLE)
     guest_view.sidebar()
     chosen.run()

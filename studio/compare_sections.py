@@ -52,17 +52,14 @@ def per_expression(names: list[str], split: str) -> None:
 def sureness(names: list[str], split: str) -> None:
     """Draw how often each model is right by how sure it says it is, with its figures beside."""
     cooled = st.toggle("With the temperature fitted on validation", key="cooled", **BOUND)
-    left, right = st.columns(2, gap="large")
-    with left:
-        colors = {name: model_color(names, name) for name in names}
-        fig = reliability.curves(compare_tables.curves(names, split, cooled=cooled), colors)
-        widgets.show(fig, "reliability", "How often each model is right by how sure it says it is")
-    with right:
-        compare_tables.show(compare_tables.sureness(names, split))
-        st.caption(
-            "Below the dashed line a model claims more than it keeps. The temperature divides its "
-            "logits: it changes how sure a model sounds, never what it says."
-        )
+    colors = {name: model_color(names, name) for name in names}
+    fig = reliability.curves(compare_tables.curves(names, split, cooled=cooled), colors)
+    widgets.show(fig, "reliability", "How often each model is right by how sure it says it is")
+    compare_tables.show(compare_tables.sureness(names, split))
+    st.caption(
+        "Below the dashed line a model claims more than it keeps. The temperature divides its "
+        "logits: it changes how sure a model sounds, never what it says."
+    )
 
 
 def other_counts(names: list[str], split: str) -> None:

@@ -10,7 +10,7 @@ from fermodels.data.emotions import EMOTIONS
 from fermodels.errors import CheckpointError
 from fermodels.explain import concept_record
 from fermodels.explain.concept_record import ConceptRecord
-from studio import models, puppet_asks, widgets
+from studio import models, puppet_asks, theme, widgets
 from studio.figures import concepts as figures
 from studio.puppet_view import name_of
 from studio.widgets import BOUND
@@ -77,7 +77,8 @@ def draw_scores(name: str, found: ConceptRecord) -> None:
     """Draw the scores of every unit for every expression."""
     alt = f"Concept scores of action units for seven expressions in {name}: {told(found)}"
     st.markdown("**Does an expression rise along it?** in % of its faces")
-    widgets.show(figures.scores(found), "concept-scores", alt)
+    ink = theme.INK[st.context.theme.type or "light"]
+    widgets.show(figures.scores(found, ink), "concept-scores", alt)
     widgets.take_home("concept-scores", found.table, _code(name, "found.score"), chart=True)
 
 

@@ -45,6 +45,8 @@ FONT = "'Source Sans', 'Source Sans Pro', system-ui, sans-serif"
 GRID = "rgba(128, 128, 128, 0.22)"
 AXIS = "rgba(128, 128, 128, 0.55)"
 MUTED = "#8c8c8c"
+INK = {"light": "#101216", "dark": "#e8e6e1"}
+"""The page's text colour by theme, as in ``.streamlit/config.toml``."""
 CONFIG = {
     "displaylogo": False,
     "displayModeBar": "hover",

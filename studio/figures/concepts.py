@@ -36,11 +36,15 @@ def titles(record: ConceptRecord) -> list[str]:
     ]
 
 
-def scores(record: ConceptRecord) -> go.Figure:
+def scores(record: ConceptRecord, ink: str = theme.INK["light"]) -> go.Figure:
     """Draw the scores ``(U, 7)`` as cells on one scale, grey where as many faces rise as fall.
 
     Cells that do not differ from a random direction's are pale, their numbers in brackets; the
     last row is what random directions scored.
+
+    Args:
+        record: what was recorded.
+        ink: the page's colour of text: pale cells let its background through.
     """
     rows, hover = [*titles(record), RANDOM], _hover(record)
     # one row more than units: plotly draws no heat map of a single row, so the last joins all
@@ -52,8 +56,9 @@ def scores(record: ConceptRecord) -> go.Figure:
     fig.data[0].opacity = PALE
     _style(fig, rows)
     fig.update_xaxes(side="top", tickangle=-45)
-    pale, *full = (_numbers(z, rows, pale=k == 0) for k, z in enumerate(parts))
-    return fig.update_layout(annotations=[*pale, *full[0], *full[1]])
+    inks = (ink, None, None)
+    numbers = [_numbers(z, rows, ink=one) for z, one in zip(parts, inks, strict=True)]
+    return fig.update_layout(annotations=[*numbers[0], *numbers[1], *numbers[2]])
 
 
 def _cells(
@@ -88,18 +93,16 @@ def _words(record: ConceptRecord, row: int, column: int) -> str:
     )
 
 
-def _numbers(values: Floats, rows: Sequence[str], *, pale: bool) -> list[dict[str, object]]:
-    """Write each cell's score in per cent; on pale cells in brackets and the page's ink."""
+def _numbers(values: Floats, rows: Sequence[str], *, ink: str | None) -> list[dict[str, object]]:
+    """Write each cell's score in per cent; with `ink`, on pale cells, in brackets."""
     found: list[dict[str, object]] = []
     for row, column in np.argwhere(np.isfinite(values)):
         value = float(values[row, column])
-        font: dict[str, object] = {"size": 12, "family": theme.FONT}
-        if not pale:
-            dark = theme.luminance(theme.DIVERGING, value) < 0.18
-            font["color"] = "#ffffff" if dark else "#000000"
-        text = f"({100 * value:.0f})" if pale else f"{100 * value:.0f}"
+        dark = theme.luminance(theme.DIVERGING, value) < 0.18
+        colour = ink or ("#ffffff" if dark else "#000000")
+        text = f"({100 * value:.0f})" if ink else f"{100 * value:.0f}"
         place = {"x": EMOTIONS[column], "y": rows[row], "text": text, "showarrow": False}
-        found.append(place | {"font": font})
+        found.append(place | {"font": {"size": 12, "family": theme.FONT, "color": colour}})
     return found
 
 

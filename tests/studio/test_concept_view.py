@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from fermodels.explain import concept_record
 from fermodels.explain.concept_record import ConceptRecord
 from fermodels.nets import shelf
 from fermodels.nets.files import write_json
-from studio import concept_view, guests
+from studio import concept_view, guests, theme
 from studio.figures import concepts as figures
 from tests.studio.concept_toys import ANGRY, FEAR, HAPPY, SAD, content
 from tests.studio.toy_studio import chart, open_room, write_studio
+from tests.toys import ROOT
 
 SHOWN = "Does an expression rise"
 
@@ -90,7 +92,18 @@ def test_scores_drawn_are_the_files_and_only_chance_is_pale(record: ConceptRecor
     assert (np.isfinite(sure.z[:-1]) == record.significant).all()
     assert not (np.isfinite(pale.z) & np.isfinite(sure.z)).any()
     assert pale.opacity < 0.5 and sure.opacity in (None, 1)
+    for ink in theme.INK.values():
+        written = figures.scores(record, ink).layout.annotations
+        bracketed = [note for note in written if note.text.startswith("(")]
+        chance = ~record.significant & np.isfinite(record.score)
+        assert len(bracketed) == int(chance.sum())
+        assert {note.font.color for note in bracketed} <= {ink}
     np.testing.assert_array_equal(random.z[-1], record.random[0])
+
+
+def test_ink_is_the_text_colour_of_the_configured_themes() -> None:
+    config = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())["theme"]
+    assert {name: config[name]["textColor"] for name in ("light", "dark")} == theme.INK
 
 
 def test_grey_means_that_as_many_faces_rise_as_fall(record: ConceptRecord) -> None:
