@@ -16,7 +16,7 @@ from typing import Any
 from fermodels.data.faces import FaceDataset, read_faces
 from fermodels.errors import DataError, exit_status
 from fermodels.nets import checkpoint, shelf
-from fermodels.nets.evaluate import wilson_interval
+from fermodels.nets.evaluate import score
 from fermodels.nets.files import write_atomically, write_json
 from fermodels.nets.networks import FERNet
 from fermodels.nets.provenance import provenance
@@ -29,10 +29,8 @@ AVERAGES = tuple(name for name in VIEWS if name != "one")
 
 def accuracy(net: FERNet, faces: FaceDataset, views: str) -> dict[str, Any]:
     """Return n, how many are right, accuracy and its Wilson interval, as JSON types."""
-    correct = int((predict_views(net, faces.images, views).argmax(1) == faces.labels).sum())
-    n = len(faces)
-    low, high = wilson_interval(correct, n)
-    return {"n": n, "correct": correct, "accuracy": correct / n, "interval": [low, high]}
+    figures = score(faces.labels, predict_views(net, faces.images, views))
+    return {key: figures[key] for key in ("n", "correct", "accuracy", "interval")}
 
 
 def score_views(folder: Path, faces: FaceDataset) -> dict[str, Any]:
@@ -43,7 +41,8 @@ def score_views(folder: Path, faces: FaceDataset) -> dict[str, Any]:
         DataError: these are not the faces it was trained with.
     """
     metrics = shelf.read_metrics(folder)
-    trained_on = metrics["provenance"]["data_hash"]
+    origin = metrics["provenance"]
+    trained_on = origin["data_hash"]
     if faces.content_hash != trained_on:
         raise DataError(
             f"{faces.name} has hash {faces.content_hash[:12]}, {folder.name} was trained on data "
@@ -54,7 +53,6 @@ def score_views(folder: Path, faces: FaceDataset) -> dict[str, Any]:
         views: {split: accuracy(net, faces.split(split), views) for split in SCORED}
         for views in AVERAGES
     }
-    origin = metrics["provenance"]
     found["provenance"] = provenance(origin["seed"], faces.name, faces.content_hash)
     metrics["views"] = found
     identity, _ = checkpoint.read_config(folder)
