@@ -29,11 +29,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from fermodels.data.faces import FaceDataset, read_faces
+from fermodels.memory import keep_freed_memory
 from fermodels.nets.config import NetConfig
 from fermodels.nets.networks import FERNet
 from fermodels.nets.variants import VARIANTS
 from train.config import TrainConfig, recipe
-from train.device import Runtime, keep_freed_memory, start
+from train.device import Runtime, start
 from train.learner import make_learner
 from train.loop import TrainData, run_epoch
 

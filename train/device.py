@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import platform
 from contextlib import AbstractContextManager
@@ -12,6 +11,8 @@ from typing import TypeVar
 import torch
 import torch.distributed as dist
 from torch import nn
+
+from fermodels.memory import keep_freed_memory
 
 Net = TypeVar("Net", bound=nn.Module)
 
@@ -52,21 +53,6 @@ def _bf16_is_fast(device: torch.device) -> bool:
         return False
     flags = torch.backends.cpu.get_cpu_capability()
     return flags.startswith("AVX512") or platform.machine() in ("arm64", "aarch64")
-
-
-def keep_freed_memory() -> bool:
-    """Tell glibc to reuse large freed blocks instead of giving them back to the kernel.
-
-    Each step frees and asks for the same few hundred megabytes of maps; page faults on fresh
-    ones took a third of a shallow step. Returns False where the C library is not glibc.
-    """
-    if platform.libc_ver()[0] != "glibc":
-        return False
-    mallopt = ctypes.CDLL(None).mallopt
-    trim_threshold, top_pad, mmap_max = -1, -2, -4  # malloc.h
-    return bool(
-        mallopt(mmap_max, 0) and mallopt(trim_threshold, 2**31 - 1) and mallopt(top_pad, 2**28)
-    )
 
 
 def start(precision: str) -> Runtime:

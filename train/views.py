@@ -15,6 +15,7 @@ from typing import Any
 
 from fermodels.data.faces import FaceDataset, read_faces
 from fermodels.errors import DataError, exit_status
+from fermodels.memory import keep_freed_memory
 from fermodels.nets import checkpoint, shelf
 from fermodels.nets.evaluate import score
 from fermodels.nets.files import write_atomically, write_json
@@ -80,4 +81,5 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     sys.exit(main())

@@ -34,6 +34,7 @@ from fermodels.explain.guard import exact, outputs_of
 from fermodels.explain.layers import check_layer, layer_names
 from fermodels.explain.puppet import private
 from fermodels.explain.representation import batches
+from fermodels.memory import keep_freed_memory
 from fermodels.nets import checkpoint
 from fermodels.nets.files import write_json
 from fermodels.nets.networks import FERNet
@@ -262,4 +263,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     sys.exit(main())

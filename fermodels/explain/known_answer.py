@@ -27,6 +27,7 @@ from fermodels.data.emotions import EMOTIONS
 from fermodels.data.samples import sample_faces
 from fermodels.errors import DataError, exit_status
 from fermodels.explain.scorecard import Estimate
+from fermodels.memory import keep_freed_memory
 from fermodels.nets.shelf import complete, read_result, results_dir
 
 SIDE = 4
@@ -235,4 +236,5 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     sys.exit(main())

@@ -22,6 +22,7 @@ from fermodels.data.faces import FaceDataset, read_faces
 from fermodels.errors import ConfigError, DataError, exit_status
 from fermodels.explain.guard import exact, twin
 from fermodels.explain.question import ROWS
+from fermodels.memory import keep_freed_memory
 from fermodels.nets import checkpoint
 from fermodels.nets.files import write_atomically, write_json
 from fermodels.nets.networks import FERNet, to_pixels
@@ -193,4 +194,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     sys.exit(main())

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from fermodels.errors import CheckpointError, exit_status
+from fermodels.memory import keep_freed_memory
 from fermodels.nets.shelf import complete, read_result
 
 FORMAT = 1
@@ -279,4 +280,5 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     sys.exit(main())

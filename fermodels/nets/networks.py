@@ -172,7 +172,7 @@ class FERNet(nn.Module):
         return logits
 
     @torch.no_grad()
-    def predict(self, faces: np.ndarray, batch_size: int = 256) -> np.ndarray:
+    def predict(self, faces: np.ndarray, batch_size: int = 64) -> np.ndarray:
         """Return probabilities ``(N, 7)`` float32, rows summing to 1.
 
         Args:

@@ -53,7 +53,7 @@ VIEWS: dict[str, Callable[[Tensor], Tensor]] = {
 
 @torch.no_grad()
 def predict_views(
-    net: FERNet, faces: NDArray[np.uint8], views: str, batch_size: int = 128
+    net: FERNet, faces: NDArray[np.uint8], views: str, batch_size: int = 64
 ) -> NDArray[np.float32]:
     """Return probabilities ``(N, 7)``, averaged over the views of each face; rows sum to 1.
 
