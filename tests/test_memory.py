@@ -34,4 +34,5 @@ def faults(how: str) -> int:
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has these settings")
 def test_freed_blocks_are_reused_without_page_faults() -> None:
-    assert faults("keep") < 500 < 10_000 < faults("give back")
+    # not none: the heap may still grow once, by a block that finds no gap
+    assert 5 * faults("keep") < faults("give back")

@@ -39,6 +39,19 @@ LIGHT: Mapping[str, float] = {"steps": 12, "refine": 0.0, "samples": 32}
 as good for telling whether a map changed, and several times as fast."""
 
 
+PER_PATCH = 3
+"""Samples a patch that a light fit takes at least: a hybrid has two shares per patch to find."""
+
+
+def lighter(settings: Mapping[str, float]) -> dict[str, float]:
+    """Return the options for random networks and noisy faces: none dearer than asked."""
+    light = {key: min(value, LIGHT.get(key, value)) for key, value in settings.items()}
+    if "segments" in settings:
+        fewest = max(LIGHT["samples"], PER_PATCH * settings["segments"])
+        light["samples"] = min(settings["samples"], fewest)
+    return light
+
+
 @dataclass(frozen=True)
 class Budget:
     """Network passes that a method may spend per metric: slow methods get fewer faces."""
@@ -117,7 +130,7 @@ def measure(
     """
     control = name in CONTROLS
     settings = {} if control else METHODS[name].settings(options or {})
-    light = {key: min(value, LIGHT.get(key, value)) for key, value in settings.items()}
+    light = lighter(settings)
     maps_of = CONTROLS[name] if control else explainer(name, settings)
     quick = CONTROLS[name] if control else explainer(name, light)
     passes = passes_per_face(bench.net, maps_of)
