@@ -22,8 +22,9 @@ STILL = 250
 
 SETTLED = """
 () => {
+  let app = null;  // found once: a search in every frame would take part in what it measures
   const running = () => {
-    const app = document.querySelector('[data-testid=stApp]');
+    if (!app?.isConnected) app = document.querySelector('[data-testid=stApp]');
     return !app || app.dataset.testScriptState !== 'notRunning';
   };
   window.settled = (patience, acted) => new Promise((done) => {

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from fermodels import EMOTIONS
-from studio import activation_view, channel_view, insides, scrubber, widgets
+from studio import activation_view, channel_view, insides, parts, scrubber, widgets
 
 widgets.opening(
     "What does each layer keep of a face?",
@@ -11,42 +11,47 @@ widgets.opening(
     "responds. Notice how the first layers still show the face, and the later ones only a few "
     "spots.",
 )
-chooser, settings = st.columns(2, gap="large")
-with chooser:
-    face = widgets.pick_face()
-with settings:
-    name = widgets.pick_model()
-    beside = st.selectbox(
-        "Beside", ["no other face", *EMOTIONS], key="beside",
-        help="A typical test face with that label, for comparison.", **widgets.BOUND,
-    )  # fmt: skip
-    found = {f"this face, {face.expression}": insides.responses(name, face.image)}
+
+
+def of_this_face() -> tuple[str, str]:
+    """Draw all that another face changes; tell which network and layer are on view."""
+    chooser, settings = st.columns(2, gap="large")
+    with chooser:
+        face = widgets.pick_face()
+    with settings:
+        name = widgets.pick_model()
+        beside = st.selectbox(
+            "Beside", ["no other face", *EMOTIONS], key="beside",
+            help="A typical test face with that label, for comparison.", **widgets.BOUND,
+        )  # fmt: skip
+        found = {f"this face, {face.expression}": insides.responses(name, face.image)}
+        if beside in EMOTIONS:
+            other = insides.example(insides.faces_shown(), beside)
+            found[f"another, {other.expression}"] = insides.responses(name, other.image)
+    here = next(iter(found.values()))
+    view = activation_view.pick_view(here)
+    activation_view.draw_channels(name, face, found, view)
+    channel_view.inspect(name, view, here)
+    st.subheader("How sparse, how focused?", anchor=False)
+    activation_view.draw_depth(name, face, found, view)
     if beside in EMOTIONS:
-        other = insides.example(insides.faces_shown(), beside)
-        found[f"another, {other.expression}"] = insides.responses(name, other.image)
-here = next(iter(found.values()))
-view = activation_view.pick_view(here)
-activation_view.draw_channels(name, face, found, view)
-channel_view.inspect(name, view, here)
-st.subheader("How sparse, how focused?", anchor=False)
-activation_view.draw_depth(name, face, found, view)
-if beside in EMOTIONS:
-    st.subheader("How alike are the two faces to it?", anchor=False)
-    activation_view.draw_likeness(name, face, other, view)
+        st.subheader("How alike are the two faces to it?", anchor=False)
+        activation_view.draw_likeness(name, face, other, view)
+    return name, view.block
 
 
 @st.fragment
-def while_it_learned() -> None:
+def while_it_learned(name: str, block: str) -> None:
     """The epoch slider."""
     st.subheader("How did it come to that?", anchor=False)
     st.markdown(
         "The maps above are of the finished network. Of every epoch these figures were kept, on "
         "validation faces."
     )
-    scrubber.through(name, block=view.block)
+    scrubber.through(name, block=block)
 
 
-while_it_learned()
+while_it_learned(*parts.part(of_this_face))
 widgets.footer(
     "A channel that lights up at the mouth has not thereby been shown to detect mouths, nor to "
     "matter for the answer: many channels respond and are then ignored."

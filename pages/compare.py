@@ -14,16 +14,22 @@ widgets.opening(
 faces = widgets.dataset()
 with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
     split = widgets.pick_one("Split", ("test", "validation"), key="on")
-    view = widgets.pick_one("Show", VIEWS, key="view")
     names = widgets.pick_models(needs=versus.NEEDS)
 if missing := versus.untrained():
     st.caption(f"No checkpoint here yet: {', '.join(missing)}.")
 
-if view == "difference":
-    cells.difference(split, faces)
-else:
-    cells.side_by_side(names, split, faces, shares=view == VIEWS[0])
 
+@st.fragment
+def matrices() -> None:
+    """The matrices and the faces in a cell: the room below stays as it is."""
+    view = widgets.pick_one("Show", VIEWS, key="view")
+    if view == "difference":
+        cells.difference(split, faces)
+    else:
+        cells.side_by_side(names, split, faces, shares=view == VIEWS[0])
+
+
+matrices()
 st.subheader("Overall", anchor=False)
 compare_sections.overall(names, split)
 

@@ -71,6 +71,10 @@ def other_counts(names: list[str], split: str) -> None:
         )
         return
     compare_tables.show(counts)
+    if rest := sorted(set(names) - set(counts["model"])):
+        st.caption(
+            f"Not computed for the present {', '.join(rest)}: `python -m train.labels --data PATH`."
+        )
     st.caption(
         "Some test faces are copies of training faces, which flatters every network. FER+ asked "
         "ten people about each face: where most agree, theirs is another truth, not a cleaner one."

@@ -132,14 +132,18 @@ WAYS: dict[str, str] = {
 
 
 def other_counts(names: list[str], split: str) -> pd.DataFrame | None:
-    """Return accuracy counted without copies, and against FER+; None before it was computed."""
+    """Return accuracy counted without copies, and against FER+; None before it was computed.
+
+    What was counted of other answers than the network's present ones is left out.
+    """
     copies, votes = shelf.read_result("duplicates"), shelf.read_result("label_votes")
     rows = []
     for name in names:
-        if copies is not None and name in copies["accuracy"]:
+        now = shelf.answers_hash(models.predictions(name))
+        if copies is not None and copies.get("answers", {}).get(name) == now:
             found = copies["accuracy"][name][split]
             rows += [_count(name, words, found[key]) for key, words in WAYS.items()]
-        if votes is not None and name in votes[split]["models"]:
+        if votes is not None and votes.get("answers", {}).get(name) == now:
             found = votes[split]["models"][name]
             rows.append(_count(name, "against FER+'s majority", found["against_votes"]))
             rows.append(_count(name, "those faces, FER-2013's label", found["against_labels"]))

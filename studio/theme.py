@@ -69,7 +69,12 @@ def model_color(names: list[str], name: str) -> str:
     return MODEL_COLORS[names.index(name) % len(MODEL_COLORS)]
 
 
-def style(fig: go.Figure, height: int = 360, title: str | None = None) -> go.Figure:
+def style(
+    fig: go.Figure,
+    height: int = 360,
+    title: str | None = None,
+    room: tuple[int, int] | None = None,
+) -> go.Figure:
     """Give a figure the studio's look, in place, and return it.
 
     The background is transparent and text takes Streamlit's colour, so one figure serves the dark
@@ -79,13 +84,16 @@ def style(fig: go.Figure, height: int = 360, title: str | None = None) -> go.Fig
         fig: any plotly figure; what it sets itself (ranges, ticks) is kept.
         height: in pixels.
         title: a few words above the plot; most figures are titled by their page instead.
+        room: pixels for the labels, left and below. None lets the browser measure them, which
+            draws the figure twice: name them where a figure follows a slider or a face.
     """
+    left, below = room or (8, 8)
     fig.update_layout(
         height=height,
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"family": FONT, "size": 14},
-        margin={"l": 8, "r": 8, "t": 44 if title else 28, "b": 8},
+        margin={"l": left, "r": 8, "t": 44 if title else 28, "b": below},
         hoverlabel={"font": {"family": FONT, "size": 13}},
         legend={
             "orientation": "h",
@@ -100,6 +108,7 @@ def style(fig: go.Figure, height: int = 360, title: str | None = None) -> go.Fig
     )
     if title:
         fig.update_layout(title={"text": title, "x": 0, "xanchor": "left", "font": {"size": 16}})
-    fig.update_xaxes(gridcolor=GRID, linecolor=AXIS, zerolinecolor=AXIS, automargin=True)
-    fig.update_yaxes(gridcolor=GRID, linecolor=AXIS, zerolinecolor=AXIS, automargin=True)
+    axis = {"gridcolor": GRID, "linecolor": AXIS, "zerolinecolor": AXIS, "automargin": room is None}
+    fig.update_xaxes(axis)
+    fig.update_yaxes(axis)
     return fig

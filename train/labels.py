@@ -192,10 +192,17 @@ def run(data: str, threshold: float) -> None:
         DataError: the data cannot be read, or is not what the networks were trained on.
     """
     faces = read_faces(data)
-    origin = {"provenance": provenance(0, faces.name, faces.content_hash)}
+    folders = recorded()
+    origin = {
+        "provenance": provenance(0, faces.name, faces.content_hash),
+        "answers": {
+            name: shelf.answers_hash(shelf.read_predictions(folder))
+            for name, folder in folders.items()
+        },
+    }
     copies = copies_table(faces, threshold)
     scored = faces.select(np.isin(faces.splits, SCORED))
-    models = {name: answers(folder, scored) for name, folder in recorded().items()}
+    models = {name: answers(folder, scored) for name, folder in folders.items()}
     accuracy = {"accuracy": without_copies(scored, copies, models)}
     write_result("duplicates", summary(faces, copies, threshold) | accuracy | origin, copies)
     if scored.votes is None:

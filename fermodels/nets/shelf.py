@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from fermodels.data.emotions import EMOTIONS
 from fermodels.errors import CheckpointError
 from fermodels.nets.variants import VARIANTS
 
@@ -174,6 +176,20 @@ def read_predictions(folder: Path) -> pd.DataFrame:
         CheckpointError: the file is missing or unreadable.
     """
     return _read_table(folder / PREDICTIONS)
+
+
+def answers_hash(predictions: pd.DataFrame) -> str:
+    """Return the SHA-256 of what a network said of which faces, whatever the rows' order.
+
+    Results computed from predictions carry it, so that they are not shown of other weights.
+
+    Args:
+        predictions: see `read_predictions`.
+    """
+    table = predictions.sort_values("sample_id")
+    columns = [f"p_{name}" for name in EMOTIONS]
+    said = np.ascontiguousarray(table[columns], np.float32).tobytes()
+    return hashlib.sha256("\n".join(table["sample_id"]).encode() + said).hexdigest()
 
 
 def _read_table(path: Path) -> pd.DataFrame:

@@ -42,4 +42,4 @@ def probabilities(
     )
     fig.update_xaxes(range=[0, 1.18], tickvals=[0, 0.25, 0.5, 0.75, 1], tickformat=".0%")
     fig.update_yaxes(autorange="reversed", showgrid=False)
-    return theme.style(fig, height=280)
+    return theme.style(fig, height=280, room=(76, 32))

@@ -10,7 +10,8 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from fermodels.data.emotions import EMOTIONS
-from studio.theme import DIVERGING, FONT, SEQUENTIAL, luminance, style
+from studio.figures.numbers import Number, on_cells
+from studio.theme import DIVERGING, SEQUENTIAL, luminance, style
 
 PAPER_SUFFIX = ", paper"
 """What a quoted entry's name ends with; it shares the lane of the model it belongs to."""
@@ -79,11 +80,11 @@ def _cells(
     names = list(EMOTIONS)
     look = {"colorscale": scale, "zmin": span[0], "zmax": span[1], "showscale": False}
     heat = go.Heatmap(z=values, x=names, y=names, xgap=2, ygap=2, hoverinfo="skip", **look)
-    fig = style(go.Figure([heat, _targets(values, unit)]), height)
+    written = _numbers(values, scale, span, text)
+    fig = style(go.Figure([heat, *written, _targets(values, unit)]), height, room=(92, 86))
     axis = {"showgrid": False, "showline": False, "zeroline": False, "ticks": ""}
     fig.update_xaxes(title="predicted", tickangle=-45, **axis)
     fig.update_yaxes(title="true", autorange="reversed", **axis)
-    fig.update_layout(annotations=_numbers(values, scale, span, text))
     return fig.update_layout(showlegend=False, margin_t=8, dragmode=False)
 
 
@@ -92,20 +93,14 @@ def _numbers(
     scale: list[list[float | str]],
     span: tuple[float, float],
     text: str,
-) -> list[dict[str, object]]:
-    """Write each cell's number in black or white, whichever its colour carries better.
-
-    Plotly's own cell texts fade while points are selected and are grey on mid colours.
-    """
+) -> list[go.Scatter]:
     share = (values - span[0]) / ((span[1] - span[0]) or 1.0)
-    found: list[dict[str, object]] = []
+    found = []
     for row, column in np.argwhere(np.isfinite(values)):
-        dark = luminance(scale, float(share[row, column])) < 0.18
-        font = {"size": 13, "family": FONT, "color": "#ffffff" if dark else "#000000"}
-        number = "0" if abs(values[row, column]) < 0.5 else text.format(values[row, column])
-        place = {"x": EMOTIONS[column], "y": EMOTIONS[row], "text": number, "font": font}
-        found.append(place | {"showarrow": False})
-    return found
+        word = "0" if abs(values[row, column]) < 0.5 else text.format(values[row, column])
+        shade = luminance(scale, float(share[row, column]))
+        found.append(Number(EMOTIONS[column], EMOTIONS[row], word, shade))
+    return on_cells(found)
 
 
 def _targets(values: NDArray[np.float64], unit: str) -> go.Scatter:

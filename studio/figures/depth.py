@@ -43,8 +43,10 @@ def by_layer(
             hovertemplate="%{x}: %{y:.1%}",
         )
     if chosen is not None:
-        fig.add_vline(x=list(layers).index(chosen), line={"color": theme.MUTED, "dash": "dot"})
+        at = list(layers).index(chosen)
+        line = {"type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1, "yref": "y domain"}
+        fig.update_layout(shapes=[line | {"line": {"color": theme.MUTED, "dash": "dot"}}])
     fig.update_yaxes(title=title, tickformat=".0%", range=[lowest - 0.03, 1.05])
     fig.update_xaxes(type="category")
     fig.update_layout(showlegend=len(lines) > 1)
-    return theme.style(fig, height=height)
+    return theme.style(fig, height=height, room=(76, 32))

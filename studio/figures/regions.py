@@ -8,8 +8,11 @@ import numpy as np
 import plotly.graph_objects as go
 
 from studio import theme
+from studio.figures.numbers import Number, on_cells
 
 AREA = "part of the picture"
+LETTER = 6
+"""Pixels of a letter of a row's title, on average."""
 
 
 def by_region(
@@ -27,26 +30,25 @@ def by_region(
     shown = [*rows.values(), area]
     values = 100 * np.array([[row[part] for part in parts] for row in shown])
     reach = max(1.0, float(np.abs(values[:-1]).max())) if rows else 1.0
-    fig = go.Figure(
-        go.Heatmap(
-            z=values, x=parts, y=titles, xgap=2, ygap=2, showscale=False,
-            colorscale=theme.DIVERGING, zmin=-reach, zmax=reach,
-            hovertemplate="%{y}, %{x}: %{z:+.1f}%<extra></extra>",
-        )
+    heat = go.Heatmap(
+        z=values, x=parts, y=titles, xgap=2, ygap=2, showscale=False,
+        colorscale=theme.DIVERGING, zmin=-reach, zmax=reach,
+        hovertemplate="%{y}, %{x}: %{z:+.1f}%<extra></extra>",
     )  # fmt: skip
-    theme.style(fig, height=70 + row_height * len(titles))
+    cells = [
+        _number(parts[c], titles[r], float(values[r, c]), reach)
+        for r, c in np.ndindex(*values.shape)
+    ]
+    fig = go.Figure([heat, *on_cells(cells)])
+    left = 24 + LETTER * max(len(title) for title in titles)
+    theme.style(fig, height=70 + row_height * len(titles), room=(left, 8))
     fig.update_xaxes(side="top", showgrid=False, showline=False, ticks="")
     fig.update_yaxes(autorange="reversed", showgrid=False, showline=False, ticks="")
-    notes = [
-        _note(parts[c], titles[r], float(values[r, c]), reach) for r, c in np.ndindex(*values.shape)
-    ]
-    return fig.update_layout(annotations=notes, margin_t=8)
+    return fig.update_layout(margin_t=36)
 
 
-def _note(part: str, title: str, value: float, reach: float) -> dict[str, object]:
+def _number(part: str, title: str, value: float, reach: float) -> Number:
     share = (np.clip(value / reach, -1, 1) + 1) / 2
-    dark = theme.luminance(theme.DIVERGING, float(share)) < 0.18
     text = f"{value:.0f}" if title == AREA or abs(value) < 0.5 else f"{value:+.0f}"
     text = text.removeprefix("-") if float(text) == 0 else text
-    font = {"size": 13, "family": theme.FONT, "color": "#ffffff" if dark else "#000000"}
-    return {"x": part, "y": title, "text": text, "font": font, "showarrow": False}
+    return Number(part, title, text, theme.luminance(theme.DIVERGING, float(share)))

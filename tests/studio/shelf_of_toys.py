@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -130,3 +132,13 @@ def text_of(app: AppTest) -> str:
     html = [element.proto.body for element in app.get("html")]
     kinds = (app.title, app.subheader, app.markdown, app.caption, app.info, app.error)
     return "\n".join([str(e.value) for kind in kinds for e in kind] + html)
+
+
+def numbers_of(traces: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], str]:
+    """Return what a drawn heat map has written on its cells: (row, column) -> text."""
+    told = [trace for trace in traces if trace.get("mode") == "text"]
+    return {
+        (y, x): text
+        for trace in told
+        for x, y, text in zip(trace["x"], trace["y"], trace["text"], strict=True)
+    }

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from fermodels.data.faces import FaceDataset
+from fermodels.nets import shelf
 from fermodels.nets.files import write_json
 from studio import compare_tables, disagreement, models, slices
 from studio.disagreement import Answers
@@ -64,7 +65,11 @@ def test_other_ways_to_count_come_from_the_results_file(
     assert compare_tables.other_counts(["right"], "test") is None
     share = {"n": 4, "count": 3, "share": 0.75, "interval": [0.3, 0.95]}
     ways = dict.fromkeys(compare_tables.WAYS, share)
-    write_json(tmp_path / "duplicates.json", {"accuracy": {"right": {"test": ways}}})
+    counted = {"accuracy": {"right": {"test": ways}}}
+    write_json(tmp_path / "duplicates.json", counted | {"answers": {"right": "of other weights"}})
+    assert compare_tables.other_counts(["right"], "test") is None
+    now = shelf.answers_hash(table(LABELS, LABELS))
+    write_json(tmp_path / "duplicates.json", counted | {"answers": {"right": now}})
     found = compare_tables.other_counts(["right", "worse"], "test")
     assert found is not None and len(found) == len(ways)
     assert set(found["accuracy, %"]) == {75.0}

@@ -10,10 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fermodels.data.emotions import EMOTIONS
 from fermodels.nets import checkpoint, runs
 from fermodels.nets.checkpoint import History
 from studio import follow, scrubber
-from tests.studio.shelf_of_toys import history, open_room, text_of, write_faces, write_shelf
+from tests.studio.shelf_of_toys import (
+    history,
+    numbers_of,
+    open_room,
+    text_of,
+    write_faces,
+    write_shelf,
+)
 from tests.studio.toy_studio import chart, healthy
 
 
@@ -80,8 +88,10 @@ def test_the_slider_drives_confusion_matrix_sparsity_and_spread(place: Path) -> 
     assert record.confusion_matrix is not None
     cells = record.confusion_matrix[1]
     shares = 100 * cells / cells.sum(1, keepdims=True)
-    texts = [note["text"] for note in chart(app, 7)["layout"]["annotations"]]
-    assert texts == [f"{value:.0f}" for value in shares.ravel()]
+    written = numbers_of(chart(app, 7)["data"])
+    assert written == {
+        (EMOTIONS[r], EMOTIONS[c]): f"{shares[r, c]:.0f}" for r, c in np.ndindex(7, 7)
+    }
     sparsity = chart(app, 5)["data"]
     assert sparsity[0]["name"] == "epoch 2" and sparsity[0]["y"] == [0.5, 0.6]
     healthy(app.slider(key="epoch").set_value(1).run())

@@ -12,7 +12,7 @@ from fermodels.data.emotions import EMOTIONS
 from fermodels.data.faces import FaceDataset, read_faces
 from fermodels.nets.paper import REPORTED
 from studio import models, results, versus
-from tests.studio.shelf_of_toys import open_room, text_of, write_faces, write_shelf
+from tests.studio.shelf_of_toys import numbers_of, open_room, text_of, write_faces, write_shelf
 
 
 @pytest.fixture(scope="module")
@@ -82,8 +82,12 @@ def test_compare_draws_one_matrix_per_model_with_its_counts(place: Path) -> None
     heats = [spec["data"][0] for spec in specs if spec["data"][0]["type"] == "heatmap"]
     assert len(heats) == 2
     expected = models.metrics("shallow")["test"]["confusion_matrix"]
-    texts = [note["text"] for note in specs[0]["layout"]["annotations"]]
-    assert texts == [str(count) for row in expected for count in row]
+    written = numbers_of(specs[0]["data"])
+    assert written == {
+        (true, said): str(expected[r][c])
+        for r, true in enumerate(EMOTIONS)
+        for c, said in enumerate(EMOTIONS)
+    }
 
 
 def test_compare_opens_the_faces_of_a_clicked_cell(place: Path, faces: FaceDataset) -> None:

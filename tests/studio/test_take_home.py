@@ -19,6 +19,7 @@ from studio import explanations, insides, models, scrubber, snippets
 from studio.explanations import Asked
 from studio.figures import bars, confusion, curves, regions, sweeps, tables, tiles
 from studio.widgets import CarriedFace
+from tests.studio.shelf_of_toys import numbers_of
 from tests.studio.toy_studio import open_room, write_studio
 
 
@@ -144,7 +145,8 @@ def test_curves_and_regions_draw_what_they_are_given() -> None:
     heat = regions.by_region({"IG": {"eyes": -0.2, "mouth": 0.5}}, {"eyes": 0.1, "mouth": 0.2})
     assert heat.data[0].z.tolist() == [[-20.0, 50.0], [10.0, 20.0]]
     assert (heat.data[0].zmin, heat.data[0].zmax) == (-50.0, 50.0)
-    assert heat.layout.annotations[0].text == "-20" and heat.layout.annotations[2].text == "10"
+    written = numbers_of(heat.to_plotly_json()["data"])
+    assert (written["IG", "eyes"], written[regions.AREA, "eyes"]) == ("-20", "10")
 
 
 def test_a_sweep_names_the_best_trial_and_the_papers() -> None:

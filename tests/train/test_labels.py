@@ -128,6 +128,8 @@ def test_command_writes_ids_and_numbers_with_their_origin(scored_csv: Path) -> N
         content = shelf.read_result(name)
         assert content is not None
         assert content["provenance"]["data_hash"] == faces.content_hash
+        said = shelf.read_predictions(shelf.find("shallow"))
+        assert content["answers"] == {"shallow": shelf.answers_hash(said)}
     table = shelf.read_result_table("label_doubt")
     assert table is not None
     assert set(table["sample_id"]) == set(faces.ids[faces.splits != "train"])
