@@ -15,6 +15,7 @@ def overall(names: list[str], split: str) -> None:
     """Show each model's accuracy on a split."""
     compare_tables.show(versus.overall(names, split))
     st.caption(
+        "Networks of different recipes differ in more than their layers: see Training. "
         "One view of each face, unless the column says otherwise. Averages over views cost two or "
         "ten passes; many published figures are made so."
     )

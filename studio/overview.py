@@ -50,11 +50,12 @@ def cards(names: list[str]) -> str:
 def _card(name: str, metrics: dict[str, Any]) -> str:
     variant = VARIANTS.get(str(metrics["variant"]))
     summary = f"{variant.summary}; " if variant else ""
+    learned = f"{metrics['recipe']} recipe, {metrics['epochs']} epochs"
     rows = "".join(_row(name, split, metrics[split]) for split in ("validation", "test"))
     return (
         f'<section class="card"><h3>{escape(name)}</h3>'
         f"<p>{escape(summary)}{metrics['parameters'] / 1e6:.2f} M parameters, "
-        f"{metrics['epochs']} epochs</p><table>{rows}</table></section>"
+        f"{escape(learned)}</p><table>{rows}</table></section>"
     )
 
 

@@ -44,10 +44,11 @@ def accuracies(names: list[str], split: str, *, with_paper: bool) -> dict[str, A
 
 
 def overall(names: list[str], split: str) -> pd.DataFrame:
-    """Return one row per model: accuracy, interval, n, macro F1, averages over views, paper."""
+    """Return one row per model: accuracy, interval, n, macro F1, averages over views, origin."""
     rows = []
     for name in names:
-        scores = models.metrics(name)[split]
+        about = models.metrics(name)
+        scores = about[split]
         low, high = scores["interval"]
         paper = reported(name, split)
         rows.append(
@@ -60,6 +61,9 @@ def overall(names: list[str], split: str) -> pd.DataFrame:
                 "with mirror image": averaged(name, split, "mirrored"),
                 "ten views": averaged(name, split, "ten"),
                 "paper": "not given" if paper is None else f"{paper:.0%}",
+                "recipe": about["recipe"],
+                "parameters": f"{about['parameters'] / 1e6:.1f} M",
+                "training": f"{about['epochs']} epochs, {about['training_seconds'] / 60:.0f} min",
             }
         )
     return pd.DataFrame(rows)
