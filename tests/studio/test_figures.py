@@ -10,6 +10,7 @@ from fermodels.data.emotions import EMOTIONS
 from studio import gallery
 from studio.figures import confusion, faces, history
 from studio.theme import DIVERGING, EXPRESSION_COLORS, SEQUENTIAL, luminance, style
+from tests.studio.shelf_of_toys import numbers_of
 
 # Machado, Oliveira & Fernandes 2009, severity 1.0, on linear RGB
 SIGHT = {
@@ -72,8 +73,8 @@ def test_difference_is_symmetric_about_zero_and_flips_sign() -> None:
 
 def test_no_cell_reads_minus_zero() -> None:
     cells = counts()
-    texts = [note.text for note in confusion.difference(cells, cells).layout.annotations]
-    assert texts == ["0"] * 49
+    written = numbers_of(confusion.difference(cells, cells).to_plotly_json()["data"])
+    assert list(written.values()) == ["0"] * 49
 
 
 def test_quoted_accuracies_are_hollow_and_without_interval() -> None:
