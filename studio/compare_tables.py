@@ -139,7 +139,7 @@ def other_counts(names: list[str], split: str) -> pd.DataFrame | None:
     copies, votes = shelf.read_result("duplicates"), shelf.read_result("label_votes")
     rows = []
     for name in names:
-        now = shelf.answers_hash(models.predictions(name))
+        now = models.answers_hash(name)
         if copies is not None and copies.get("answers", {}).get(name) == now:
             found = copies["accuracy"][name][split]
             rows += [_count(name, words, found[key]) for key, words in WAYS.items()]

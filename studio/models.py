@@ -13,7 +13,6 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from fermodels.data.emotions import EMOTIONS
 from fermodels.errors import CheckpointError, DataError
 from fermodels.nets import shelf
 from studio import guests, lending
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from fermodels.nets.networks import FERNet
 
 FACE_PIXELS = 48 * 48
-PROBABILITY_COLUMNS = [f"p_{name}" for name in EMOTIONS]
+PROBABILITY_COLUMNS = shelf.PROBABILITY_COLUMNS
 
 
 def names() -> list[str]:
@@ -141,6 +140,16 @@ def predictions(name: str) -> pd.DataFrame:
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _predictions(name: str, stamp: str) -> pd.DataFrame:
     return shelf.read_predictions(_folder(name))
+
+
+def answers_hash(name: str) -> str:
+    """Return `shelf.answers_hash` of what a checkpoint said, worked out once."""
+    return _answers_hash(name, stamp(name))
+
+
+@st.cache_data(show_spinner=False)
+def _answers_hash(name: str, stamp: str) -> str:
+    return shelf.answers_hash(predictions(name))
 
 
 def probabilities(name: str, faces: NDArray[np.uint8] | bytes) -> NDArray[np.float32]:

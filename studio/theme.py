@@ -69,6 +69,15 @@ def model_color(names: list[str], name: str) -> str:
     return MODEL_COLORS[names.index(name) % len(MODEL_COLORS)]
 
 
+def upright(at: float, **line: object) -> dict[str, object]:
+    """Return the layout shape of a dotted line up the whole plot at `at`.
+
+    Plotly's own `add_vline` takes as long as the rest of a figure.
+    """
+    look = {"color": MUTED, "dash": "dot", **line}
+    return {"type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1, "yref": "y domain", "line": look}
+
+
 def style(
     fig: go.Figure,
     height: int = 360,

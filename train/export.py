@@ -8,9 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from fermodels.data.emotions import EMOTIONS
 from fermodels.data.faces import FaceDataset
-from fermodels.nets import checkpoint
+from fermodels.nets import checkpoint, shelf
 from fermodels.nets.calibration import calibrate
 from fermodels.nets.evaluate import score
 from fermodels.nets.networks import FERNet
@@ -35,7 +34,7 @@ def predictions_of(net: FERNet, faces: FaceDataset) -> pd.DataFrame:
 
 def probability_columns() -> list[str]:
     """Return the seven column names of predictions, in class order."""
-    return [f"p_{name}" for name in EMOTIONS]
+    return list(shelf.PROBABILITY_COLUMNS)
 
 
 def figures_of(predictions: pd.DataFrame) -> dict[str, Any]:

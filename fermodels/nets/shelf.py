@@ -84,6 +84,10 @@ def complete(result: str, command: str) -> Iterator[None]:
         raise CheckpointError(f"{result} is incomplete ({error!r}): run {command}") from error
 
 
+PROBABILITY_COLUMNS = [f"p_{name}" for name in EMOTIONS]
+"""Columns of predictions that hold probabilities, in class order."""
+
+
 def read_result_table(name: str) -> pd.DataFrame | None:
     """Return a computed table, ``results/NAME.parquet``; None if it was not computed yet.
 
@@ -187,8 +191,7 @@ def answers_hash(predictions: pd.DataFrame) -> str:
         predictions: see `read_predictions`.
     """
     table = predictions.sort_values("sample_id")
-    columns = [f"p_{name}" for name in EMOTIONS]
-    said = np.ascontiguousarray(table[columns], np.float32).tobytes()
+    said = np.ascontiguousarray(table[PROBABILITY_COLUMNS], np.float32).tobytes()
     return hashlib.sha256("\n".join(table["sample_id"]).encode() + said).hexdigest()
 
 

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from fermodels.data.emotions import EMOTIONS
 from fermodels.explain.concept_record import ConceptRecord, Floats
 from studio import theme
+from studio.figures.numbers import ink_on
 
 EVEN = 0.5
 """As many of a class's faces rise as fall. A random direction and its contrary are equally likely,
@@ -98,8 +99,7 @@ def _numbers(values: Floats, rows: Sequence[str], *, ink: str | None) -> list[di
     found: list[dict[str, object]] = []
     for row, column in np.argwhere(np.isfinite(values)):
         value = float(values[row, column])
-        dark = theme.luminance(theme.DIVERGING, value) < 0.18
-        colour = ink or ("#ffffff" if dark else "#000000")
+        colour = ink or ink_on(theme.luminance(theme.DIVERGING, value))
         text = f"({100 * value:.0f})" if ink else f"{100 * value:.0f}"
         place = {"x": EMOTIONS[column], "y": rows[row], "text": text, "showarrow": False}
         found.append(place | {"font": {"size": 12, "family": theme.FONT, "color": colour}})

@@ -43,9 +43,7 @@ def by_layer(
             hovertemplate="%{x}: %{y:.1%}",
         )
     if chosen is not None:
-        at = list(layers).index(chosen)
-        line = {"type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1, "yref": "y domain"}
-        fig.update_layout(shapes=[line | {"line": {"color": theme.MUTED, "dash": "dot"}}])
+        fig.update_layout(shapes=[theme.upright(list(layers).index(chosen))])
     fig.update_yaxes(title=title, tickformat=".0%", range=[lowest - 0.03, 1.05])
     fig.update_xaxes(type="category")
     fig.update_layout(showlegend=len(lines) > 1)

@@ -83,17 +83,13 @@ def trend(
 
 
 def _marks(epoch: int, reference: tuple[float, str] | None) -> dict[str, Any]:
-    """Return the chosen epoch's line and the level to compare with, as layout.
-
-    Plotly's own `add_vline` and `add_hline` take as long as the rest of the figure.
-    """
-    thin = {"color": theme.MUTED, "width": 1.5}
-    here = {"type": "line", "x0": epoch, "x1": epoch, "y0": 0, "y1": 1, "yref": "y domain"}
-    found: dict[str, Any] = {"shapes": [here | {"line": thin | {"dash": "dot"}}]}
+    """Return the chosen epoch's line and the level to compare with, as layout."""
+    found: dict[str, Any] = {"shapes": [theme.upright(epoch, width=1.5)]}
     if reference is not None:
         level, words = reference
         across = {"type": "line", "x0": 0, "x1": 1, "xref": "x domain", "y0": level, "y1": level}
-        found["shapes"].append(across | {"line": thin | {"dash": "dash"}})
+        look = {"color": theme.MUTED, "width": 1.5, "dash": "dash"}
+        found["shapes"].append(across | {"line": look})
         place = {"x": 1, "xref": "x domain", "y": level, "xanchor": "right", "yanchor": "bottom"}
         found["annotations"] = [place | {"text": words, "showarrow": False}]
     return found

@@ -26,6 +26,11 @@ class Number(NamedTuple):
     """Of the cell, 0 to 1."""
 
 
+def ink_on(luminance: float) -> str:
+    """Return the ink that a cell of this relative luminance carries."""
+    return WHITE if luminance < DARK else BLACK
+
+
 def on_cells(numbers: Iterable[Number]) -> list[go.Scatter]:
     """Return at most two traces of text, one per ink.
 
@@ -34,7 +39,7 @@ def on_cells(numbers: Iterable[Number]) -> list[go.Scatter]:
     """
     inks: dict[str, list[Number]] = {}
     for number in numbers:
-        inks.setdefault(WHITE if number.luminance < DARK else BLACK, []).append(number)
+        inks.setdefault(ink_on(number.luminance), []).append(number)
     return [_in_ink(ink, told) for ink, told in inks.items()]
 
 

@@ -32,6 +32,7 @@ def _answers(monkeypatch: pytest.MonkeyPatch) -> None:
     known = {"right": shuffled, "worse": table(worse, LABELS), "same": table(LABELS, LABELS)}
     monkeypatch.setattr(models, "predictions", lambda name: known[name])
     monkeypatch.setattr(models, "metrics", lambda name: {})
+    monkeypatch.setattr(models, "stamp", lambda name: "as made up here")
     monkeypatch.setattr(models, "names", lambda: list(known))
 
 
