@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 from PIL import Image, ImageDraw
 
-from studio import guest_view
+from studio import collector, guest_view
 
 STYLE = """
 <style>
@@ -108,4 +108,7 @@ def run() -> None:
     dark = st.context.theme.type == "dark"
     st.html(STYLE + DARK_STYLE if dark else STYLE)
     guest_view.sidebar()
-    chosen.run()
+    try:
+        chosen.run()
+    finally:  # also where a room stops or starts anew
+        collector.spare_libraries()

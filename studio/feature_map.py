@@ -89,16 +89,16 @@ def scatter(points: pd.DataFrame, x: str, y: str, height: int = 460) -> go.Figur
         y: name of the vertical one.
         height: in pixels.
     """
-    fig = go.Figure()
-    for label, expression in enumerate(EMOTIONS):
-        some = points[points["label"] == label]
-        fig.add_scattergl(
+    alike = {expression: points[points["label"] == k] for k, expression in enumerate(EMOTIONS)}
+    dots = [
+        go.Scattergl(
             x=some[x], y=some[y], mode="markers", name=expression, customdata=some[["row"]],
             marker={"color": EXPRESSION_COLORS[expression], "size": 5, "opacity": 0.75},
             hovertemplate=expression + "<extra></extra>",
-        )  # fmt: skip
-    theme.style(fig, height)
+        )
+        for expression, some in alike.items()
+    ]  # fmt: skip
     bare = {"showticklabels": False, "showgrid": False, "zeroline": False, "title": ""}
-    fig.update_xaxes(**bare)
-    fig.update_yaxes(**bare)
-    return fig.update_layout(dragmode="lasso", legend={"itemsizing": "constant"})
+    return theme.figure(
+        dots, height, xaxis=bare, yaxis=bare, dragmode="lasso", legend={"itemsizing": "constant"}
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -24,11 +24,6 @@ PATIENCE = 0.25
 """Seconds before a progress bar appears."""
 PART_TITLES = {"conv": "Through the conv layers", "hog": "Through HOG"}
 ON_FACE, ALONE = "On the face", "The maps alone"
-
-
-@cache
-def _table_of_colours() -> NDArray[np.uint8]:
-    return maps.colour_table(theme.DIVERGING)
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,7 +149,7 @@ def picture(
         limit: the value at full colour; the comparison's own by default.
         caption: the method's title by default.
     """
-    table = _table_of_colours()
+    table = maps.colour_table(theme.DIVERGING)
     values = comparison.values(found)
     limit = comparison.limits[found.method] if limit is None else limit
     if on_face:
@@ -194,7 +189,7 @@ def explain_methods(found: Sequence[MethodMap]) -> None:
 
 def _draw_part(part: str, comparison: Comparison) -> None:
     """Draw one branch's part of every map that sees both, on the scale of the whole."""
-    table = _table_of_colours()
+    table = maps.colour_table(theme.DIVERGING)
     title = PART_TITLES[part]
     for name, row in comparison.found.items():
         split = [m for m in row if len(m.parts) > 1]
@@ -211,7 +206,7 @@ def _draw_part(part: str, comparison: Comparison) -> None:
 
 
 def _legend(comparison: Comparison) -> None:
-    table = _table_of_colours()
+    table = maps.colour_table(theme.DIVERGING)
     methods: Mapping[str, str] = {m.method: m.title for m in comparison.every}
     if comparison.options.scale == SHARES:
         limit = next(iter(comparison.limits.values()))

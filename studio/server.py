@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from studio.collector import spare_libraries
+
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
@@ -65,6 +67,7 @@ class Warmer:
     def _warm(self) -> None:
         for name in self.names:
             importlib.import_module(name)
+        spare_libraries()
 
 
 class Split:

@@ -1,9 +1,13 @@
-"""One look for every figure: the palette of the seven expressions, two colour scales, `style`."""
+"""One look for every figure: the palette of the seven expressions, two colour scales, `figure`."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 import plotly.graph_objects as go
+from plotly.basedatatypes import BaseTraceType
 
 EXPRESSION_COLORS: dict[str, str] = {
     "angry": "#c1430d",
@@ -47,6 +51,23 @@ AXIS = "rgba(128, 128, 128, 0.55)"
 MUTED = "#8c8c8c"
 INK = {"light": "#101216", "dark": "#e8e6e1"}
 """The page's text colour by theme, as in ``.streamlit/config.toml``."""
+LOOK: dict[str, object] = {
+    "paper_bgcolor": "rgba(0,0,0,0)",
+    "plot_bgcolor": "rgba(0,0,0,0)",
+    "font": {"family": FONT, "size": 14},
+    "hoverlabel": {"font": {"family": FONT, "size": 13}},
+    "legend": {
+        "orientation": "h",
+        "x": 0,
+        "xanchor": "left",
+        "y": 1.02,
+        "yanchor": "bottom",
+        "title": {"text": ""},
+    },
+    "bargap": 0.3,
+    "bargroupgap": 0.08,
+}
+"""The layout that all figures share; see `figure`."""
 CONFIG = {
     "displaylogo": False,
     "displayModeBar": "hover",
@@ -78,46 +99,49 @@ def upright(at: float, **line: object) -> dict[str, object]:
     return {"type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1, "yref": "y domain", "line": look}
 
 
-def style(
-    fig: go.Figure,
+def level(at: float, words: str, **line: object) -> dict[str, Any]:
+    """Return, as layout, a line across the whole plot at `at` and its name at the right end."""
+    look = {"color": MUTED, "dash": "dash", "width": 1.5, **line}
+    across = {"type": "line", "x0": 0, "x1": 1, "xref": "x domain", "y0": at, "y1": at}
+    place = {"x": 1, "xref": "x domain", "y": at, "xanchor": "right", "yanchor": "bottom"}
+    name = {"text": words, "showarrow": False, "font": {"color": MUTED, "size": 12}}
+    return {"shapes": [across | {"line": look}], "annotations": [place | name]}
+
+
+def figure(
+    traces: Sequence[BaseTraceType],
     height: int = 360,
-    title: str | None = None,
+    *,
     room: tuple[int, int] | None = None,
+    **layout: Any,
 ) -> go.Figure:
-    """Give a figure the studio's look, in place, and return it.
+    """Return a figure with the studio's look.
 
     The background is transparent and text takes Streamlit's colour, so one figure serves the dark
-    and the light theme.
+    and the light theme. Everything is said at once: each later `update_layout` or `update_xaxes`
+    takes plotly longer than the whole figure.
 
     Args:
-        fig: any plotly figure; what it sets itself (ranges, ticks) is kept.
+        traces: what is drawn, the lowest first.
         height: in pixels.
-        title: a few words above the plot; most figures are titled by their page instead.
         room: pixels for the labels, left and below. None lets the browser measure them, which
             draws the figure twice: name them where a figure follows a slider or a face.
+        layout: what this figure has of its own, such as ``xaxis={"title": "epoch"}``; joined to
+            the look, and winning over it.
     """
     left, below = room or (8, 8)
-    fig.update_layout(
-        height=height,
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"family": FONT, "size": 14},
-        margin={"l": left, "r": 8, "t": 44 if title else 28, "b": below},
-        hoverlabel={"font": {"family": FONT, "size": 13}},
-        legend={
-            "orientation": "h",
-            "x": 0,
-            "xanchor": "left",
-            "y": 1.02,
-            "yanchor": "bottom",
-            "title": {"text": ""},
-        },
-        bargap=0.3,
-        bargroupgap=0.08,
-    )
-    if title:
-        fig.update_layout(title={"text": title, "x": 0, "xanchor": "left", "font": {"size": 16}})
     axis = {"gridcolor": GRID, "linecolor": AXIS, "zerolinecolor": AXIS, "automargin": room is None}
-    fig.update_xaxes(axis)
-    fig.update_yaxes(axis)
-    return fig
+    sizes = {"height": height, "margin": {"l": left, "r": 8, "t": 28, "b": below}}
+    return go.Figure(traces, _joined({**LOOK, **sizes, "xaxis": axis, "yaxis": axis}, layout))
+
+
+def _joined(base: Mapping[str, object], own: Mapping[str, object]) -> dict[str, object]:
+    """Return both nested mappings in one; where both speak, `own` is heard."""
+    found = dict(base)
+    for key, value in own.items():
+        under = found.get(key)
+        if isinstance(under, Mapping) and isinstance(value, Mapping):
+            found[key] = _joined(under, value)
+        else:
+            found[key] = value
+    return found

@@ -28,18 +28,17 @@ def probabilities(
     """
     ticks = [f"<b>{name}</b>" if i == target else name for i, name in enumerate(names)]
     words = [f"{v:.1%}" + ("   ◆ label" if i == label else "") for i, v in enumerate(values)]
-    fig = go.Figure(
-        go.Bar(
-            x=values.tolist(),
-            y=ticks,
-            orientation="h",
-            marker={"color": [theme.EXPRESSION_COLORS[name] for name in names]},
-            text=words,
-            textposition="outside",
-            cliponaxis=False,
-            hovertemplate="%{y}: %{x:.2%}<extra></extra>",
-        )
+    bar = go.Bar(
+        x=values.tolist(),
+        y=ticks,
+        orientation="h",
+        marker={"color": [theme.EXPRESSION_COLORS[name] for name in names]},
+        text=words,
+        textposition="outside",
+        cliponaxis=False,
+        hovertemplate="%{y}: %{x:.2%}<extra></extra>",
     )
-    fig.update_xaxes(range=[0, 1.18], tickvals=[0, 0.25, 0.5, 0.75, 1], tickformat=".0%")
-    fig.update_yaxes(autorange="reversed", showgrid=False)
-    return theme.style(fig, height=280, room=(76, 32))
+    return theme.figure(
+        [bar], 280, room=(76, 32), yaxis={"autorange": "reversed", "showgrid": False},
+        xaxis={"range": [0, 1.18], "tickvals": [0, 0.25, 0.5, 0.75, 1], "tickformat": ".0%"},
+    )  # fmt: skip

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+from plotly.basedatatypes import BaseTraceType
 
 from fermodels.data.emotions import EMOTIONS
 from fermodels.explain.concept_record import ConceptRecord, Floats
@@ -53,13 +55,14 @@ def scores(record: ConceptRecord, ink: str = theme.INK["light"]) -> go.Figure:
     kind = np.vstack([record.significant.astype(int), np.full((1, len(EMOTIONS)), 2)])
     parts = [np.where(kind == k, score, np.nan) for k in (0, 1, 2)]
     names = (CHANCE, TOLD, RANDOM)
-    fig = go.Figure([_cells(n, z, rows, hover) for n, z in zip(names, parts, strict=True)])
-    fig.data[0].opacity = PALE
-    _style(fig, rows)
-    fig.update_xaxes(side="top", tickangle=-45)
+    cells = [_cells(n, z, rows, hover) for n, z in zip(names, parts, strict=True)]
+    cells[0].opacity = PALE
     inks = (ink, None, None)
     numbers = [_numbers(z, rows, ink=one) for z, one in zip(parts, inks, strict=True)]
-    return fig.update_layout(annotations=[*numbers[0], *numbers[1], *numbers[2]])
+    return _level_rows(
+        cells, rows, xaxis={"side": "top", "tickangle": -45},
+        annotations=[*numbers[0], *numbers[1], *numbers[2]],
+    )  # fmt: skip
 
 
 def _cells(
@@ -112,16 +115,16 @@ def learned(record: ConceptRecord) -> go.Figure:
     Rows stand level with those of `scores`.
     """
     rows = titles(record)
-    fig = go.Figure(_dots(record, rows))
     # the empty last row keeps the others level with the scores' rows
-    fig.add_scatter(x=[None], y=[RANDOM], hoverinfo="skip", mode="markers", marker_opacity=0)
-    fig.add_vline(x=100 * EVEN, line={"color": theme.MUTED, "dash": "dash"})
-    _style(fig, [*rows, RANDOM])
-    fig.update_yaxes(showgrid=True, ticktext=[*record.units, ""], tickvals=[*rows, RANDOM])
+    nothing = go.Scatter(x=[None], y=[RANDOM], hoverinfo="skip", mode="markers", marker_opacity=0)
     low = min(EVEN, float((record.accuracy - record.accuracy_spread).min()))
-    return fig.update_xaxes(
-        title="% of held-out faces", range=[100 * low - 4, 102], showgrid=True, side="bottom"
-    )
+    across = {"title": "% of held-out faces", "range": [100 * low - 4, 102], "side": "bottom"}
+    every = [*rows, RANDOM]
+    return _level_rows(
+        [_dots(record, rows), nothing], every, xaxis={**across, "showgrid": True},
+        yaxis={"showgrid": True, "ticktext": [*record.units, ""], "tickvals": every},
+        shapes=[theme.upright(100 * EVEN, dash="dash")],
+    )  # fmt: skip
 
 
 def _dots(record: ConceptRecord, rows: Sequence[str]) -> go.Scatter:
@@ -135,13 +138,21 @@ def _dots(record: ConceptRecord, rows: Sequence[str]) -> go.Scatter:
     )  # fmt: skip
 
 
-def _style(fig: go.Figure, rows: Sequence[str]) -> None:
-    theme.style(fig, height=HEAD + FOOT + ROW * len(rows))
-    # fixed margins: rows of both figures stand level, and the last slanted name has room
-    fig.update_layout(showlegend=False, dragmode=False, margin={"t": HEAD, "b": FOOT, "r": 34})
-    fig.update_xaxes(showgrid=False, showline=False, zeroline=False, ticks="", automargin=False)
+def _level_rows(
+    traces: Sequence[BaseTraceType],
+    rows: Sequence[str],
+    *,
+    xaxis: dict[str, Any],
+    yaxis: dict[str, Any] | None = None,
+    **layout: Any,
+) -> go.Figure:
+    """Return a figure whose rows stand where those of the other figure do."""
+    bare = {"showgrid": False, "showline": False, "zeroline": False, "ticks": ""}
     ends = {"categoryorder": "array", "categoryarray": list(rows), "autorange": False}
-    fig.update_yaxes(
-        **ends, range=[len(rows) - 0.5, -0.5], showgrid=False, showline=False, ticks="",
-        zeroline=False, tickfont={"size": 12},
+    across = {**bare, "automargin": False, **xaxis}
+    down = {**bare, **ends, "range": [len(rows) - 0.5, -0.5], "tickfont": {"size": 12}}
+    # fixed margins: the rows stand level, and the last slanted name has room
+    return theme.figure(
+        traces, HEAD + FOOT + ROW * len(rows), margin={"t": HEAD, "b": FOOT, "r": 34},
+        xaxis=across, yaxis={**down, **(yaxis or {})}, showlegend=False, dragmode=False, **layout,
     )  # fmt: skip

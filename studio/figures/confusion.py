@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fermodels.data.emotions import EMOTIONS
 from studio.figures.numbers import Number, on_cells
-from studio.theme import DIVERGING, SEQUENTIAL, luminance, style
+from studio.theme import DIVERGING, SEQUENTIAL, figure, luminance
 
 PAPER_SUFFIX = ", paper"
 """What a quoted entry's name ends with; it shares the lane of the model it belongs to."""
@@ -81,11 +81,13 @@ def _cells(
     look = {"colorscale": scale, "zmin": span[0], "zmax": span[1], "showscale": False}
     heat = go.Heatmap(z=values, x=names, y=names, xgap=2, ygap=2, hoverinfo="skip", **look)
     written = _numbers(values, scale, span, text)
-    fig = style(go.Figure([heat, *written, _targets(values, unit)]), height, room=(92, 86))
-    axis = {"showgrid": False, "showline": False, "zeroline": False, "ticks": ""}
-    fig.update_xaxes(title="predicted", tickangle=-45, **axis)
-    fig.update_yaxes(title="true", autorange="reversed", **axis)
-    return fig.update_layout(showlegend=False, margin_t=8, dragmode=False)
+    bare = {"showgrid": False, "showline": False, "zeroline": False, "ticks": ""}
+    return figure(
+        [heat, *written, _targets(values, unit)], height, room=(92, 86), margin={"t": 8},
+        xaxis={"title": "predicted", "tickangle": -45, **bare},
+        yaxis={"title": "true", "autorange": "reversed", **bare},
+        showlegend=False, dragmode=False,
+    )  # fmt: skip
 
 
 def _numbers(
@@ -125,16 +127,17 @@ def per_expression(models: Mapping[str, Accuracies], height: int = 460) -> go.Fi
         models: name in the legend -> its accuracies; quoted ones are hollow diamonds.
         height: in pixels.
     """
-    fig = go.Figure([_dots(name, found) for name, found in models.items()])
-    style(fig, height)
-    fig.update_xaxes(title="accuracy, %", range=[0, 100], ticksuffix="")
-    fig.update_yaxes(categoryorder="array", categoryarray=list(EMOTIONS)[::-1], showgrid=False)
     lines = [
         {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": k + 0.5, "y1": k + 0.5}
         | {"line": {"color": "rgba(128,128,128,.22)", "width": 1}}
         for k in range(6)
     ]
-    return fig.update_layout(scattermode="group", scattergap=0.35, shapes=lines)
+    order = {"categoryorder": "array", "categoryarray": list(EMOTIONS)[::-1]}
+    return figure(
+        [_dots(name, found) for name, found in models.items()], height, shapes=lines,
+        xaxis={"title": "accuracy, %", "range": [0, 100], "ticksuffix": ""},
+        yaxis={**order, "showgrid": False}, scattermode="group", scattergap=0.35,
+    )  # fmt: skip
 
 
 def _dots(name: str, found: Accuracies) -> go.Scatter:

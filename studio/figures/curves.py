@@ -31,11 +31,10 @@ def by_share(
         kind: ``deletion`` or ``insertion``.
         height: in pixels.
     """
-    fig = go.Figure()
     looks = [(theme.MODEL_COLORS[0], "solid", 3.0), (theme.MUTED, "dot", 2.0)]
     looks += [(theme.MUTED, "dash", 2.0)] * len(lines)
-    for (name, values), (colour, dash, width) in zip(lines.items(), looks, strict=False):
-        fig.add_scatter(
+    drawn = [
+        go.Scatter(
             x=list(fractions),
             y=np.asarray(values).tolist(),
             name=name,
@@ -43,6 +42,9 @@ def by_share(
             line={"color": colour, "dash": dash, "width": width},
             hovertemplate="%{x:.0%} of the pixels: %{y:.1%}<extra>" + name + "</extra>",
         )
-    fig.update_xaxes(title=AXES[kind], tickformat=".0%", range=[0, 1])
-    fig.update_yaxes(title="probability", tickformat=".0%", range=[-0.03, 1.05])
-    return theme.style(fig, height=height)
+        for (name, values), (colour, dash, width) in zip(lines.items(), looks, strict=False)
+    ]
+    return theme.figure(
+        drawn, height, xaxis={"title": AXES[kind], "tickformat": ".0%", "range": [0, 1]},
+        yaxis={"title": "probability", "tickformat": ".0%", "range": [-0.03, 1.05]},
+    )  # fmt: skip

@@ -28,12 +28,9 @@ def by_layer(
         lowest: where the vertical axis begins.
         height: in pixels.
     """
-    fig = go.Figure()
     symbols = ("circle", "diamond", "square", "x")
-    for (name, values), colour, symbol in zip(
-        lines.items(), theme.MODEL_COLORS, symbols, strict=False
-    ):
-        fig.add_scatter(
+    drawn = [
+        go.Scatter(
             x=list(layers),
             y=list(values),
             name=name,
@@ -42,9 +39,12 @@ def by_layer(
             marker={"size": 10, "symbol": symbol},
             hovertemplate="%{x}: %{y:.1%}",
         )
-    if chosen is not None:
-        fig.update_layout(shapes=[theme.upright(list(layers).index(chosen))])
-    fig.update_yaxes(title=title, tickformat=".0%", range=[lowest - 0.03, 1.05])
-    fig.update_xaxes(type="category")
-    fig.update_layout(showlegend=len(lines) > 1)
-    return theme.style(fig, height=height, room=(76, 32))
+        for (name, values), colour, symbol in zip(
+            lines.items(), theme.MODEL_COLORS, symbols, strict=False
+        )
+    ]
+    return theme.figure(
+        drawn, height, room=(76, 32), xaxis={"type": "category"}, showlegend=len(lines) > 1,
+        yaxis={"title": title, "tickformat": ".0%", "range": [lowest - 0.03, 1.05]},
+        shapes=[] if chosen is None else [theme.upright(list(layers).index(chosen))],
+    )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -51,31 +52,24 @@ def before_after(
     """
     labels = [f"<b>{name}</b>" if name == target else name for name in names]
     colours = [theme.EXPRESSION_COLORS[name] for name in names]
-    fig = go.Figure()
-    for a, b, label in zip(before, after, labels, strict=True):
-        fig.add_scatter(
-            x=[a, b],
-            y=[label, label],
-            mode="lines",
-            line={"color": theme.MUTED, "width": 2},
-            hoverinfo="skip",
-            showlegend=False,
+    ways = [
+        go.Scatter(
+            x=[a, b], y=[label, label], mode="lines", line={"color": theme.MUTED, "width": 2},
+            hoverinfo="skip", showlegend=False,
         )
-    common = {"mode": "markers", "y": labels}
-    fig.add_scatter(
-        x=before.tolist(),
-        name="before",
-        hovertemplate="%{y} before: %{x:.1%}<extra></extra>",
-        **common,
-        marker={"symbol": "circle-open", "size": 11, "color": colours, "line": {"width": 2.5}},
-    )
-    fig.add_scatter(
-        x=after.tolist(),
-        name="after",
-        hovertemplate="%{y} after: %{x:.1%}<extra></extra>",
-        **common,
-        marker={"size": 13, "color": colours},
-    )
-    fig.update_xaxes(range=[-0.03, 1.05], tickformat=".0%", title="probability")
-    fig.update_yaxes(autorange="reversed")
-    return theme.style(fig, height=300)
+        for a, b, label in zip(before, after, labels, strict=True)
+    ]  # fmt: skip
+    hollow: dict[str, Any] = {"symbol": "circle-open", "size": 11, "line": {"width": 2.5}}
+    looks = {"before": (before, hollow), "after": (after, {"size": 13})}
+    ends = [
+        go.Scatter(
+            x=values.tolist(), y=labels, mode="markers", name=when,
+            marker={**look, "color": colours},
+            hovertemplate="%{y} " + when + ": %{x:.1%}<extra></extra>",
+        )
+        for when, (values, look) in looks.items()
+    ]  # fmt: skip
+    return theme.figure(
+        [*ways, *ends], 300, yaxis={"autorange": "reversed"},
+        xaxis={"range": [-0.03, 1.05], "tickformat": ".0%", "title": "probability"},
+    )  # fmt: skip

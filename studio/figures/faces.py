@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from fermodels.data.emotions import EMOTIONS
-from studio.theme import EXPRESSION_COLORS, FONT, style
+from studio.theme import EXPRESSION_COLORS, FONT, figure
 
 
 def balance(counts: Mapping[str, Sequence[int]], height: int = 300) -> go.Figure:
@@ -19,10 +19,9 @@ def balance(counts: Mapping[str, Sequence[int]], height: int = 300) -> go.Figure
         counts: split -> seven counts, as `FaceDataset.counts` returns them.
         height: in pixels.
     """
-    fig = go.Figure()
     shades = (1.0, 0.62, 0.36)
-    for (split, values), opacity in zip(counts.items(), shades, strict=False):
-        fig.add_bar(
+    stacks = [
+        go.Bar(
             y=list(EMOTIONS),
             x=list(values),
             orientation="h",
@@ -30,8 +29,17 @@ def balance(counts: Mapping[str, Sequence[int]], height: int = 300) -> go.Figure
             marker={"color": list(EXPRESSION_COLORS.values()), "opacity": opacity},
             hovertemplate="%{y}: %{x:,} faces<extra>" + split + "</extra>",
         )
-    totals = np.sum(list(counts.values()), axis=0)
-    fig.add_scatter(
+        for (split, values), opacity in zip(counts.items(), shades, strict=False)
+    ]
+    return figure(
+        [*stacks, _totals(np.sum(list(counts.values()), axis=0))], height, barmode="stack",
+        showlegend=False, margin={"t": 8, "r": 56}, xaxis={"visible": False},
+        yaxis={"autorange": "reversed", "showgrid": False},
+    )  # fmt: skip
+
+
+def _totals(totals: NDArray[np.int64]) -> go.Scatter:
+    return go.Scatter(
         x=totals,
         y=list(EMOTIONS),
         mode="text",
@@ -42,11 +50,6 @@ def balance(counts: Mapping[str, Sequence[int]], height: int = 300) -> go.Figure
         hoverinfo="skip",
         showlegend=False,
     )
-    style(fig, height)
-    fig.update_layout(barmode="stack", showlegend=False, margin={"t": 8, "r": 56})
-    fig.update_xaxes(visible=False)
-    fig.update_yaxes(autorange="reversed", showgrid=False)
-    return fig
 
 
 def mean_faces(

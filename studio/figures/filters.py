@@ -58,38 +58,39 @@ def trend(
         reference: a level to compare with, and its name.
         height: in pixels.
     """
-    fig = go.Figure()
+    highest = max(max(values) for values in lines.values())
+    vertical: dict[str, Any] = {
+        "title": title,
+        "rangemode": "tozero",
+        "tickformat": ".0%" if percent else "d",
+    }
+    if not percent:  # counts: whole ticks, and room above when all are zero
+        top, tick = max(4, highest * 1.1), max(1, round(highest / 5))
+        vertical |= {"range": [-0.2, top], "dtick": tick}
+    marks: dict[str, Any] = {"shapes": []} if reference is None else theme.level(*reference)
+    marks["shapes"].append(theme.upright(epoch, width=1.5))
+    return theme.figure(
+        _lines(epochs, lines, ".1%" if percent else ".3f"), height, room=(76, 52),
+        showlegend=len(lines) > 1, yaxis=vertical, **marks,
+        xaxis={"title": "epoch", "tickformat": "d", "dtick": max(1, len(epochs) // 8)},
+    )  # fmt: skip
+
+
+def _lines(
+    epochs: Sequence[int], lines: Mapping[str, Sequence[float]], form: str
+) -> list[go.Scatter]:
     symbols = ("circle", "diamond", "square")
-    for (name, values), colour, symbol in zip(
-        lines.items(), theme.MODEL_COLORS, symbols, strict=False
-    ):
-        fig.add_scatter(
+    return [
+        go.Scatter(
             x=list(epochs),
             y=list(values),
             name=name,
             mode="lines+markers",
             line={"color": colour, "width": 2.5},
             marker={"size": 6, "symbol": symbol},
-            hovertemplate="epoch %{x}: %{y:.3f}" if not percent else "epoch %{x}: %{y:.1%}",
+            hovertemplate=f"epoch %{{x}}: %{{y:{form}}}",
         )
-    fig.update_layout(_marks(epoch, reference))
-    highest = max(max(values) for values in lines.values())
-    fig.update_xaxes(title="epoch", tickformat="d", dtick=max(1, len(epochs) // 8))
-    fig.update_yaxes(title=title, rangemode="tozero", tickformat=".0%" if percent else "d")
-    if not percent:  # counts: whole ticks, and room above when all are zero
-        fig.update_yaxes(range=[-0.2, max(4, highest * 1.1)], dtick=max(1, round(highest / 5)))
-    fig.update_layout(showlegend=len(lines) > 1)
-    return theme.style(fig, height=height, room=(76, 52))
-
-
-def _marks(epoch: int, reference: tuple[float, str] | None) -> dict[str, Any]:
-    """Return the chosen epoch's line and the level to compare with, as layout."""
-    found: dict[str, Any] = {"shapes": [theme.upright(epoch, width=1.5)]}
-    if reference is not None:
-        level, words = reference
-        across = {"type": "line", "x0": 0, "x1": 1, "xref": "x domain", "y0": level, "y1": level}
-        look = {"color": theme.MUTED, "width": 1.5, "dash": "dash"}
-        found["shapes"].append(across | {"line": look})
-        place = {"x": 1, "xref": "x domain", "y": level, "xanchor": "right", "yanchor": "bottom"}
-        found["annotations"] = [place | {"text": words, "showarrow": False}]
-    return found
+        for (name, values), colour, symbol in zip(
+            lines.items(), theme.MODEL_COLORS, symbols, strict=False
+        )
+    ]

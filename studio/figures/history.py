@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
-from studio.theme import AXIS, MUTED, style
+from studio.theme import AXIS, figure, level
 
 MAX_POINTS = 700
 """Points drawn per curve; a browser draws no more on a page's width anyway."""
 LEGEND_LINE = 20
 """Pixels that one more line of a legend takes."""
+EPOCHS = {"title": "epoch", "showgrid": False}
+"""The horizontal axis of whatever was recorded per epoch."""
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 
 
@@ -52,20 +55,27 @@ def per_step(
         height: in pixels.
     """
     factor = 100 if column == "accuracy" else 1
-    fig = go.Figure()
+    drawn = []
     for name, table in steps.items():
         known = table.dropna(subset=[column])
         x, raw = known["step"].to_numpy(), known[column].to_numpy() * factor
         at = thin(len(x))
-        faint = {"color": colors[name], "width": 1}
-        fig.add_scatter(x=x[at], y=raw[at], line=faint, opacity=0.22, hoverinfo="skip")
-        fig.data[-1].update(showlegend=False, mode="lines")
-        _line(fig, name, x[at], smooth(raw, span)[at], colors[name], x_name="iteration")
-    _reference(fig, reference, factor)
-    style(fig, height)
-    fig.update_xaxes(title="iteration", showgrid=False)
-    fig.update_yaxes(title="minibatch accuracy, %" if factor == 100 else "minibatch loss")
-    return fig
+        firm = smooth(raw, span)[at]
+        drawn += [
+            _faint(x[at], raw[at], colors[name]),
+            _line(name, x[at], firm, colors[name], x_name="iteration"),
+        ]
+    title = "minibatch accuracy, %" if factor == 100 else "minibatch loss"
+    across = {"title": "iteration", "showgrid": False}
+    marks = _level(reference, factor)
+    return figure(drawn, height, xaxis=across, yaxis={"title": title}, **marks)
+
+
+def _faint(x: NDArray[np.generic], y: NDArray[np.float64], color: str) -> go.Scatter:
+    return go.Scatter(
+        x=x, y=y, line={"color": color, "width": 1}, opacity=0.22, hoverinfo="skip",
+        showlegend=False, mode="lines",
+    )  # fmt: skip
 
 
 def per_epoch(
@@ -76,6 +86,7 @@ def per_epoch(
     title: str,
     percent: bool,
     best: Mapping[str, int] | None = None,
+    reference: tuple[float, str] | None = None,
     height: int = 380,
 ) -> go.Figure:
     """Draw quantities over epochs: colour tells the model, dash the quantity.
@@ -87,23 +98,23 @@ def per_epoch(
         title: of the y axis.
         percent: the columns are fractions, drawn in percent.
         best: model -> the epoch whose weights were kept, marked on the last column.
+        reference: a level worth knowing, as a fraction where `percent`, and its name.
         height: in pixels.
     """
-    fig, factor = go.Figure(), 100 if percent else 1
+    drawn, factor = [], 100 if percent else 1
     for name, table in epochs.items():
         for (column, called), dash in zip(
             columns.items(), reversed(DASHES[: len(columns)]), strict=True
         ):
             label = f"{name}, {called}" if called else name
             y = table[column].to_numpy(float) * factor
-            _line(fig, label, table["epoch"].to_numpy(), y, colors[name], dash=dash)
+            drawn.append(_line(label, table["epoch"].to_numpy(), y, colors[name], dash=dash))
         if best:
-            _kept(fig, table, list(columns)[-1], factor, best[name], colors[name])
+            drawn.append(_kept(table, list(columns)[-1], factor, best[name], colors[name]))
     lines = len(epochs) * len(columns)
-    style(fig, height + LEGEND_LINE * max(0, lines - 2))  # long names stack above the plot
-    fig.update_xaxes(title="epoch", showgrid=False)
-    fig.update_yaxes(title=title)
-    return fig
+    height += LEGEND_LINE * max(0, lines - 2)  # long names stack above the plot
+    marks = _level(reference, factor)
+    return figure(drawn, height, xaxis=EPOCHS, yaxis={"title": title}, **marks)
 
 
 def gap(
@@ -114,9 +125,10 @@ def gap(
         name: table.assign(gap=table["train_clean_accuracy"] - table["validation_accuracy"])
         for name, table in epochs.items()
     }
-    fig = per_epoch(apart, {"gap": ""}, colors, title="points", percent=True, height=height)
-    _reference(fig, (0.0, "no gap"), 100)
-    return fig
+    return per_epoch(
+        apart, {"gap": ""}, colors, title="points", percent=True, reference=(0.0, "no gap"),
+        height=height,
+    )  # fmt: skip
 
 
 def layers(epochs: pd.DataFrame, column: str, title: str, height: int = 320) -> go.Figure:
@@ -130,14 +142,9 @@ def layers(epochs: pd.DataFrame, column: str, title: str, height: int = 320) -> 
     """
     names: Sequence[str] = list(epochs["layers"].iloc[-1])
     values = np.array(epochs[column].tolist(), dtype=float)
-    fig = go.Figure()
-    for index, name in enumerate(names):
-        blue = _between(index / max(1, len(names) - 1))
-        _line(fig, name, epochs["epoch"].to_numpy(), values[:, index], blue)
-    style(fig, height)
-    fig.update_xaxes(title="epoch", showgrid=False)
-    fig.update_yaxes(title=title)
-    return fig
+    at, last = epochs["epoch"].to_numpy(), max(1, len(names) - 1)
+    drawn = [_line(name, at, values[:, k], _between(k / last)) for k, name in enumerate(names)]
+    return figure(drawn, height, xaxis=EPOCHS, yaxis={"title": title})
 
 
 def _between(share: float) -> str:
@@ -148,7 +155,6 @@ def _between(share: float) -> str:
 
 
 def _line(
-    fig: go.Figure,
     name: str,
     x: NDArray[np.generic],
     y: NDArray[np.float64],
@@ -156,8 +162,8 @@ def _line(
     *,
     dash: str = "solid",
     x_name: str = "epoch",
-) -> None:
-    fig.add_scatter(
+) -> go.Scatter:
+    return go.Scatter(
         x=x,
         y=y,
         name=name,
@@ -167,11 +173,9 @@ def _line(
     )
 
 
-def _kept(
-    fig: go.Figure, table: pd.DataFrame, column: str, factor: int, epoch: int, color: str
-) -> None:
+def _kept(table: pd.DataFrame, column: str, factor: int, epoch: int, color: str) -> go.Scatter:
     row = table[table["epoch"] == epoch]
-    fig.add_scatter(
+    return go.Scatter(
         x=row["epoch"],
         y=row[column] * factor,
         mode="markers",
@@ -181,13 +185,9 @@ def _kept(
     )
 
 
-def _reference(fig: go.Figure, reference: tuple[float, str] | None, factor: int) -> None:
+def _level(reference: tuple[float, str] | None, factor: int) -> dict[str, Any]:
+    """Return a level worth knowing as layout: a dotted line and its name."""
     if reference is None:
-        return
-    level, name = reference
-    fig.add_hline(
-        y=level * factor,
-        line={"color": AXIS, "width": 1.2, "dash": "dot"},
-        annotation={"text": name, "font": {"color": MUTED, "size": 12}, "yanchor": "bottom"},
-        annotation_position="top right",
-    )
+        return {}
+    at, name = reference
+    return level(at * factor, name, color=AXIS, width=1.2, dash="dot")

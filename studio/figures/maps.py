@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from html import escape
 
 import numpy as np
@@ -19,9 +20,17 @@ LEVELS = 256
 
 
 def colour_table(scale: ColourScale) -> NDArray[np.uint8]:
-    """Return the 256 colours ``(256, 3)`` of a plotly colour scale, low to high."""
-    samples = sample_colorscale(list(scale), np.linspace(0, 1, LEVELS).tolist())
-    return np.array([unlabel_rgb(colour) for colour in samples]).round().astype(np.uint8)
+    """Return the 256 colours ``(256, 3)`` of a plotly colour scale, low to high, read-only."""
+    return _table(tuple(stop if isinstance(stop, str) else tuple(stop) for stop in scale))
+
+
+@cache
+def _table(scale: tuple[str | tuple[object, ...], ...]) -> NDArray[np.uint8]:
+    stops = [stop if isinstance(stop, str) else list(stop) for stop in scale]
+    samples = sample_colorscale(stops, np.linspace(0, 1, LEVELS).tolist())
+    found = np.array([unlabel_rgb(colour) for colour in samples]).round().astype(np.uint8)
+    found.setflags(write=False)  # everybody gets this one
+    return found
 
 
 def shares(values: FloatMap) -> NDArray[np.float64]:

@@ -24,10 +24,9 @@ def answers(found: Mapping[str, NDArray[np.floating]]) -> go.Figure:
             several in their own.
     """
     names, expressions = list(found), list(EMOTIONS)
-    fig = go.Figure()
-    for name, values in found.items():
-        one = list(theme.EXPRESSION_COLORS.values())
-        fig.add_bar(
+    one = list(theme.EXPRESSION_COLORS.values())
+    drawn = [
+        go.Bar(
             x=values.tolist(),
             y=expressions,
             name=name,
@@ -38,10 +37,13 @@ def answers(found: Mapping[str, NDArray[np.floating]]) -> go.Figure:
             cliponaxis=False,
             hovertemplate="%{y}: %{x:.1%}<extra>" + name + "</extra>",
         )
-    fig.update_xaxes(range=[0, 1.14], tickvals=[0, 0.25, 0.5, 0.75, 1], tickformat=".0%")
-    fig.update_yaxes(autorange="reversed", showgrid=False)
-    fig.update_layout(showlegend=len(names) > 1)
-    return theme.style(fig, height=max(300, 40 + 7 * (16 * len(names) + 14)))
+        for name, values in found.items()
+    ]
+    return theme.figure(
+        drawn, max(300, 40 + 7 * (16 * len(names) + 14)), showlegend=len(names) > 1,
+        xaxis={"range": [0, 1.14], "tickvals": [0, 0.25, 0.5, 0.75, 1], "tickformat": ".0%"},
+        yaxis={"autorange": "reversed", "showgrid": False}, room=(76, 32),
+    )  # fmt: skip
 
 
 def curves(found: ResponseCurves, at: float) -> go.Figure:
@@ -51,11 +53,9 @@ def curves(found: ResponseCurves, at: float) -> go.Figure:
         found: the curves.
         at: the intensity on view, 0..1, marked by a dotted line.
     """
-    fig = go.Figure()
-    for k, name in enumerate(EMOTIONS):
-        fig.add_scatter(**_band(found, k, theme.EXPRESSION_COLORS[name]))
-    for k, name in enumerate(EMOTIONS):
-        fig.add_scatter(
+    bands = [_band(found, k, theme.EXPRESSION_COLORS[name]) for k, name in enumerate(EMOTIONS)]
+    lines = [
+        go.Scatter(
             x=found.intensities.tolist(),
             y=found.mean[:, k].tolist(),
             name=name,
@@ -63,24 +63,26 @@ def curves(found: ResponseCurves, at: float) -> go.Figure:
             line={"color": theme.EXPRESSION_COLORS[name], "width": 2.5},
             hovertemplate="%{x:.0%}: %{y:.1%}<extra>" + name + "</extra>",
         )
-    fig.add_vline(x=at, line={"color": theme.MUTED, "dash": "dot"})
-    fig.update_xaxes(
-        title=f"intensity of {found.unit}", tickformat=".0%", range=[0, 1.01], showgrid=False
-    )
-    fig.update_yaxes(title="probability", tickformat=".0%", range=[0, 1.02])
-    return theme.style(fig, height=380)
+        for k, name in enumerate(EMOTIONS)
+    ]
+    across = {"title": f"intensity of {found.unit}", "range": [0, 1.01], "showgrid": False}
+    return theme.figure(
+        [*bands, *lines], 380, room=(76, 52), shapes=[theme.upright(at)],
+        xaxis={**across, "tickformat": ".0%"},
+        yaxis={"title": "probability", "tickformat": ".0%", "range": [0, 1.02]},
+    )  # fmt: skip
 
 
-def _band(found: ResponseCurves, k: int, colour: str) -> dict[str, object]:
+def _band(found: ResponseCurves, k: int, colour: str) -> go.Scatter:
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     there, back = found.intensities.tolist(), found.intensities[::-1].tolist()
-    return {
-        "x": there + back,
-        "y": found.high[:, k].tolist() + found.low[::-1, k].tolist(),
-        "fill": "toself",
-        "fillcolor": f"rgba({red},{green},{blue},.13)",
-        "line": {"width": 0},
-        "mode": "lines",
-        "hoverinfo": "skip",
-        "showlegend": False,
-    }
+    return go.Scatter(
+        x=there + back,
+        y=found.high[:, k].tolist() + found.low[::-1, k].tolist(),
+        fill="toself",
+        fillcolor=f"rgba({red},{green},{blue},.13)",
+        line={"width": 0},
+        mode="lines",
+        hoverinfo="skip",
+        showlegend=False,
+    )

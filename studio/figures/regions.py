@@ -39,12 +39,12 @@ def by_region(
         _number(parts[c], titles[r], float(values[r, c]), reach)
         for r, c in np.ndindex(*values.shape)
     ]
-    fig = go.Figure([heat, *on_cells(cells)])
     left = 24 + LETTER * max(len(title) for title in titles)
-    theme.style(fig, height=70 + row_height * len(titles), room=(left, 8))
-    fig.update_xaxes(side="top", showgrid=False, showline=False, ticks="")
-    fig.update_yaxes(autorange="reversed", showgrid=False, showline=False, ticks="")
-    return fig.update_layout(margin_t=36)
+    bare = {"showgrid": False, "showline": False, "ticks": ""}
+    return theme.figure(
+        [heat, *on_cells(cells)], 70 + row_height * len(titles), room=(left, 8),
+        margin={"t": 36}, xaxis={"side": "top", **bare}, yaxis={"autorange": "reversed", **bare},
+    )  # fmt: skip
 
 
 def _number(part: str, title: str, value: float, reach: float) -> Number:

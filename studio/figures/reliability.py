@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import plotly.graph_objects as go
 
 from fermodels.nets.calibration import ReliabilityBin
-from studio.theme import MUTED, style
+from studio.theme import MUTED, figure
 
 
 def curves(
@@ -24,10 +24,11 @@ def curves(
         x=[0, 100], y=[0, 100], mode="lines", name="as sure as right", hoverinfo="skip",
         line={"color": MUTED, "dash": "dash", "width": 1.5},
     )  # fmt: skip
-    fig = go.Figure([honest, *(_curve(name, bins, colors[name]) for name, bins in models.items())])
-    style(fig, height)
-    fig.update_xaxes(title="how sure it was, %", range=[0, 100])
-    return fig.update_yaxes(title="how often right, %", range=[0, 100])
+    return figure(
+        [honest, *(_curve(name, bins, colors[name]) for name, bins in models.items())], height,
+        xaxis={"title": "how sure it was, %", "range": [0, 100]},
+        yaxis={"title": "how often right, %", "range": [0, 100]},
+    )  # fmt: skip
 
 
 def _curve(name: str, bins: list[ReliabilityBin], color: str) -> go.Scatter:

@@ -21,8 +21,7 @@ def trials(
         paper: number of the trial with the paper's settings, if any.
         height: in pixels.
     """
-    fig = go.Figure()
-    rank = {best: 2, paper: 1}
+    drawn, rank = [], {best: 2, paper: 1}
     for trial in sorted(found, key=lambda one: rank.get(one["number"], 0)):
         number, values = trial["number"], [100 * value for value in trial["accuracies"]]
         title = f"trial {number}"
@@ -32,11 +31,15 @@ def trials(
         if number == best:
             title = f"best, trial {number}" + (" (the paper's)" if number == paper else "")
             look = {"color": theme.MODEL_COLORS[0], "width": 3}
-        fig.add_scatter(
-            x=list(range(1, len(values) + 1)), y=values, name=title, mode="lines+markers",
-            line=look, marker={"size": 5}, showlegend=number in (best, paper),
-            hovertemplate=f"{title} ({trial['state']}), epoch %{{x}}: %{{y:.1f}}%<extra></extra>",
+        hover = f"{title} ({trial['state']}), epoch %{{x}}: %{{y:.1f}}%<extra></extra>"
+        drawn.append(
+            go.Scatter(
+                x=list(range(1, len(values) + 1)), y=values, name=title, mode="lines+markers",
+                line=look, marker={"size": 5}, showlegend=number in (best, paper),
+                hovertemplate=hover,
+            )
         )  # fmt: skip
-    fig.update_xaxes(title="epoch", showgrid=False, tickformat="d")
-    fig.update_yaxes(title="validation accuracy, %")
-    return theme.style(fig, height=height)
+    return theme.figure(
+        drawn, height, xaxis={"title": "epoch", "showgrid": False, "tickformat": "d"},
+        yaxis={"title": "validation accuracy, %"},
+    )  # fmt: skip

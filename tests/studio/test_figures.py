@@ -9,7 +9,7 @@ import pytest
 from fermodels.data.emotions import EMOTIONS
 from studio import gallery
 from studio.figures import confusion, faces, history
-from studio.theme import DIVERGING, EXPRESSION_COLORS, SEQUENTIAL, luminance, style
+from studio.theme import DIVERGING, EXPRESSION_COLORS, SEQUENTIAL, figure, luminance
 from tests.studio.shelf_of_toys import numbers_of
 
 # Machado, Oliveira & Fernandes 2009, severity 1.0, on linear RGB
@@ -165,6 +165,6 @@ def test_sprite_holds_each_face_at_its_place() -> None:
 
 
 def test_styled_figures_let_the_theme_shine_through() -> None:
-    fig = style(confusion.go.Figure(), height=123)
+    fig = figure([], height=123)
     assert fig.layout.paper_bgcolor == fig.layout.plot_bgcolor == "rgba(0,0,0,0)"
     assert fig.layout.height == 123
