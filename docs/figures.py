@@ -28,7 +28,7 @@ from fermodels.nets import checkpoint
 from fermodels.nets.files import write_atomically, write_json
 from fermodels.nets.networks import FERNet
 from fermodels.nets.provenance import provenance
-from studio import insides, theme
+from studio import insides, models, theme
 from studio.figures.maps import colour_table, common_limit, paint
 from studio.figures.tiles import Pixels, as_rgb
 
@@ -196,11 +196,9 @@ def best_on_validation() -> str:
     Raises:
         CheckpointError: there is none.
     """
-    folders = checkpoint.available()
-    if not folders:
+    if not checkpoint.available():
         raise CheckpointError("no checkpoint is bundled: train one, or name a folder with --model")
-    scores = {n: checkpoint.read_metrics(f)["validation"]["accuracy"] for n, f in folders.items()}
-    return max(scores, key=lambda name: scores[name])
+    return models.usual()
 
 
 def captions(name: str, dreams: dict[str, Dream], asked: dict[str, str]) -> dict[str, Any]:

@@ -10,7 +10,8 @@ widgets.opening(
     "shown to the networks. Look at the 48 × 48 pixels first, they are all that the networks get.",
 )
 dark = st.context.theme.type == "dark"
-st.iframe(f"/gradio/?__theme={'dark' if dark else 'light'}", height=660)
+with st.container(key="classifier"):
+    st.iframe(f"/gradio/?__theme={'dark' if dark else 'light'}", height=660)
 widgets.footer(
     "Who is shown, or how they feel. The networks must choose one of seven words, whatever the "
     "picture, and their percentages can be surer than they should be, most of all for pictures "

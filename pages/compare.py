@@ -31,7 +31,7 @@ def matrices() -> None:
 
 matrices()
 st.subheader("Overall", anchor=False)
-compare_sections.overall(names, split)
+compare_sections.overall(split)
 
 if len(names) > 1:
     st.subheader("Does one truly beat the other?", anchor=False)

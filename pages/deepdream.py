@@ -27,11 +27,11 @@ with settings:
     )
 
 if seven:
-    if started:
+    if started or dream_view.is_new(dream_view.SEVEN):
         dream_view.run_seven(name, insides.faces_shown(), wish)
     dream_view.show_seven(name, wish)
 else:
-    if started:
+    if started or dream_view.is_new(dream_view.FILM):
         dream_view.run_one(name, face, wish)
     dream_view.show_one(name, face, wish)
 widgets.footer(

@@ -5,19 +5,19 @@ from __future__ import annotations
 import streamlit as st
 
 from fermodels.nets.paper import CITATION
-from studio import compare_tables, versus, widgets
+from studio import compare_tables, models, versus, widgets
 from studio.figures import confusion, reliability
 from studio.theme import model_color
 from studio.widgets import BOUND
 
 
-def overall(names: list[str], split: str) -> None:
-    """Show each model's accuracy on a split."""
-    compare_tables.show(versus.overall(names, split))
+def overall(split: str) -> None:
+    """Show the accuracy on a split of every model, chosen or not."""
+    compare_tables.show(versus.overall(models.bringing(*versus.NEEDS), split))
     st.caption(
-        "Networks of different recipes differ in more than their layers: see Training. "
-        "One view of each face, unless the column says otherwise. Averages over views cost two or "
-        "ten passes; many published figures are made so."
+        "Every network here, chosen above or not. Networks of different recipes differ in more "
+        "than their layers: see Training. One view of each face, unless the column says otherwise. "
+        "Averages over views cost two or ten passes; many published figures are made so."
     )
 
 

@@ -93,6 +93,15 @@ def _pick_channel() -> int | None:
     return None if channel is None else int(channel)
 
 
+def is_new(film: str) -> bool:
+    """Return whether this visitor has not dreamed yet: a room, or a permalink, opens with a dream.
+
+    Args:
+        film: FILM or SEVEN.
+    """
+    return film not in st.session_state
+
+
 class Screening:
     """A progress bar and a screen on which dreams are shown as they are dreamed."""
 
@@ -155,7 +164,7 @@ def show_one(name: str, face: CarriedFace, wish: Wish) -> None:
     """Show the last film: its strip, what it did to the probabilities, and downloads."""
     film = st.session_state.get(FILM)
     if not isinstance(film, Film) or not film.frames:
-        st.info("Press **Dream**: it takes some seconds.", icon=":material/auto_awesome:")
+        st.info("Stopped before the first step: press **Dream**.", icon=":material/auto_awesome:")
         return
     if film.about != (name, face.sample_id, wish):
         st.caption("The settings have changed since this dream was dreamed.")
@@ -200,7 +209,7 @@ def show_seven(name: str, wish: Wish) -> None:
     """Show each face beside its dream, with the probability of its label."""
     films = [film for film in st.session_state.get(SEVEN, []) if film.frames]
     if not films:
-        st.info("Press **Dream**: seven dreams take a while.", icon=":material/auto_awesome:")
+        st.info("Stopped before the first step: press **Dream**.", icon=":material/auto_awesome:")
         return
     if any(film.about[::2] != (name, wish.towards(film.label)) for film in films):
         st.caption("The settings have changed since these dreams were dreamed.")

@@ -39,6 +39,19 @@ def bringing(*files: str) -> list[str]:
     return [name for name in choices() if all(has(name, file) for file in files)]
 
 
+def usual() -> str:
+    """Return the network a room opens with: the bundled one that was best on validation.
+
+    The first of `choices()`, of which there must be one, where no metrics say more.
+    """
+    return max(names() or choices()[:1], key=_validated)
+
+
+def _validated(name: str) -> float:
+    scores = metrics(name).get("validation", {}) if has(name, shelf.METRICS) else {}
+    return float(scores.get("accuracy", 0.0))
+
+
 def stamp(name: str) -> str:
     """Return a key that changes when the checkpoint's files do; part of every cache key.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from fermodels.data.emotions import EMOTIONS
-from studio import explanations, models
+from studio import explanations, models, widgets
 from studio.explanations import Asked, Settings
 from studio.widgets import BOUND
 
@@ -61,12 +61,11 @@ class Options:
 def pick_models() -> list[str]:
     """Return the networks asked: the room's model, then those set beside it."""
     first, others = st.columns(2, gap="medium")
-    names = models.choices()
     with first:
-        name = str(st.selectbox("Model", names, key="model", **BOUND))
+        name = widgets.pick_model()
     with others:
         also = st.multiselect(
-            "Beside it", [n for n in names if n != name], key="also",
+            "Beside it", [n for n in models.choices() if n != name], key="also",
             placeholder="other models", **BOUND,
         )  # fmt: skip
     return [name, *also]

@@ -49,13 +49,11 @@ def overall(names: list[str], split: str) -> pd.DataFrame:
     for name in names:
         about = models.metrics(name)
         scores = about[split]
-        low, high = scores["interval"]
         paper = reported(name, split)
         rows.append(
             {
                 "model": name,
-                "accuracy, %": scores["accuracy"] * 100,
-                "95% interval": f"{low:.1%} to {high:.1%}",
+                "accuracy (95%)": _with_interval(scores),
                 "n": scores["n"],
                 "macro F1, %": scores["macro_f1"] * 100,
                 "with mirror image": averaged(name, split, "mirrored"),
@@ -74,8 +72,12 @@ def averaged(name: str, split: str, views: str) -> str:
     viewed = models.metrics(name).get("views")
     if viewed is None:
         return "not computed"
-    low, high = viewed[views][split]["interval"]
-    return f"{viewed[views][split]['accuracy']:.1%} ({low:.1%} to {high:.1%})"
+    return _with_interval(viewed[views][split])
+
+
+def _with_interval(scores: dict[str, Any]) -> str:
+    low, high = scores["interval"]
+    return f"{scores['accuracy']:.1%} ({low:.1%} to {high:.1%})"
 
 
 def table_3(names: list[str], split: str) -> pd.DataFrame:

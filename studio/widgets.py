@@ -25,6 +25,8 @@ from studio.take_home import take_home as take_home
 SAMPLES = "samples"
 BOUND: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
 """Widgets with these settings keep their state in the URL."""
+FIRST = ("shallow", "deep", "hybrid-deep")
+"""What stands side by side at first: the paper's two designs, and the deep one with HOG."""
 ETHICS = (
     "An expression is not an emotion, FER-2013's labels are noisy, and none of this may be used "
     "to decide anything about a person."
@@ -127,14 +129,14 @@ def _read_cached(source: str, changed: int) -> FaceDataset:
 
 
 def pick_model(label: str = "Model", key: str = "model") -> str:
-    """Return the checkpoint chosen; the choice lives in the URL under `key`.
+    """Return the checkpoint chosen, `models.usual` at first; it lives in the URL under `key`.
 
     Without any checkpoint the page says how to get one, and stops.
     """
     names = models.choices()
     if not names:
         no_checkpoint()
-    return str(st.selectbox(label, names, key=key, **BOUND))
+    return str(st.selectbox(label, names, names.index(models.usual()), key=key, **BOUND))
 
 
 def pick_one(label: str, options: tuple[str, ...], key: str) -> str:
@@ -150,6 +152,7 @@ def pick_models(
 ) -> list[str]:
     """Return one or more checkpoints, in the shelf's order; the choice lives in the URL.
 
+    Until the visitor chooses: those of `FIRST`, and their own.
     Without any checkpoint the page says how to get one, and stops; with none chosen it asks. A
     checkpoint that lacks a file the room needs is not offered, and the room says so.
 
@@ -162,7 +165,9 @@ def pick_models(
     if not every:
         no_checkpoint()
     names = models.bringing(*needs)
-    chosen = st.pills(label, names, selection_mode="multi", default=names, key=key, **BOUND)
+    bundled = models.names()
+    first = [name for name in names if name in FIRST or name not in bundled] or names
+    chosen = st.pills(label, names, selection_mode="multi", default=first, key=key, **BOUND)
     for name in [name for name in every if name not in names]:
         st.caption(f":material/info: {name} came without {' and '.join(needs)}: not shown here.")
     if not chosen:

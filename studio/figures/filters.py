@@ -68,7 +68,7 @@ def trend(
         top, tick = max(4, highest * 1.1), max(1, round(highest / 5))
         vertical |= {"range": [-0.2, top], "dtick": tick}
     marks: dict[str, Any] = {"shapes": []} if reference is None else theme.level(*reference)
-    marks["shapes"].append(theme.upright(epoch, width=1.5))
+    marks["shapes"].insert(0, theme.upright(epoch, width=1.5))
     return theme.figure(
         _lines(epochs, lines, ".1%" if percent else ".3f"), height, room=(76, 52),
         showlegend=len(lines) > 1, yaxis=vertical, **marks,

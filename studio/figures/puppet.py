@@ -34,6 +34,8 @@ def answers(found: Mapping[str, NDArray[np.floating]]) -> go.Figure:
             marker={"color": one if len(names) == 1 else theme.model_color(names, name)},
             text=[f"{v:.0%}" for v in values],
             textposition="outside",
+            textfont={"size": 11},
+            constraintext="inside",  # else the figures shrink with the bars
             cliponaxis=False,
             hovertemplate="%{y}: %{x:.1%}<extra>" + name + "</extra>",
         )

@@ -12,7 +12,7 @@ from PIL import Image
 from docs import figures
 from fermodels.data.emotions import EMOTIONS
 from fermodels.data.faces import read_faces
-from fermodels.nets import checkpoint
+from studio import models
 from tests.studio.toy_studio import write_studio
 
 
@@ -54,11 +54,12 @@ def test_the_best_network_is_chosen_on_validation_not_on_test(
 ) -> None:
     scores = {"shallow": (0.6, 0.1), "hybrid-shallow": (0.5, 0.9)}
 
-    def metrics(folder: Path) -> dict[str, dict[str, float]]:
-        validation, test = scores[folder.name]
+    def metrics(name: str) -> dict[str, dict[str, float]]:
+        validation, test = scores[name]
         return {"validation": {"accuracy": validation}, "test": {"accuracy": test}}
 
-    monkeypatch.setattr(checkpoint, "read_metrics", metrics)
+    monkeypatch.setattr(models, "metrics", metrics)
+    monkeypatch.setattr(models, "has", lambda name, file: True)
     assert figures.best_on_validation() == "shallow"
 
 

@@ -43,10 +43,13 @@ def test_a_wish_is_dreamed_as_the_library_dreams_it(faces: Path, wish: Wish) -> 
     assert steps[-1].step == steps[-1].total == plain.frame_steps[-1]
 
 
-def test_nothing_is_dreamed_before_the_button(faces: Path) -> None:
-    app = open_room("deepdream", faces)
-    assert FILM not in app.session_state
-    assert any("Press **Dream**" in note.value for note in app.info)
+def test_the_room_opens_with_a_dream_and_the_next_waits_for_the_button(faces: Path) -> None:
+    app = open_room("deepdream", faces, preset="Quick look", dream="sad")
+    film = app.session_state[FILM]
+    assert film.done and film.about[2].target == "sad"
+    healthy(next(box for box in app.selectbox if box.label == "Expression").select("fear").run())
+    assert app.session_state[FILM] is film
+    assert press(app, "Dream").session_state[FILM].about[2].target == "fear"
 
 
 def test_a_dream_shows_strip_probabilities_and_downloads(faces: Path) -> None:
