@@ -31,7 +31,7 @@ for section, rooms in app_pages.open_rooms().items():
     st.markdown(f"**{section}**")
     with st.container(horizontal=True, gap="small"):
         for room in rooms:
-            with st.container(border=True, width=232):
+            with st.container(border=True, width=232, key=f"to-{room.file}"):
                 st.page_link(app_pages.page(room), label=f"**{room.title}**", icon=room.icon)
                 st.caption(room.question)
 

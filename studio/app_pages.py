@@ -14,14 +14,16 @@ STYLE = """
 <style>
 [data-testid=stPlotlyChart] :is(.xtick, .ytick) text { fill: currentColor !important; }
 [data-testid=stPlotlyChart] :is(.xtitle, .ytitle) { fill: currentColor !important; }
+@media (max-width: 640px) { [class*=st-key-to-] { width: 100% !important; } }
 .st-key-classifier iframe { background: no-repeat center 120px url("data:image/svg+xml,\
 %3Csvg xmlns='http://www.w3.org/2000/svg' width='320' height='24'%3E\
 %3Ctext x='160' y='17' text-anchor='middle' fill='%238c8c8c' font-family='sans-serif' \
 font-size='15'%3EOpening, some seconds the first time…%3C/text%3E%3C/svg%3E"); }
 </style>
 """
-"""Streamlit writes a chart's axes in a grey too pale to read; they take the page's own ink. And a
-frame whose page is still on its way is blank: it says so instead."""
+"""Streamlit writes a chart's axes in a grey too pale to read; they take the page's own ink. On a
+phone Home's cards take the whole width. A frame whose page is still on its way is blank: it says
+so instead."""
 DARK_STYLE = """
 <style>
 [data-testid=stMultiSelect] span[title], [data-testid=stMultiSelect] span[title] + *,

@@ -53,7 +53,7 @@ def overall(names: list[str], split: str) -> pd.DataFrame:
         rows.append(
             {
                 "model": name,
-                "accuracy (95%)": _with_interval(scores),
+                "accuracy [95%]": _with_interval(scores),
                 "n": scores["n"],
                 "macro F1, %": scores["macro_f1"] * 100,
                 "with mirror image": averaged(name, split, "mirrored"),
@@ -76,8 +76,8 @@ def averaged(name: str, split: str, views: str) -> str:
 
 
 def _with_interval(scores: dict[str, Any]) -> str:
-    low, high = scores["interval"]
-    return f"{scores['accuracy']:.1%} ({low:.1%} to {high:.1%})"
+    low, high = (100 * end for end in scores["interval"])
+    return f"{scores['accuracy']:.1%} [{low:.1f}, {high:.1f}]"
 
 
 def table_3(names: list[str], split: str) -> pd.DataFrame:

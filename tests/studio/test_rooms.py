@@ -116,7 +116,7 @@ def test_compare_shows_averages_over_views_where_they_were_computed(
     figures = {"n": 50, "correct": 35, "accuracy": 0.7, "interval": [0.562, 0.809]}
     known = models.metrics("shallow") | {"views": {"ten": {"test": figures}, "mirrored": {}}}
     monkeypatch.setattr(versus.models, "metrics", lambda name: known)
-    assert versus.averaged("shallow", "test", "ten") == "70.0% (56.2% to 80.9%)"
+    assert versus.averaged("shallow", "test", "ten") == "70.0% [56.2, 80.9]"
     monkeypatch.undo()
     monkeypatch.setenv("FER_CHECKPOINTS", str(place / "shelf"))
     table = versus.overall(["shallow", "deep"], "test")
