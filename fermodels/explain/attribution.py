@@ -111,23 +111,20 @@ def explain(
         method=chosen,
         settings=settings,
         layer=(layer or "") if chosen.needs_layer else "",
-        target=None if target_class is None else class_indices(target_class, len(x), "target"),
-        contrast=None
-        if contrast_class is None
-        else class_indices(contrast_class, len(x), "contrast"),
+        target=_classes(target_class, len(x), "target"),
+        contrast=_classes(contrast_class, len(x), "contrast"),
         name=baseline if isinstance(baseline, str) else "array",
     )
     with borrowed(model) as net:
         if chosen.one_pass:
             pack(net, model)
         below = baseline_faces(net, x, baseline if chosen.uses_baseline else "black")
-        paired = _check_pairing(chosen, len(below), len(x))
-        answers = []
-        for start in range(0, len(x), CHUNK):
-            rows = slice(start, start + CHUNK)
-            here = below.expand(len(x), -1, -1, -1)[rows] if paired else below
-            answers.append(_answer(task, net, x[rows], here, paired, start))
+        answers = _answer_all(task, net, x, below)
     return _assemble(task, answers, bool(getattr(model, "has_hog", False)), below)
+
+
+def _classes(wanted: ClassLike | None, count: int, role: str) -> NDArray[np.int64] | None:
+    return None if wanted is None else class_indices(wanted, count, role)
 
 
 def _pick(method: str) -> Method:
@@ -169,6 +166,17 @@ class _Answer:
     target: NDArray[np.int64]
     error: Tensor | None
     parts: Parts
+
+
+def _answer_all(task: _Task, net: nn.Module, faces: Tensor, below: Tensor) -> list[_Answer]:
+    """Answer a few faces at a time: a method's paths and samples need many copies of each."""
+    paired = _check_pairing(task.method, len(below), len(faces))
+    answers = []
+    for start in range(0, len(faces), CHUNK):
+        rows = slice(start, start + CHUNK)
+        here = below.expand(len(faces), -1, -1, -1)[rows] if paired else below
+        answers.append(_answer(task, net, faces[rows], here, paired, start))
+    return answers
 
 
 def _answer(

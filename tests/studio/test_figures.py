@@ -9,7 +9,7 @@ import pytest
 from fermodels.data.emotions import EMOTIONS
 from studio import gallery
 from studio.figures import confusion, faces, history
-from studio.theme import DIVERGING, EXPRESSION_COLORS, SEQUENTIAL, figure, luminance
+from studio.theme import DIVERGING, EXPRESSION_COLORS, GRID, SEQUENTIAL, figure, level, luminance
 from tests.studio.shelf_of_toys import numbers_of
 
 # Machado, Oliveira & Fernandes 2009, severity 1.0, on linear RGB
@@ -162,6 +162,23 @@ def test_sprite_holds_each_face_at_its_place() -> None:
         row, column = divmod(k, 3)
         tile = sheet[48 * row : 48 * row + 48, 48 * column : 48 * column + 48]
         assert (tile == image).all()
+
+
+def test_a_figures_own_layout_wins_and_the_rest_of_the_look_stays() -> None:
+    fig = figure([], margin={"t": 3}, xaxis={"title": "epoch"}, room=(76, 52), showlegend=False)
+    assert fig.layout.margin.to_plotly_json() == {"l": 76, "r": 8, "t": 3, "b": 52}
+    assert fig.layout.xaxis.title.text == "epoch"
+    assert fig.layout.xaxis.gridcolor == fig.layout.yaxis.gridcolor == GRID
+    assert fig.layout.xaxis.automargin is False, "the room is named, so nothing is measured"
+    assert figure([]).layout.xaxis.automargin is True
+
+
+def test_a_level_is_named_where_it_ends() -> None:
+    fig = figure([], **level(0.2, "chance"))
+    line, name = fig.layout.shapes[0], fig.layout.annotations[0]
+    assert (line.x0, line.x1, line.xref) == (0, 1, "x domain")
+    assert line.y0 == line.y1 == name.y == 0.2
+    assert name.text == "chance"
 
 
 def test_styled_figures_let_the_theme_shine_through() -> None:
