@@ -52,25 +52,9 @@ if comparison.every:
     trust_view.draw_regions(saliency_view.titled(comparison), code)
 
 
-@st.fragment
-def do_they_matter() -> None:
-    """Deletion and insertion for one map at a time."""
-    st.subheader("Do the pixels it ranks first matter?", anchor=False)
-    if st.toggle("Take them away, and give them back", key="curves", **widgets.BOUND):
-        trust_view.pick_and_draw_curves(comparison)
-
-
-@st.fragment
-def what_if() -> None:
-    """The edit canvas."""
-    st.subheader("What if this part looked different?", anchor=False)
-    if st.toggle("Edit the face", key="editing", **widgets.BOUND):
-        edit_view.lab(face, names, chosen, options)
-
-
 neighbour_view.section(face, names)
-do_they_matter()
-what_if()
+trust_view.section(comparison)
+edit_view.section(face, names, chosen, options)
 widgets.footer(
     "A map shows what the method credits, not what the network thinks. Methods that disagree "
     "cannot all be right; a plausible map is not evidence that the model reasons well; and no "

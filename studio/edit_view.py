@@ -24,6 +24,16 @@ KEPT = "edits"
 """The kept edits' key, in the address and in the session."""
 
 
+@st.fragment
+def section(
+    face: CarriedFace, names: Sequence[str], methods: Sequence[str], options: Options
+) -> None:
+    """Show, if asked to, the edit canvas."""
+    st.subheader("What if this part looked different?", anchor=False)
+    if st.toggle("Edit the face", key="editing", **BOUND):
+        lab(face, names, methods, options)
+
+
 def lab(face: CarriedFace, names: Sequence[str], methods: Sequence[str], options: Options) -> None:
     """Draw the canvas and, beside it, face, probabilities and maps before and after."""
     kept = _kept()

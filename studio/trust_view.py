@@ -102,6 +102,14 @@ def explain_verdicts(names: Sequence[str], methods: Mapping[str, str]) -> None:
             st.markdown("\n".join(f"- {v.words}, **{t}**: {v.why}" for t, v in verdicts.items()))
 
 
+@st.fragment
+def section(comparison: Comparison) -> None:
+    """Show, if asked to, deletion and insertion for one map at a time."""
+    st.subheader("Do the pixels it ranks first matter?", anchor=False)
+    if st.toggle("Take them away, and give them back", key="curves", **BOUND):
+        pick_and_draw_curves(comparison)
+
+
 def pick_and_draw_curves(comparison: Comparison) -> None:
     """Let one map of the comparison be chosen and draw its curves."""
     names = [name for name, row in comparison.found.items() if row]
