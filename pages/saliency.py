@@ -12,6 +12,7 @@ from studio import (
     saliency_view,
     snippets,
     trust_view,
+    verdicts,
     widgets,
 )
 
@@ -40,7 +41,7 @@ st.subheader(f"What speaks for {EMOTIONS[target_class]}{rather}?", anchor=False)
 comparison = saliency_view.compute(face, names, chosen, options)
 saliency_view.draw(comparison)
 saliency_view.explain_methods(comparison.every)
-trust_view.explain_verdicts(names, {m.method: m.title for m in comparison.every})
+verdicts.explain(names, {m.method: m.title for m in comparison.every})
 report_view.offer(comparison)
 
 st.subheader("What the networks say", anchor=False)

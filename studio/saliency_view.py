@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fermodels.data.emotions import EMOTIONS
 from fermodels.errors import ConfigError
-from studio import explanations, models, snippets, theme, trust_view, widgets
+from studio import explanations, models, snippets, theme, verdicts, widgets
 from studio.explanations import MethodMap
 from studio.figures import bars, maps, tables, tiles
 from studio.saliency_settings import RAW, SHARES, VIEWS, Options
@@ -157,7 +157,7 @@ def picture(
         pixels = maps.overlay(comparison.face.image, values, limit, table, opacity, signed=True)
     else:
         pixels = maps.paint(values, limit, table, signed=True)
-    verdict = trust_view.verdict(name, found.method)
+    verdict = verdicts.verdict(name, found.method)
     note = evidence(found)
     where = ON_FACE if on_face else ALONE
     alt = f"{found.title}, {where.lower()}, {name}. {note}. {verdict.why}"

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fermodels.data.faces import FACE_SHAPE, SPLITS
+from fermodels.data.dataset import FACE_SHAPE, SPLITS
 from fermodels.data.rows import Rows
 
 VERSION = 1

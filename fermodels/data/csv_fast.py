@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fermodels.data import digits
 from fermodels.data.csv_columns import Columns, label_and_split
-from fermodels.data.faces import FACE_SHAPE
+from fermodels.data.dataset import FACE_SHAPE
 from fermodels.data.rows import Rows
 from fermodels.errors import DataError
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fermodels.data.faces import FACE_SHAPE
+from fermodels.data.dataset import FACE_SHAPE
 from fermodels.errors import DataError
 
 PIXELS = FACE_SHAPE[0] * FACE_SHAPE[1]

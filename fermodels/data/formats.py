@@ -24,7 +24,7 @@ from fermodels.data import (
     split_words,
     votes,
 )
-from fermodels.data.faces import FaceDataset
+from fermodels.data.dataset import FaceDataset
 from fermodels.data.rows import Rows, join, split_order
 from fermodels.errors import DataError
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from fermodels.data.faces import FACE_SHAPE
+from fermodels.data.dataset import FACE_SHAPE
 from fermodels.data.photo_decode import FORMATS
 from fermodels.errors import DataError
 

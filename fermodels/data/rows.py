@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fermodels.data.faces import SPLITS
+from fermodels.data.dataset import SPLITS
 
 
 @dataclass(frozen=True, eq=False)

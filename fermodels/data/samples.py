@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fermodels.data.faces import FaceDataset
+from fermodels.data.dataset import FaceDataset
 from fermodels.errors import DataError
 
 ASSETS = Path(__file__).parent / "assets"

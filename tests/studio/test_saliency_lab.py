@@ -13,7 +13,7 @@ from fermodels.data.faces import read_faces
 from fermodels.explain import edits, scorecard
 from fermodels.explain.trust_deletion import face_curves
 from fermodels.nets import shelf
-from studio import explanations, models, saliency_view, trust_view
+from studio import explanations, models, saliency_view, verdicts
 from studio.explanations import Asked
 from studio.saliency_settings import RAW, SHARES, Options
 from studio.widgets import CarriedFace
@@ -87,8 +87,8 @@ def test_the_room_draws_curves_when_asked(faces: Path) -> None:
 
 
 def test_an_unscored_network_says_how_to_score_it(faces: Path) -> None:
-    found = trust_view.verdict("shallow", "saliency")
-    assert found.words == trust_view.UNSCORED and not found.fails
+    found = verdicts.verdict("shallow", "saliency")
+    assert found.words == verdicts.UNSCORED and not found.fails
     assert "fermodels.explain.scorecard --model shallow" in found.why
 
 
@@ -105,13 +105,13 @@ class Card:
         return scorecard.Badge(self.level, f"because it {self.level}")
 
 
-@pytest.mark.parametrize("level", list(trust_view.SIGNS))
+@pytest.mark.parametrize("level", list(verdicts.SIGNS))
 def test_a_verdict_is_the_scorecards_and_a_failing_map_is_pale(
     level: str, faces: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scorecard, "read", lambda name: Card(level, name))
     page = html_of(open_room("saliency", faces, methods=["Saliency"]))
-    assert page.count(f">{trust_view.SIGNS[level]}<") == 2
+    assert page.count(f">{verdicts.SIGNS[level]}<") == 2
     assert page.count("opacity:.35") == (2 if level == "fails" else 0)
     assert f"because it {level}" in page
 
@@ -120,15 +120,15 @@ def test_a_scorecard_of_other_weights_judges_nothing(
     faces: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scorecard, "read", lambda name: Card("fails", name, "0" * 64))
-    found = trust_view.verdict("shallow", "saliency")
-    assert found.words == trust_view.UNSCORED and not found.fails
+    found = verdicts.verdict("shallow", "saliency")
+    assert found.words == verdicts.UNSCORED and not found.fails
     assert "other weights" in found.why
 
 
 def test_a_damaged_scorecard_is_said(faces: Path, tmp_path: Path) -> None:
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "scorecard-shallow.json").write_text("[")
-    found = trust_view.verdict("shallow", "saliency")
+    found = verdicts.verdict("shallow", "saliency")
     assert "unreadable" in found.words and "scorecard-shallow.json" in found.why
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fermodels.data.dataset import FaceDataset
 from fermodels.data.emotions import EMOTIONS
-from fermodels.data.faces import FaceDataset
 from fermodels.data.synthetic.action_units import AU_NAMES
 from fermodels.data.synthetic.render import render_image
 from fermodels.data.synthetic.spec import FaceSpec, random_spec
