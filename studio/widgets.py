@@ -161,14 +161,14 @@ def pick_models(
         key: of the picker, and in the URL.
         needs: files of `shelf.FILES` that the room draws from.
     """
-    every = models.choices()
-    if not every:
+    if not models.choices():
         no_checkpoint()
-    names = models.bringing(*needs)
-    bundled = models.names()
+    names, bundled = models.bringing(*needs), models.names()
     first = [name for name in names if name in FIRST or name not in bundled] or names
-    chosen = st.pills(label, names, selection_mode="multi", default=first, key=key, **BOUND)
-    for name in [name for name in every if name not in names]:
+    chosen = st.pills(
+        label, names, selection_mode="multi", default=first, key=key, width="stretch", **BOUND
+    )
+    for name in [name for name in models.choices() if name not in names]:
         st.caption(f":material/info: {name} came without {' and '.join(needs)}: not shown here.")
     if not chosen:
         st.info("Choose at least one model.", icon=":material/arrow_upward:")
