@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Error as PlaywrightError
 
 from benchmarks.browser import SETTLED, STUDIO, Server, serving
 from docs.screenshots import FLAGS
@@ -162,7 +163,10 @@ async def visit(browser: Browser, ours: Server, until: float, seed: int) -> tupl
         await page.goto(f"{ours.address}/{'' if room == 'home' else room}", timeout=PATIENCE)
         await settle(page)
         if room in CLICKS:
-            await act(page, CLICKS[room].there, CLICKS[room].key[0])
+            try:
+                await act(page, CLICKS[room].there, CLICKS[room].key[0])
+            except (TimeoutError, PlaywrightError) as error:
+                troubles.append(f"in {room}: {str(error).splitlines()[0]}")
         if await page.locator("[data-testid=stException]").count():
             troubles.append(f"exception in {room}")
         visits += 1

@@ -31,8 +31,10 @@ if seven:
         dream_view.run_seven(name, insides.faces_shown(), wish)
     dream_view.show_seven(name, wish)
 else:
-    if started or dream_view.is_new(dream_view.FILM):
+    if started:
         dream_view.run_one(name, face, wish)
+    elif dream_view.is_new(dream_view.FILM):
+        dream_view.open_with(name, face, wish)
     dream_view.show_one(name, face, wish)
 widgets.footer(
     "A dream is one of many pictures that excite the network; it is neither the network's idea "

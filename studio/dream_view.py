@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
@@ -16,6 +17,9 @@ from studio import dreams, insides, models, snippets, widgets
 from studio.dreams import Wish
 from studio.figures import dream, tables, tiles
 from studio.widgets import BOUND, CarriedFace
+
+if TYPE_CHECKING:
+    from fermodels.explain.dream import DreamStep
 
 FILM, SEVEN = "dream-film", "dream-seven"
 """Where a visitor's films live in the session; never shared."""
@@ -112,16 +116,12 @@ class Screening:
 
     def roll(self, film: Film, face: NDArray[np.uint8]) -> None:
         """Dream one film from a face, uint8 ``(48, 48)``, keeping every frame in it."""
-        name, _, wish = film.about
-        if wish.start == dreams.THIS_FACE:
-            film.frames.append(dreams.fit(face, dreams.canvas(wish)))
-            film.steps.append(0)
-        for step in dreams.dreaming(name, face, wish):
-            film.frames.append(step.frame)
-            film.steps.append(step.step)
+
+        def show(step: DreamStep) -> None:
             if time.monotonic() - self.shown > REFRESH:
                 self._show(film, step.step, step.total)
-        film.done = True
+
+        _dream_into(film, face, show)
         self.finished += 1
 
     def _show(self, film: Film, step: int, total: int) -> None:
@@ -139,6 +139,19 @@ class Screening:
         self.screen.empty()
 
 
+def _dream_into(film: Film, face: NDArray[np.uint8], each: Callable[[DreamStep], None]) -> None:
+    """Dream from a face, uint8 ``(48, 48)``, keeping every frame; `each` hears of every step."""
+    name, _, wish = film.about
+    if wish.start == dreams.THIS_FACE:
+        film.frames.append(dreams.fit(face, dreams.canvas(wish)))
+        film.steps.append(0)
+    for step in dreams.dreaming(name, face, wish):
+        film.frames.append(step.frame)
+        film.steps.append(step.step)
+        each(step)
+    film.done = True
+
+
 def run_one(name: str, face: CarriedFace, wish: Wish) -> None:
     """Dream of one face, live."""
     film = Film((name, face.sample_id, wish), face)
@@ -146,6 +159,23 @@ def run_one(name: str, face: CarriedFace, wish: Wish) -> None:
     screening = Screening()
     screening.roll(film, face.image)
     screening.close()
+
+
+def open_with(name: str, face: CarriedFace, wish: Wish) -> None:
+    """Show the room's first dream: of a face of the data, it is dreamed once for all visitors."""
+    if face.split == "upload":
+        run_one(name, face, wish)
+        return
+    with st.spinner("Dreaming…"):
+        film = _first_dream(name, models.stamp(name), face.sample_id, wish, face)
+    st.session_state[FILM] = film
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _first_dream(name: str, stamp: str, sample_id: str, wish: Wish, _face: CarriedFace) -> Film:
+    film = Film((name, sample_id, wish), _face)
+    _dream_into(film, _face.image, lambda step: None)
+    return film
 
 
 def run_seven(name: str, faces: FaceDataset, wish: Wish) -> None:
