@@ -12,9 +12,8 @@ widgets.opening(
     "confusion. Look for columns that swallow their neighbours. Click a cell to see its faces.",
 )
 faces = widgets.dataset()
-with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-    split = widgets.pick_one("Split", ("test", "validation"), key="on")
-    names = widgets.pick_models(needs=versus.NEEDS)
+split = widgets.pick_one("Split", ("test", "validation"), key="on")
+names = widgets.pick_models(needs=versus.NEEDS)
 if missing := versus.untrained():
     st.caption(f"No checkpoint here yet: {', '.join(missing)}.")
 
