@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import plotly.graph_objects as go
 
 from studio import theme
+from studio.figures.lines import marked
 
 
 def by_layer(
@@ -28,23 +29,9 @@ def by_layer(
         lowest: where the vertical axis begins.
         height: in pixels.
     """
-    symbols = ("circle", "diamond", "square", "x")
-    drawn = [
-        go.Scatter(
-            x=list(layers),
-            y=list(values),
-            name=name,
-            mode="lines+markers",
-            line={"color": colour, "width": 2.5},
-            marker={"size": 10, "symbol": symbol},
-            hovertemplate="%{x}: %{y:.1%}",
-        )
-        for (name, values), colour, symbol in zip(
-            lines.items(), theme.MODEL_COLORS, symbols, strict=False
-        )
-    ]
     return theme.figure(
-        drawn, height, room=(76, 32), xaxis={"type": "category"}, showlegend=len(lines) > 1,
+        marked(layers, lines, 10, "%{x}: %{y:.1%}"), height, room=(76, 32),
+        xaxis={"type": "category"}, showlegend=len(lines) > 1,
         yaxis={"title": title, "tickformat": ".0%", "range": [lowest - 0.03, 1.05]},
         shapes=[] if chosen is None else [theme.upright(list(layers).index(chosen))],
     )  # fmt: skip

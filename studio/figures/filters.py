@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from studio import theme
+from studio.figures.lines import marked
 from studio.figures.maps import colour_table, paint
 from studio.figures.tiles import Tile
 
@@ -67,30 +68,11 @@ def trend(
     if not percent:  # counts: whole ticks, and room above when all are zero
         top, tick = max(4, highest * 1.1), max(1, round(highest / 5))
         vertical |= {"range": [-0.2, top], "dtick": tick}
+    hover = "epoch %{x}: %{y:.1%}" if percent else "epoch %{x}: %{y:.3f}"
     marks: dict[str, Any] = {"shapes": []} if reference is None else theme.level(*reference)
     marks["shapes"].insert(0, theme.upright(epoch, width=1.5))
     return theme.figure(
-        _lines(epochs, lines, ".1%" if percent else ".3f"), height, room=(76, 52),
+        marked(epochs, lines, 6, hover), height, room=(76, 52),
         showlegend=len(lines) > 1, yaxis=vertical, **marks,
         xaxis={"title": "epoch", "tickformat": "d", "dtick": max(1, len(epochs) // 8)},
     )  # fmt: skip
-
-
-def _lines(
-    epochs: Sequence[int], lines: Mapping[str, Sequence[float]], form: str
-) -> list[go.Scatter]:
-    symbols = ("circle", "diamond", "square")
-    return [
-        go.Scatter(
-            x=list(epochs),
-            y=list(values),
-            name=name,
-            mode="lines+markers",
-            line={"color": colour, "width": 2.5},
-            marker={"size": 6, "symbol": symbol},
-            hovertemplate=f"epoch %{{x}}: %{{y:{form}}}",
-        )
-        for (name, values), colour, symbol in zip(
-            lines.items(), theme.MODEL_COLORS, symbols, strict=False
-        )
-    ]
