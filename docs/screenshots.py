@@ -32,7 +32,8 @@ TALLEST = 6000
 READY = """() => {
   const app = document.querySelector('[data-testid=stApp]');
   const shown = '[data-testid=stMain] [data-testid=stElementContainer]';
-  const running = !app || app.dataset.testScriptState !== 'notRunning';
+  const waiting = document.querySelector('[data-testid=stMain] [data-testid=stSkeleton]');
+  const running = !app || app.dataset.testScriptState !== 'notRunning' || waiting;
   if (running || !document.querySelector(shown)) { window.since = null; return false; }
   window.since ??= performance.now();
   return performance.now() - window.since > 400;
@@ -41,7 +42,7 @@ CONTENT_HEIGHT = "() => document.querySelector('[data-testid=stMain]').scrollHei
 
 
 def settle(page: Page, timeout: float) -> None:
-    """Wait until the script has run and stayed quiet for 0.4 s."""
+    """Wait until the script has run, every part is drawn and it stayed so for 0.4 s."""
     page.wait_for_function(READY, timeout=timeout * 1000, polling=100)
 
 
