@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -17,7 +18,6 @@ from fermodels.explain.baselines import BASELINES as BASELINES
 from fermodels.explain.baselines import BaselineLike, baseline_faces
 from fermodels.explain.guard import borrowed
 from fermodels.explain.layers import check_layer, target_layer
-from fermodels.explain.packed import pack
 from fermodels.explain.question import (
     ClassLike,
     Parts,
@@ -116,8 +116,8 @@ def explain(
         name=baseline if isinstance(baseline, str) else "array",
     )
     with borrowed(model) as net:
-        if chosen.one_pass:
-            pack(net, model)
+        if chosen.prepare:
+            chosen.prepare(net, model)
         below = baseline_faces(net, x, baseline if chosen.uses_baseline else "black")
         answers = _answer_all(task, net, x, below)
     return _assemble(task, answers, bool(getattr(model, "has_hog", False)), below)
@@ -185,12 +185,14 @@ def _answer(
     rows = slice(start, start + len(faces))
     targets: list[NDArray[np.int64]] = []
 
-    def directions(logits: Tensor) -> Tensor:
-        predicted = logits.argmax(1).cpu().numpy()
-        targets.append(predicted if task.target is None else task.target[rows])
+    def aim(logits: Callable[[], Tensor]) -> Tensor:
+        given = None if task.target is None else task.target[rows]
+        targets.append(logits().argmax(1).cpu().numpy() if given is None else given)
         return directions_of(targets[0], None if task.contrast is None else task.contrast[rows])
 
-    question = ask(net, faces, baselines, paired, task.layer, directions, task.settings)
+    question = ask(net, faces, baselines, paired, task.layer, aim, task.settings)
+    if not task.method.passes_faces:
+        question.pass_faces()  # before the method changes the twin
     parts = task.method.run(question)
     attribution = sum(parts.values(), torch.zeros_like(faces))
     error = None

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from fermodels.explain.hooked import Scorer, quiet_captum, require_relu_modules
 from fermodels.explain.path import integrated_gradients
-from fermodels.explain.question import ROWS, Parts, Question
+from fermodels.explain.question import ROWS, Parts, Question, fixed
 from fermodels.nets.networks import FERNet
 
 HOG_PATH = {"steps": 50, "tolerance": 0.005, "refine": 6.0}
@@ -55,7 +55,7 @@ def deep_lift_shap(q: Question) -> Parts:
             q,
             faces=q.faces[face],
             baselines=q.baselines[below],
-            directions=q.directions[face],
+            aim=fixed(q.directions[face]),
             paired=True,
         )
         for total, part in zip(totals, deep_lift(pairs).values(), strict=True):
@@ -88,9 +88,7 @@ def _through_hog(q: Question, net: FERNet) -> Parts:
     finally:
         net.set_submodule("hog", hog)
     leaf = q.faces.clone().requires_grad_()
-    linear = replace(
-        q, net=hog, inputs=(leaf,), logits=hog(leaf), directions=joint, options=HOG_PATH
-    )
+    linear = replace(q, net=hog, inputs=(leaf,), aim=fixed(joint), options=HOG_PATH)
     return q.parts([(q.faces - q.baselines) * conv, integrated_gradients(linear)["whole"]])
 
 

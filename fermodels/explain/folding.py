@@ -1,24 +1,39 @@
-"""Batch norms merged into the convolutions before them: the same function, fewer passes."""
+"""A twin rearranged for many passes: the same function, fewer of them and each sooner."""
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 
 import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from fermodels.explain import winograd
+from fermodels.explain.kept import kept
+from fermodels.explain.packed import is_hooked, pack
 
-def quicken(net: nn.Module) -> None:
-    """Prepare a twin for many passes: batch norms folded, channels last; the same function.
 
-    A fifth and a tenth of a pass on a CPU; the copies of the weights cost about one.
+def quicken(net: nn.Module, model: nn.Module) -> None:
+    """Prepare a twin for many faces: a pass takes half as long on a CPU; the same function.
+
+    Batch norms are folded, maps pooled before they are rectified, and convolutions computed as
+    suits them. Names of blocks stay; what is inside a block may have moved.
+
+    Args:
+        net: a twin of `model`, whose lock is held.
+        model: what rearranged weights are kept for.
     """
-    fold_batch_norms(net)
+    fold_batch_norms(net, model)
+    pool_first(net)
+    for name, layer in list(net.named_modules()):
+        if isinstance(layer, nn.Conv2d) and winograd.fits(layer):
+            net.set_submodule(name, winograd.WinogradConv2d(layer, model, name))
+    pack(net, model)
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # in no stub
 
 
-def fold_batch_norms(net: nn.Module) -> None:
+def fold_batch_norms(net: nn.Module, model: nn.Module | None = None) -> None:
     """Merge each 2-D batch norm of a twin into the convolution before it; twice does no harm.
 
     Both must follow each other in one nn.Sequential; others stay as they are. The batch norms'
@@ -26,11 +41,38 @@ def fold_batch_norms(net: nn.Module) -> None:
 
     Args:
         net: a twin in eval mode; the weights it shares are not touched, merged ones are new.
+        model: its model, whose lock is held: the merged ones are kept for it, if given.
+    """
+    keeper = net if model is None else model
+    for path, block in list(net.named_modules()):
+        if not isinstance(block, nn.Sequential):
+            continue
+        for (name, layer), (after, norm) in pairwise(list(block.named_children())):
+            if not isinstance(layer, nn.Conv2d) or not isinstance(norm, nn.BatchNorm2d):
+                continue
+            if is_hooked(layer) or is_hooked(norm):
+                continue
+            weights = [t for one in (layer, norm) for t in one.state_dict(keep_vars=True).values()]
+            make = partial(fuse_conv_bn_eval, layer, norm)
+            block.set_submodule(name, kept(keeper, f"folded {path} {name}", weights, make))
+            block.set_submodule(after, nn.Identity())
+
+
+def pool_first(net: nn.Module) -> None:
+    """Let ReLU and the max pooling after it change places: the same function, a quarter the work.
+
+    Dropouts between them do nothing in a twin. Their names change places with them.
     """
     for block in list(net.modules()):
         if not isinstance(block, nn.Sequential):
             continue
-        for (name, layer), (after, norm) in pairwise(list(block.named_children())):
-            if isinstance(layer, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                block.set_submodule(name, fuse_conv_bn_eval(layer, norm))
-                block.set_submodule(after, nn.Identity())
+        acting = [
+            (name, layer)
+            for name, layer in block.named_children()
+            if not isinstance(layer, (nn.Identity, nn.Dropout, nn.Dropout2d))
+        ]
+        for (name, relu), (after, pool) in pairwise(acting):
+            alone = type(pool) is nn.MaxPool2d and not pool.return_indices
+            if type(relu) is nn.ReLU and alone and not is_hooked(relu) and not is_hooked(pool):
+                block.set_submodule(name, pool)
+                block.set_submodule(after, relu)

@@ -7,11 +7,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from torch import nn
+
 from fermodels.errors import ConfigError
 from fermodels.explain.question import Parts, Question
 from fermodels.explain.smoothing import smoothable
 
 Number = int | float | bool
+Prepare = Callable[[nn.Module, nn.Module], None]
+"""``(twin, model)``: rearrange the twin, the function stays the same."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +71,10 @@ class Method:
     """Whether only the size of what `run` returns is shown, after adding up the branches."""
     averages: bool = False
     """Whether it may be given any number of baselines, to average over."""
-    one_pass: bool = False
-    """Whether each face goes through the network once or twice, which packed weights speed up."""
+    prepare: Prepare | None = None
+    """How the twin is made fast; None for methods that look inside it or change its layers."""
+    passes_faces: bool = False
+    """Whether the faces' logits are met on its way, so that they need no pass of their own."""
     options: Mapping[str, Option] = field(default_factory=dict)
     """Settings by name."""
 

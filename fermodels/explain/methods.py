@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from fermodels.explain.question import ROWS, Parts, Question
+from fermodels.explain.question import Parts, Question, in_batches
 from fermodels.explain.smoothing import contrast, generator, normal
 
 Points = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -84,7 +84,7 @@ def summed_gradients(q: Question, samples: int, points: Points) -> list[Tensor]:
     """
     n = len(q.faces)
     totals = [torch.zeros_like(q.faces) for _ in q.inputs]
-    for rows in torch.arange(n * samples, device=q.faces.device).split(ROWS):
+    for rows in in_batches(torch.arange(n * samples, device=q.faces.device)):
         face, sample = rows // samples, rows % samples
         point, factor = points(face, sample)
         inputs = tuple(point.detach().clone().requires_grad_() for _ in q.inputs)

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from fermodels.errors import ConfigError
-from fermodels.explain.folding import quicken
-from fermodels.explain.question import ROWS, Parts, Question, logits_of
+from fermodels.explain.question import Parts, Question, in_batches, logits_of
 from fermodels.nets.networks import FACE_SIDE, FERNet
 
 Evaluate = Callable[[Tensor, Tensor], list[Tensor]]
@@ -25,7 +24,6 @@ def occlusion(q: Question) -> Parts:
     covered face may look like none the model was trained on. In a hybrid the drop is shared
     out fairly (Shapley) between the branches, so their maps sum to the whole.
     """
-    quicken(q.net)
     windows = windows_of(int(q.options["patch"]), int(q.options["stride"])).to(q.faces.device)
     with torch.no_grad():
         cover = windows.sum(0)
@@ -84,7 +82,7 @@ def _drops(q: Question, windows: Tensor, evaluate: Evaluate) -> list[Tensor]:
     """Return the score's fall ``(N, W)`` for every face and square, per branch."""
     count = len(windows)
     found: list[list[Tensor]] = [[] for _ in q.inputs]
-    for rows in torch.arange(len(q.faces) * count, device=q.faces.device).split(ROWS):
+    for rows in in_batches(torch.arange(len(q.faces) * count, device=q.faces.device)):
         face, window = rows // count, rows % count
         covered = torch.where(windows[window, None], q.baselines[face], q.faces[face])
         for branch, values in zip(found, evaluate(covered, face), strict=True):

@@ -9,15 +9,15 @@ gradient back to the input.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-_KEPT: WeakKeyDictionary[nn.Module, dict[str, _Blocks]] = WeakKeyDictionary()
-"""Blocks by model and layer; read and written under the model's lock (`guard.borrowed`)."""
+from fermodels.explain.guard import HOOK_TABLES
+from fermodels.explain.kept import kept
 
 
 def pack(net: nn.Module, model: nn.Module) -> None:
@@ -29,20 +29,17 @@ def pack(net: nn.Module, model: nn.Module) -> None:
         net: a twin of `model`, whose lock is held.
         model: what the blocks are kept for; they go when it goes.
     """
-    kept = _KEPT.setdefault(model, {})
     for name, layer in list(net.named_modules()):
-        if name and _can_pack(layer):
-            weight = model.get_parameter(f"{name}.weight")
-            if name not in kept or not kept[name].hold(weight):
-                kept[name] = _Blocks.of(weight, layer.padding)
-            net.set_submodule(name, PackedConv2d(kept[name], layer.bias))
+        if name and is_plain(layer) and torch.backends.mkldnn.is_available():
+            make = partial(_Blocks.of, layer.weight, layer.padding)
+            blocks = kept(model, f"packed {name}", [layer.weight], make)
+            net.set_submodule(name, PackedConv2d(blocks, layer.bias))
 
 
-def _can_pack(layer: nn.Module) -> bool:
+def is_plain(layer: nn.Module) -> bool:
     """Whether a layer is a plain same-stride convolution on the CPU that nobody hooked."""
     return (
         type(layer) is nn.Conv2d
-        and torch.backends.mkldnn.is_available()
         and layer.weight.device.type == "cpu"
         and not layer.weight.is_inference()  # counts no versions: a change would go unseen
         and layer.stride == layer.dilation == (1, 1)
@@ -50,23 +47,23 @@ def _can_pack(layer: nn.Module) -> bool:
         and layer.padding_mode == "zeros"
         and not isinstance(layer.padding, str)
         and all(pad < side for pad, side in zip(layer.padding, layer.kernel_size, strict=True))
-        and not (layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks)
-        and not layer._backward_pre_hooks
+        and not is_hooked(layer)
     )
+
+
+def is_hooked(layer: nn.Module) -> bool:
+    """Whether somebody listens to a layer, and would miss it."""
+    return any(getattr(layer, table) for table in HOOK_TABLES)
 
 
 @dataclass(frozen=True, eq=False)
 class _Blocks:
-    """A convolution's weights in oneDNN's own layout, and what they were made of."""
+    """A convolution's weights in oneDNN's own layout."""
 
     forward: Tensor
     backward: Tensor
     padding: list[int]
     padding_back: list[int]
-    seal: tuple[int, int]
-    """Address and version of the weights; torch counts in-place changes."""
-    sums: Tensor
-    """Sum of each filter: writing through ``.data`` is counted by nobody."""
 
     @classmethod
     def of(cls, weight: Tensor, padding: tuple[int, ...]) -> _Blocks:
@@ -74,21 +71,7 @@ class _Blocks:
         pad = list(padding)
         back = [side - 1 - p for side, p in zip(plain.shape[2:], pad, strict=True)]
         turned = plain.flip(2, 3).transpose(0, 1).contiguous()
-        return cls(
-            _laid_out(plain, pad), _laid_out(turned, back), pad, back, _seal(weight), _sums(plain)
-        )
-
-    def hold(self, weight: Tensor) -> bool:
-        """Whether the weights are still those that the blocks were made of."""
-        return self.seal == _seal(weight) and torch.equal(self.sums, _sums(weight.detach()))
-
-
-def _seal(weight: Tensor) -> tuple[int, int]:
-    return weight.data_ptr(), weight._version
-
-
-def _sums(weight: Tensor) -> Tensor:
-    return weight.flatten(1).sum(1)
+        return cls(_laid_out(plain, pad), _laid_out(turned, back), pad, back)
 
 
 def _laid_out(weight: Tensor, padding: list[int]) -> Tensor:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fermodels.explain.folding import quicken
-from fermodels.explain.question import ROWS, Parts, Question
+from fermodels.explain.question import Parts, Question, expect, in_batches, logits_of
 
 
 def integrated_gradients(q: Question) -> Parts:
@@ -18,7 +17,6 @@ def integrated_gradients(q: Question) -> Parts:
     between face and baseline; the completeness error says how nearly. Pixels equal to the
     baseline get no credit. In a hybrid both branches' maps sum to that difference together.
     """
-    quicken(q.net)
     paths = _even_paths(q, int(q.options["steps"]))
     # each face has a budget of its own: its map must not depend on what it is batched with
     allowed = int(q.options["steps"] * (1 + q.options["refine"]))
@@ -84,19 +82,14 @@ class _Path:
 
 
 def _even_paths(q: Question, steps: int) -> list[_Path]:
-    """Evaluate `steps` equal steps; the last point, the face, comes with the question."""
-    n = len(q.faces)
-    even = torch.arange(steps, dtype=torch.float64) / steps
-    face = torch.arange(n).repeat_interleave(steps)
-    started = _evaluate(q, face, even.repeat(n))
-    ends = q.gradients()
-    scores = (q.logits.detach() * q.directions).sum(1).double().cpu()
-    slopes = _slopes(q, torch.arange(n), ends)
-    paths = []
-    for i in range(n):
-        here = [gradient[i : i + 1] for gradient in ends]
-        end = _Path(torch.ones(1).double(), scores[i : i + 1], slopes[i : i + 1], here)
-        paths.append(_rows(started, slice(i * steps, (i + 1) * steps)).merged(end))
+    """Evaluate `steps` equal steps, from the baselines to the faces, whose logits are kept."""
+    n, points = len(q.faces), steps + 1
+    even = torch.arange(points, dtype=torch.float64) / steps
+    face = torch.arange(n).repeat_interleave(points)
+    started, logits = _evaluate(q, face, even.repeat(n))
+    paths = [_rows(started, slice(i * points, (i + 1) * points)) for i in range(n)]
+    drop = torch.stack([path.scores[-1] - path.scores[0] for path in paths])
+    q.settle(logits[steps::points], drop)
     return paths
 
 
@@ -104,7 +97,7 @@ def _extend(q: Question, paths: list[_Path], wanted: list[Tensor]) -> None:
     """Put the wanted points of all paths through the network together and sort them in."""
     counts = [len(alphas) for alphas in wanted]
     face = torch.arange(len(paths)).repeat_interleave(torch.tensor(counts))
-    found = _evaluate(q, face, torch.cat(wanted))
+    found, _ = _evaluate(q, face, torch.cat(wanted))
     start = 0
     for i, count in enumerate(counts):
         if count:
@@ -117,18 +110,21 @@ def _rows(path: _Path, rows: slice) -> _Path:
     return _Path(path.alphas[rows], path.scores[rows], path.slopes[rows], gradients)
 
 
-def _evaluate(q: Question, face: Tensor, alphas: Tensor) -> _Path:
-    """Return score, slope and gradient at ``baseline + alpha * (face - baseline)``, in batches."""
-    scores, gradients = [], []
-    for rows in torch.arange(len(face)).split(ROWS):
+def _evaluate(q: Question, face: Tensor, alphas: Tensor) -> tuple[_Path, Tensor]:
+    """Return score, slope and gradient at ``baseline + alpha * (face - baseline)``, and logits."""
+    logits, gradients = [], []
+    for rows in in_batches(torch.arange(len(face))):
         at, share = face[rows], alphas[rows].to(q.faces).view(-1, 1, 1, 1)
         point = torch.lerp(q.baselines[at], q.faces[at], share)
         inputs = tuple(point.clone().requires_grad_() for _ in q.inputs)
-        score = q.score(*inputs, directions=q.directions[at])
-        gradients.append(torch.autograd.grad(score.sum(), inputs, materialize_grads=True))
-        scores.append(score.detach())
+        found = expect(logits_of(q.net, inputs), len(rows), q.directions.shape[1])
+        score = (found * q.directions[at]).sum()
+        gradients.append(torch.autograd.grad(score, inputs, materialize_grads=True))
+        logits.append(found.detach())
+    every = torch.cat(logits)
     joined = [torch.cat(branch) for branch in zip(*gradients, strict=True)]
-    return _Path(alphas, torch.cat(scores).double().cpu(), _slopes(q, face, joined), joined)
+    scores = (every * q.directions[face]).sum(1).double().cpu()
+    return _Path(alphas, scores, _slopes(q, face, joined), joined), every
 
 
 def _slopes(q: Question, face: Tensor, gradients: list[Tensor] | tuple[Tensor, ...]) -> Tensor:

@@ -22,6 +22,9 @@ ClassLike = int | str | Sequence[int | str] | NDArray[np.integer]
 Options = Mapping[str, float]
 """A method's settings by name."""
 
+Aim = Callable[[Callable[[], Tensor]], Tensor]
+"""Returns directions ``(N, 7)``, see `score`; may call for the logits ``(N, 7)`` it is given."""
+
 Parts = dict[str, Tensor]
 """Attributions ``(N, 1, 48, 48)`` by branch: ``{"whole"}``, or ``{"conv", "hog"}`` in hybrids."""
 
@@ -48,9 +51,33 @@ def logits_of(net: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
     return logits
 
 
+def expect(logits: Tensor, rows: int, width: int) -> Tensor:
+    """Return logits that are ``(rows, width)``.
+
+    Raises:
+        ConfigError: they are not.
+    """
+    if logits.shape != (rows, width):
+        raise ConfigError(
+            f"the model returned {tuple(logits.shape)} for {rows} faces: "
+            f"expected logits ({rows}, {width})"
+        )
+    return logits
+
+
+def fixed(directions: Tensor) -> Aim:
+    """Aim in the same directions whatever the logits are."""
+    return lambda _logits: directions
+
+
+def in_batches(rows: Tensor) -> tuple[Tensor, ...]:
+    """Split rows evenly into as few batches of at most ROWS as do."""
+    return rows.tensor_split(max(1, -(-len(rows) // ROWS)))
+
+
 @dataclass(frozen=True, eq=False)
 class Question:
-    """A batch of faces on a private copy of the network, with one forward pass already done."""
+    """A batch of faces on a private copy of the network, which they pass once if need be."""
 
     net: nn.Module
     """A twin: free to hook; eval mode; weights without gradients."""
@@ -62,15 +89,32 @@ class Question:
     """Whether ``baselines[i]`` belongs to ``faces[i]``."""
     inputs: tuple[Tensor, ...]
     """The faces once per branch: leaves of the graph that ends in `logits`."""
-    logits: Tensor
-    """``(N, 7)``, with graph."""
-    directions: Tensor
-    """``(N, 7)``: what to take from the logits; see `score`."""
+    aim: Aim
+    """Makes the directions."""
     layer: str
     """Dotted name of the layer that class-activation methods weigh; empty for the others."""
-    maps: Tensor | None
-    """That layer's output ``(N, C, h, w)``, with graph."""
     options: Options
+
+    @cached_property
+    def _passed(self) -> tuple[Tensor, Tensor | None]:
+        with outputs_of(self.net, [self.layer] if self.layer else []) as seen:
+            logits = logits_of(self.net, self.inputs)
+        return expect(logits, len(self.faces), len(EMOTIONS)), seen.get(self.layer)
+
+    @cached_property
+    def logits(self) -> Tensor:
+        """The faces' logits ``(N, 7)``, with graph."""
+        return self._passed[0]
+
+    @property
+    def maps(self) -> Tensor | None:
+        """The layer's output ``(N, C, h, w)``, with graph; None without a layer."""
+        return self._passed[1]
+
+    @cached_property
+    def directions(self) -> Tensor:
+        """``(N, 7)``: what to take from the logits; see `score`."""
+        return self.aim(lambda: self.logits.detach()).to(self.faces)
 
     @property
     def branches(self) -> tuple[str, ...]:
@@ -105,6 +149,14 @@ class Question:
                 below = below.mean(0, keepdim=True)
             return ((self.logits.detach() - below) * self.directions).sum(1)
 
+    def pass_faces(self) -> None:
+        """Let the faces pass the network now, if they have not."""
+        _ = self._passed
+
+    def settle(self, logits: Tensor, drop: Tensor) -> None:
+        """Take logits ``(N, 7)`` and drop ``(N,)`` from a method that met them on its way."""
+        vars(self).update(logits=logits, drop=drop.to(logits))
+
 
 def ask(
     net: nn.Module,
@@ -112,10 +164,10 @@ def ask(
     baselines: Tensor,
     paired: bool,
     layer: str,
-    directions: Callable[[Tensor], Tensor],
+    aim: Aim,
     options: Options,
 ) -> Question:
-    """Run the network once on the faces and put everything a method needs into a Question.
+    """Put everything a method needs into a Question.
 
     Args:
         net: a twin.
@@ -123,30 +175,12 @@ def ask(
         baselines: see `Question`.
         paired: see `Question`.
         layer: a layer whose maps to keep, or empty.
-        directions: makes ``(N, 7)`` from the logits ``(N, 7)``, since a target may be the winner.
+        aim: makes directions; given the faces' logits, since a target may be the winner.
         options: the method's settings.
     """
     branches = 2 if getattr(net, "has_hog", False) else 1
     inputs = tuple(faces.clone().requires_grad_() for _ in range(branches))
-    with outputs_of(net, [layer] if layer else []) as seen:
-        logits = logits_of(net, inputs)
-    if logits.shape != (len(faces), len(EMOTIONS)):
-        raise ConfigError(
-            f"the model returned {tuple(logits.shape)} for {len(faces)} faces: "
-            f"expected logits ({len(faces)}, {len(EMOTIONS)})"
-        )
-    return Question(
-        net=net,
-        faces=faces,
-        baselines=baselines,
-        paired=paired,
-        inputs=inputs,
-        logits=logits,
-        directions=directions(logits.detach()).to(logits),
-        layer=layer,
-        maps=seen.get(layer),
-        options=options,
-    )
+    return Question(net, faces, baselines, paired, inputs, aim, layer, options)
 
 
 def class_indices(wanted: ClassLike, n: int, what: str) -> NDArray[np.int64]:

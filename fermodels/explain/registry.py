@@ -5,12 +5,14 @@ from __future__ import annotations
 from fermodels.explain import cams, hooked, methods
 from fermodels.explain.conductance import internal_influence, layer_conductance
 from fermodels.explain.deep_lift import deep_lift, deep_lift_shap
+from fermodels.explain.folding import quicken
 from fermodels.explain.lrp import lrp
 from fermodels.explain.method import SEED, describe
 from fermodels.explain.method import Method as Method
 from fermodels.explain.method import Number as Number
 from fermodels.explain.method import Option as Option
 from fermodels.explain.occlusion import occlusion
+from fermodels.explain.packed import pack
 from fermodels.explain.path import integrated_gradients
 from fermodels.explain.regions import feature_ablation
 from fermodels.explain.score_cam import score_cam
@@ -37,6 +39,8 @@ METHODS: dict[str, Method] = {
             steps=_STEPS,
             tolerance=_TOLERANCE,
             refine=_REFINE,
+            passes_faces=True,
+            prepare=quicken,
         ),
         describe(
             methods.saliency,
@@ -45,7 +49,7 @@ METHODS: dict[str, Method] = {
             signed=False,
             magnitude=True,
             smooth=True,
-            one_pass=True,
+            prepare=pack,
         ),
         describe(
             methods.input_x_gradient,
@@ -53,7 +57,7 @@ METHODS: dict[str, Method] = {
             "Shrikumar et al. 2016, arXiv 1605.01713",
             uses_baseline=True,
             smooth=True,
-            one_pass=True,
+            prepare=pack,
         ),
         describe(
             methods.smoothgrad,
@@ -62,6 +66,7 @@ METHODS: dict[str, Method] = {
             samples=Option(25, 1, 1000, "Noisy copies of the face."),
             noise=Option(0.15, 0.0, 1.0, "Noise, as a share of the face's brightness range."),
             seed=SEED,
+            prepare=quicken,
         ),
         describe(
             methods.gradient_shap,
@@ -73,6 +78,7 @@ METHODS: dict[str, Method] = {
             samples=Option(50, 1, 1000, "Random points between baseline and noisy face."),
             noise=Option(0.0, 0.0, 1.0, "Noise on the face; 1 is black to white."),
             seed=SEED,
+            prepare=quicken,
         ),
         describe(
             deep_lift,
@@ -120,7 +126,7 @@ METHODS: dict[str, Method] = {
             needs_layer=True,
             conv_only=True,
             smooth=True,
-            one_pass=True,
+            prepare=pack,
             relu=Option(True, False, True, _CLIP),
         ),
         describe(
@@ -131,7 +137,7 @@ METHODS: dict[str, Method] = {
             needs_layer=True,
             conv_only=True,
             smooth=True,
-            one_pass=True,
+            prepare=pack,
             relu=Option(True, False, True, _CLIP),
         ),
         describe(
@@ -141,7 +147,7 @@ METHODS: dict[str, Method] = {
             needs_layer=True,
             conv_only=True,
             smooth=True,
-            one_pass=True,
+            prepare=pack,
             relu=Option(False, False, True, _CLIP),
         ),
         describe(
@@ -152,7 +158,7 @@ METHODS: dict[str, Method] = {
             needs_layer=True,
             conv_only=True,
             smooth=True,
-            one_pass=True,
+            prepare=pack,
             relu=Option(True, False, True, _CLIP),
         ),
         describe(
@@ -204,12 +210,14 @@ METHODS: dict[str, Method] = {
             uses_baseline=True,
             patch=Option(8, 1, 48, "Side of the square, in pixels."),
             stride=Option(4, 1, 48, "Step of the square, in pixels; at most its side."),
+            prepare=quicken,
         ),
         describe(
             feature_ablation,
             "Face parts",
             "Covert et al. 2021, arXiv 2011.14878 (removing features, one group at a time)",
             uses_baseline=True,
+            prepare=quicken,
         ),
         describe(
             kernel_shap,
@@ -221,6 +229,7 @@ METHODS: dict[str, Method] = {
             follow=_FOLLOW,
             samples=_SAMPLES,
             seed=SEED,
+            prepare=quicken,
         ),
         describe(
             lime,
@@ -232,6 +241,7 @@ METHODS: dict[str, Method] = {
             samples=_SAMPLES,
             ridge=Option(1.0, 0.0, 1000.0, "Pull of all values towards zero."),
             seed=SEED,
+            prepare=quicken,
         ),
     )
 }

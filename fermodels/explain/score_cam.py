@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from fermodels.explain.cams import enlarge, require_maps, weighted
-from fermodels.explain.question import ROWS, Parts, Question
+from fermodels.explain.question import Parts, Question, in_batches
 
 
 def score_cam(q: Question) -> Parts:
@@ -34,7 +34,7 @@ def _increases(q: Question, maps: Tensor) -> Tensor:
     low, high = maps.amin((2, 3), keepdim=True), maps.amax((2, 3), keepdim=True)
     veils = (maps - low) / (high - low).clamp_min(torch.finfo(maps.dtype).tiny)
     count, found = maps.shape[1], []
-    for rows in torch.arange(maps.shape[0] * count, device=maps.device).split(ROWS):
+    for rows in in_batches(torch.arange(maps.shape[0] * count, device=maps.device)):
         face, channel = rows // count, rows % count
         veil = enlarge(veils[face, channel].unsqueeze(1))
         seen = torch.lerp(q.baselines[face], q.faces[face], veil)

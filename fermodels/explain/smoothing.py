@@ -8,7 +8,7 @@ from functools import wraps
 import torch
 from torch import Tensor
 
-from fermodels.explain.question import ROWS, Parts, Question, ask
+from fermodels.explain.question import ROWS, Parts, Question, ask, fixed
 
 Run = Callable[[Question], Parts]
 
@@ -62,6 +62,5 @@ def _noisy(q: Question, noise: Tensor) -> Question:
     faces = q.faces.unsqueeze(1) + scale.unsqueeze(1) * noise
     directions = q.directions.repeat_interleave(len(noise), 0)
     below = q.baselines.repeat_interleave(len(noise), 0) if q.paired else q.baselines
-    return ask(
-        q.net, faces.flatten(0, 1), below, q.paired, q.layer, lambda _: directions, q.options
-    )
+    copies = faces.flatten(0, 1)
+    return ask(q.net, copies, below, q.paired, q.layer, fixed(directions), q.options)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from fermodels.errors import ConfigError
 from fermodels.explain.occlusion import spread
-from fermodels.explain.question import ROWS, Parts, Question
+from fermodels.explain.question import Parts, Question, in_batches
 from fermodels.explain.superpixels import patches_of
 
 _Fit = Callable[[Question, int, Tensor], Tensor]
@@ -120,7 +120,7 @@ def _scores(q: Question, row: int, masks: Tensor, kept: Tensor) -> Tensor:
     face, below = q.faces[row : row + 1], q.baselines[row : row + 1]
     flat = masks.flatten(1).to(face)
     found = []
-    for some in kept.to(face).split(ROWS):
+    for some in in_batches(kept.to(face)):
         shares = some.view(len(some), len(q.inputs), -1) @ flat  # (S, branches, pixels)
         shown = [share.view(-1, *face.shape[1:]) for share in shares.unbind(1)]
         inputs = [torch.lerp(below, face, share) for share in shown]

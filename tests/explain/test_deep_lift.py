@@ -10,7 +10,7 @@ from captum.attr import DeepLiftShap
 from fermodels.explain.attribution import explain
 from fermodels.explain.baselines import BASELINES
 from fermodels.explain.deep_lift import deep_lift
-from fermodels.explain.question import ROWS, ask
+from fermodels.explain.question import ROWS, ask, fixed
 from fermodels.nets.networks import FERNet, to_pixels
 from fermodels.nets.variants import VARIANTS
 
@@ -92,7 +92,7 @@ def test_with_one_baseline_deep_lift_shap_is_deep_lift(net: FERNet, faces: np.nd
 def test_hog_is_back_in_its_place_after_an_exception(hybrid: FERNet, faces: np.ndarray) -> None:
     x = to_pixels(faces).float() / 255
     one = torch.eye(7)[[0, 0, 0]]
-    q = ask(hybrid, x, hybrid.mean_face.expand_as(x), True, "", lambda _: one, {})
+    q = ask(hybrid, x, hybrid.mean_face.expand_as(x), True, "", fixed(one), {})
     hog = hybrid.hog
     hybrid.classifier.register_forward_hook(lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):

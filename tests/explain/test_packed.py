@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fermodels.explain import packed
+from fermodels.explain import kept
 from fermodels.explain.attribution import explain
 from fermodels.explain.guard import borrowed
 from fermodels.explain.packed import PackedConv2d, pack
@@ -125,13 +125,13 @@ def test_blocks_are_kept_between_calls_and_go_with_the_model() -> None:
     net = small()
     face = np.full((48, 48), 90, np.uint8)
     explain(net, face, "saliency", 3)
-    first = packed._KEPT[net]["conv2.conv"]
+    first = kept._KEPT[net]["packed conv2.conv"][1]
     explain(net, face, "grad-cam", 3)
-    assert packed._KEPT[net]["conv2.conv"] is first
-    held = len(packed._KEPT)
+    assert kept._KEPT[net]["packed conv2.conv"][1] is first
+    held = len(kept._KEPT)
     del net
     gc.collect()
-    assert len(packed._KEPT) == held - 1
+    assert len(kept._KEPT) == held - 1
 
 
 def test_the_model_itself_keeps_plain_convolutions() -> None:
