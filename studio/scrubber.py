@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -117,20 +117,21 @@ def draw(
 
 def _draw_layers(name: str, found: Record, at: int, block: str | None, code: str) -> None:
     """Draw both quantities over depth, the chosen epoch against the last."""
-    notes = {
-        "sparsity": "Share of exact zeros after ReLU, on 64 validation faces.",
-        "spread": "0% a point, 100% the same everywhere; on the same faces.",
+    both = {"sparsity": found.sparsity, "spread": found.entropy}
+    lines = {
+        f"{title}, epoch {found.epochs[when]}": values[when].tolist()
+        for when in dict.fromkeys((at, len(found.epochs) - 1))
+        for title, values in both.items()
     }
-    shown: dict[str, Mapping[str, Sequence[float]]] = {}
-    for title, values in (("sparsity", found.sparsity), ("spread", found.entropy)):
-        lines = {f"epoch {found.epochs[at]}": values[at].tolist()}
-        if at != len(found.epochs) - 1:
-            lines[f"epoch {found.epochs[-1]}"] = values[-1].tolist()
-        shown[title] = lines
-    for title, by_epoch in shown.items():
-        fig = depth.by_layer(found.layers, by_epoch, title=title, chosen=block, height=220)
-        alt = f"{title} per layer of {name} after epoch {found.epochs[at]}"
-        widgets.show(fig, f"{title}-at-epoch", alt, code=code, note=notes[title])
+    fig = depth.by_layer(
+        found.layers, lines, title="share", chosen=block, height=440, group=len(both)
+    )
+    alt = f"Sparsity and spread per layer of {name} after epoch {found.epochs[at]}"
+    note = (
+        "On 64 validation faces. Sparsity: share of exact zeros after ReLU. Spread: 0% a point, "
+        "100% the same everywhere."
+    )
+    widgets.show(fig, "layers-at-epoch", alt, code=code, note=note)
 
 
 def _draw_confusion(name: str, found: Record, at: int, code: str) -> None:

@@ -95,7 +95,7 @@ def show(
     """Draw a figure in the page's width, with what can be taken home of it.
 
     Args:
-        fig: styled by `theme.style`.
+        fig: made by `theme.figure`.
         key: unique in the page; letters, digits and dashes; names the downloaded files.
         alt: one sentence for screen readers.
         select: return the points clicked (scatter and bars only; plotly's heatmaps are mute).

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 from plotly.basedatatypes import BaseTraceType
 
 EXPRESSION_COLORS: dict[str, str] = {
@@ -76,13 +77,16 @@ CONFIG = {
 """What `st.plotly_chart` gets as `config`; see `widgets.show`."""
 
 
-def luminance(scale: list[list[float | str]], share: float) -> float:
+def luminance(
+    scale: list[list[float | str]], share: float | NDArray[np.floating]
+) -> NDArray[np.float64]:
     """Return the WCAG relative luminance, 0 to 1, of a colour scale at `share` of its length."""
     stops = [float(stop) for stop, _ in scale]
     channels = np.array([[int(str(c)[i : i + 2], 16) for i in (1, 3, 5)] for _, c in scale]) / 255
-    mixed = [np.interp(share, stops, channels[:, i]) for i in range(3)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in mixed]
-    return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
+    mixed = np.stack([np.interp(share, stops, channels[:, i]) for i in range(3)], -1)
+    linear = np.where(mixed <= 0.04045, mixed / 12.92, ((mixed + 0.055) / 1.055) ** 2.4)
+    found: NDArray[np.float64] = linear @ np.array([0.2126, 0.7152, 0.0722])
+    return found
 
 
 def model_color(names: list[str], name: str) -> str:

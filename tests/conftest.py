@@ -8,6 +8,11 @@ from pathlib import Path
 
 import pytest
 
+if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > 1:
+    # before anything loads torch: two workers with all cores each wait for each other's threads,
+    # and explaining a face takes ten times as long
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _cache_of_this_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:

@@ -71,7 +71,7 @@ def fixed(directions: Tensor) -> Aim:
 
 
 def in_batches(rows: Tensor) -> tuple[Tensor, ...]:
-    """Split rows evenly into as few batches of at most ROWS as do."""
+    """Split evenly, along the first dimension, into as few batches of at most ROWS as do."""
     return rows.tensor_split(max(1, -(-len(rows) // ROWS)))
 
 

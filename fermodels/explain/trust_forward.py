@@ -11,20 +11,19 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fermodels.explain.baselines import BaselineLike, baseline_faces
+from fermodels.explain.folding import quicken
 from fermodels.explain.guard import borrowed, twin
-from fermodels.explain.question import ROWS
+from fermodels.explain.question import in_batches
 from fermodels.explain.trust_maps import Classes, Explainer, Faces, Maps
 from fermodels.nets.networks import to_pixels
 
 
 @contextmanager
 def lent(model: nn.Module) -> Iterator[nn.Module]:
-    """Lend out a twin for forward passes only; see `fermodels.explain.guard.borrowed`.
-
-    Its weights are copied to the layout in which convolutions run 1.5 times as fast.
-    """
+    """Lend out a quick twin for forward passes only; see `fermodels.explain.guard.borrowed`."""
     with borrowed(model) as net, torch.no_grad():
-        yield net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # in no stub
+        quicken(net, model)
+        yield net
 
 
 def to_unit(net: nn.Module, faces: Faces) -> Tensor:
@@ -35,7 +34,7 @@ def to_unit(net: nn.Module, faces: Faces) -> Tensor:
 
 def logits(net: nn.Module, images: Tensor) -> Tensor:
     """Return logits ``(M, 7)`` of images ``(M, 1, 48, 48)``, a few at a time."""
-    return torch.cat([net(part) for part in images.split(ROWS)])
+    return torch.cat([net(part) for part in in_batches(images)])
 
 
 def target_probability(

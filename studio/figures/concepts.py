@@ -102,7 +102,7 @@ def _numbers(values: Floats, rows: Sequence[str], *, ink: str | None) -> list[di
     found: list[dict[str, object]] = []
     for row, column in np.argwhere(np.isfinite(values)):
         value = float(values[row, column])
-        colour = ink or ink_on(theme.luminance(theme.DIVERGING, value))
+        colour = ink or ink_on(float(theme.luminance(theme.DIVERGING, value)))
         text = f"({100 * value:.0f})" if ink else f"{100 * value:.0f}"
         place = {"x": EMOTIONS[column], "y": rows[row], "text": text, "showarrow": False}
         found.append(place | {"font": {"size": 12, "family": theme.FONT, "color": colour}})

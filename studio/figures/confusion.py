@@ -96,12 +96,11 @@ def _numbers(
     span: tuple[float, float],
     text: str,
 ) -> list[go.Scatter]:
-    share = (values - span[0]) / ((span[1] - span[0]) or 1.0)
+    shades = luminance(scale, (values - span[0]) / ((span[1] - span[0]) or 1.0))
     found = []
     for row, column in np.argwhere(np.isfinite(values)):
         word = "0" if abs(values[row, column]) < 0.5 else text.format(values[row, column])
-        shade = luminance(scale, float(share[row, column]))
-        found.append(Number(EMOTIONS[column], EMOTIONS[row], word, shade))
+        found.append(Number(EMOTIONS[column], EMOTIONS[row], word, float(shades[row, column])))
     return on_cells(found)
 
 

@@ -18,6 +18,7 @@ def by_layer(
     chosen: str | None = None,
     lowest: float = 0.0,
     height: int = 280,
+    group: int | None = None,
 ) -> go.Figure:
     """Draw one value per layer and face (or per moment of training), first layer to last.
 
@@ -28,9 +29,10 @@ def by_layer(
         chosen: the layer on view, if any, marked by a dotted line.
         lowest: where the vertical axis begins.
         height: in pixels.
+        group: see `lines.marked`.
     """
     return theme.figure(
-        marked(layers, lines, 10, "%{x}: %{y:.1%}"), height, room=(76, 32),
+        marked(layers, lines, 10, "%{x}: %{y:.1%}", group), height, room=(76, 32),
         xaxis={"type": "category"}, showlegend=len(lines) > 1,
         yaxis={"title": title, "tickformat": ".0%", "range": [lowest - 0.03, 1.05]},
         shapes=[] if chosen is None else [theme.upright(list(layers).index(chosen))],

@@ -51,4 +51,4 @@ def _number(part: str, title: str, value: float, reach: float) -> Number:
     share = (np.clip(value / reach, -1, 1) + 1) / 2
     text = f"{value:.0f}" if title == AREA or abs(value) < 0.5 else f"{value:+.0f}"
     text = text.removeprefix("-") if float(text) == 0 else text
-    return Number(part, title, text, theme.luminance(theme.DIVERGING, float(share)))
+    return Number(part, title, text, float(theme.luminance(theme.DIVERGING, share)))
