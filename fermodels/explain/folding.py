@@ -6,7 +6,7 @@ from functools import partial
 from itertools import pairwise
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from fermodels.explain import winograd
@@ -41,21 +41,28 @@ def fold_batch_norms(net: nn.Module, model: nn.Module | None = None) -> None:
 
     Args:
         net: a twin in eval mode; the weights it shares are not touched, merged ones are new.
-        model: its model, whose lock is held: the merged ones are kept for it, if given.
+        model: its model, whose lock is held: merged layers are kept for it, and layers that
+            somebody hooked stay as they are. None merges all, anew.
     """
-    keeper = net if model is None else model
     for path, block in list(net.named_modules()):
         if not isinstance(block, nn.Sequential):
             continue
         for (name, layer), (after, norm) in pairwise(list(block.named_children())):
             if not isinstance(layer, nn.Conv2d) or not isinstance(norm, nn.BatchNorm2d):
                 continue
-            if is_hooked(layer) or is_hooked(norm):
-                continue
-            weights = [t for one in (layer, norm) for t in one.state_dict(keep_vars=True).values()]
             make = partial(fuse_conv_bn_eval, layer, norm)
-            block.set_submodule(name, kept(keeper, f"folded {path} {name}", weights, make))
+            if model is None:
+                block.set_submodule(name, make())
+            elif is_hooked(layer) or is_hooked(norm):
+                continue
+            else:
+                weights = [*_tensors(layer), *_tensors(norm)]
+                block.set_submodule(name, kept(model, f"folded {path} {name}", weights, make))
             block.set_submodule(after, nn.Identity())
+
+
+def _tensors(layer: nn.Module) -> list[Tensor]:
+    return list(layer.state_dict(keep_vars=True).values())
 
 
 def pool_first(net: nn.Module) -> None:

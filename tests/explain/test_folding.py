@@ -102,6 +102,14 @@ def test_a_hooked_layer_stays_where_it_is() -> None:
         torch.testing.assert_close(quick, plain, rtol=1e-3, atol=1e-4)
 
 
+def test_without_a_model_hooked_layers_are_merged_too() -> None:
+    model = lively(wide())
+    model.conv1.conv.register_forward_pre_hook(lambda _m, _i: None)
+    with borrowed(model) as net:
+        fold_batch_norms(net)
+    assert not any(isinstance(layer, nn.BatchNorm2d) for layer in net.modules())
+
+
 @pytest.mark.parametrize(
     "pool", [nn.MaxPool2d(2), nn.MaxPool2d(3, stride=2, padding=1), nn.MaxPool2d(2, ceil_mode=True)]
 )

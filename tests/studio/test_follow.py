@@ -88,12 +88,13 @@ def test_the_slider_drives_confusion_matrix_sparsity_and_spread(place: Path) -> 
     assert record.confusion_matrix is not None
     cells = record.confusion_matrix[1]
     shares = 100 * cells / cells.sum(1, keepdims=True)
-    written = numbers_of(chart(app, 7)["data"])
+    written = numbers_of(chart(app, 6)["data"])
     assert written == {
         (EMOTIONS[r], EMOTIONS[c]): f"{shares[r, c]:.0f}" for r, c in np.ndindex(7, 7)
     }
-    sparsity = chart(app, 5)["data"]
-    assert sparsity[0]["name"] == "epoch 2" and sparsity[0]["y"] == [0.5, 0.6]
+    sparsity, spread = chart(app, 5)["data"][:2]
+    assert sparsity["name"] == "sparsity, epoch 2" and sparsity["y"] == [0.5, 0.6]
+    assert spread["name"] == "spread, epoch 2" and spread["y"] == record.entropy[1].tolist()
     healthy(app.slider(key="epoch").set_value(1).run())
     assert chart(app, 6)["data"][0]["y"] == [0.9, 0.8]
 

@@ -129,7 +129,7 @@ def test_compare_names_the_variants_without_checkpoint(place: Path) -> None:
 
 def test_training_shows_histories_sanity_and_provenance(place: Path) -> None:
     app = open_room("training", place / "faces", models="deep")
-    assert len(app.get("plotly_chart")) == 9
+    assert len(app.get("plotly_chart")) == 8
     assert app.table[0].value.index.tolist() == ["deep"]
     assert "seed 7" in text_of(app)
 
