@@ -42,7 +42,10 @@ CONTENT_HEIGHT = "() => document.querySelector('[data-testid=stMain]').scrollHei
 
 
 def settle(page: Page, timeout: float) -> None:
-    """Wait until the script has run, every part is drawn and it stayed so for 0.4 s."""
+    """Wait until the script has run, every part is drawn and it stayed so for 0.4 s.
+
+    A part whose code the browser still fetches stands as a skeleton after the script has ended.
+    """
     page.wait_for_function(READY, timeout=timeout * 1000, polling=100)
 
 

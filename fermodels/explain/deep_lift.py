@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from fermodels.explain.hooked import Scorer, quiet_captum, require_relu_modules
 from fermodels.explain.path import integrated_gradients
-from fermodels.explain.question import ROWS, Parts, Question, fixed
+from fermodels.explain.question import Parts, Question, fixed, in_batches
 from fermodels.nets.networks import FERNet
 
 HOG_PATH = {"steps": 50, "tolerance": 0.005, "refine": 6.0}
@@ -49,7 +49,7 @@ def deep_lift_shap(q: Question) -> Parts:
         return deep_lift(q)
     count = len(q.baselines)
     totals = [torch.zeros_like(q.faces) for _ in q.inputs]
-    for rows in torch.arange(len(q.faces) * count, device=q.faces.device).split(ROWS):
+    for rows in in_batches(torch.arange(len(q.faces) * count, device=q.faces.device)):
         face, below = rows // count, rows % count
         pairs = replace(
             q,

@@ -143,7 +143,7 @@ class Question:
             if self.paired and bool((rows == rows[:1]).all()):
                 rows = rows[:1]  # the same baseline for every face is scored once
             below = torch.cat(
-                [logits_of(self.net, (part,) * len(self.inputs)) for part in rows.split(ROWS)]
+                [logits_of(self.net, (part,) * len(self.inputs)) for part in in_batches(rows)]
             )
             if not self.paired:
                 below = below.mean(0, keepdim=True)
