@@ -3,6 +3,8 @@
 # Usage: train/queue.sh (from the repository's root; the queue may grow while it runs)
 set -u
 export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}  # a waiting thread sleeps: the machine is shared
+# huge pages for what is allocated: a step of shallow took 14% less on a machine of 4 kB pages
+export GLIBC_TUNABLES=${GLIBC_TUNABLES:-glibc.malloc.hugetlb=1}
 python=${PYTHON:-.venv/bin/python}
 queue=runs/queue
 done_file=runs/queue.done

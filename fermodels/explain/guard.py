@@ -133,20 +133,28 @@ def twin(model: Model) -> Model:
     Raises:
         ConfigError: the model holds weights that are not float32.
     """
-    parameters = list(model.parameters())
-    wrong = {str(p.dtype) for p in parameters if p.dtype != torch.float32}
+    modules = list(model.modules())
+    parameters = {id(p): p for m in modules for p in m._parameters.values() if p is not None}
+    wrong = {str(p.dtype) for p in parameters.values() if p.dtype != torch.float32}
     if wrong:
         raise ConfigError(f"the model's weights are {sorted(wrong)}: call model.float() first")
     memo: dict[int, object] = {
-        id(p): nn.Parameter(p.detach(), requires_grad=False) for p in parameters
+        key: nn.Parameter(p.detach(), requires_grad=False) for key, p in parameters.items()
     }
-    memo.update({id(b): b for b in model.buffers()})
+    memo.update({id(b): b for m in modules for b in m._buffers.values()})
     with lock_of(model):
-        fresh = _copied(model, memo).eval()
+        fresh = _copied(model, memo)
     for module in fresh.modules():
         if isinstance(module, nn.ReLU):
             module.inplace = False  # in-place ReLUs corrupt what backward hooks see
+    if any(module.training or _is_trained_its_own_way(module) for module in modules):
+        fresh.eval()
     return fresh
+
+
+def _is_trained_its_own_way(module: nn.Module) -> bool:
+    """Whether switching modes does more to a module than setting its flag."""
+    return type(module).train is not nn.Module.train or type(module).eval is not nn.Module.eval
 
 
 def _copied(module: Model, memo: dict[int, object]) -> Model:
@@ -158,9 +166,10 @@ def _copied(module: Model, memo: dict[int, object]) -> Model:
     known = memo.get(id(module))
     if known is not None:
         return cast(Model, known)
-    if hasattr(module, "__deepcopy__") or type(module).__reduce_ex__ is not object.__reduce_ex__:
+    kind = type(module)
+    if hasattr(kind, "__deepcopy__") or kind.__reduce_ex__ is not object.__reduce_ex__:
         return copy.deepcopy(module, memo)
-    fresh = module.__class__.__new__(module.__class__)
+    fresh = kind.__new__(kind)
     memo[id(module)] = fresh
     own = vars(fresh)
     own.update(vars(module))
@@ -170,10 +179,12 @@ def _copied(module: Model, memo: dict[int, object]) -> Model:
     for name in ("_parameters", "_buffers"):
         own[name] = {key: memo.get(id(one), one) for key, one in own[name].items()}
     for name in _TABLES:
-        own[name] = copy.deepcopy(own[name], memo) if own[name] else own[name].copy()
+        table = own[name]
+        own[name] = copy.deepcopy(table, memo) if table else table.copy()
     for name in own.keys() - _EMPTY.keys():
-        if not _is_plain(own[name]):
-            own[name] = copy.deepcopy(own[name], memo)
+        value = own[name]
+        if type(value) not in _PLAIN and not _is_plain(value):
+            own[name] = copy.deepcopy(value, memo)
     return fresh
 
 
@@ -192,18 +203,22 @@ def borrowed(model: Model) -> Iterator[Model]:
 
 
 @contextmanager
-def outputs_of(net: nn.Module, names: list[str]) -> Iterator[dict[str, Tensor]]:
+def outputs_of(
+    net: nn.Module, names: list[str], graph_starts: bool = False
+) -> Iterator[dict[str, Tensor]]:
     """Collect the outputs of named modules during forward passes; the last pass counts.
 
     Args:
         net: a twin, so that nobody else's forward pass is recorded.
         names: dotted module names that exist in `net`.
+        graph_starts: ask for gradients at these outputs, which spares those of the layers before
+            if nothing else asks for any.
     """
     seen: dict[str, Tensor] = {}
 
     def keep(name: str) -> torch.utils.hooks.RemovableHandle:
         def hook(_module: nn.Module, _inputs: object, output: Tensor) -> None:
-            seen[name] = output
+            seen[name] = output.requires_grad_() if graph_starts else output
 
         return net.get_submodule(name).register_forward_hook(hook)
 

@@ -11,23 +11,25 @@ from fermodels.nets.variants import VARIANTS
 KINDS = (nn.Conv2d, nn.BatchNorm2d, nn.ReLU, nn.MaxPool2d)
 
 
-def layer_names(model: nn.Module) -> list[str]:
-    """Return the dotted names of all layers that output maps, first to last.
+def map_layers(model: nn.Module) -> dict[str, nn.Module]:
+    """Return all layers that output maps, first to last, by dotted name.
 
     These are the convolutions and the batch norms, ReLUs and max-pools that sit in the same
     block as one: ``conv1.conv``, ``conv1.bn``, ``conv1.relu``, ``conv1.pool``, ...
     """
-    blocks = {
-        name: module
-        for name, module in model.named_modules()
-        if any(isinstance(child, nn.Conv2d) for child in module.children())
-    }
-    return [
-        f"{block}.{name}" if block else name
-        for block, module in blocks.items()
-        for name, child in module.named_children()
-        if isinstance(child, KINDS)
-    ]
+    found: dict[str, nn.Module] = {}
+    for block, module in model.named_modules():
+        children = dict(module.named_children())
+        if any(isinstance(child, nn.Conv2d) for child in children.values()):
+            for name, child in children.items():
+                if isinstance(child, KINDS):
+                    found[f"{block}.{name}" if block else name] = child
+    return found
+
+
+def layer_names(model: nn.Module) -> list[str]:
+    """Return the names of `map_layers`."""
+    return list(map_layers(model))
 
 
 def target_layer(model: nn.Module) -> str:
@@ -42,11 +44,11 @@ def target_layer(model: nn.Module) -> str:
         for variant in VARIANTS.values():
             if variant.config == model.config:
                 return variant.target_layer
-    names = layer_names(model)
-    if not names:
+    layers = map_layers(model)
+    if not layers:
         raise ConfigError(f"{type(model).__name__} has no conv layer: choose another method")
-    relus = [name for name in names if isinstance(model.get_submodule(name), nn.ReLU)]
-    return (relus or names)[-1]
+    relus = [name for name, layer in layers.items() if isinstance(layer, nn.ReLU)]
+    return (relus or list(layers))[-1]
 
 
 def check_layer(model: nn.Module, layer: str) -> str:

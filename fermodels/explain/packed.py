@@ -29,11 +29,11 @@ def pack(net: nn.Module, model: nn.Module) -> None:
         net: a twin of `model`, whose lock is held.
         model: what the blocks are kept for; they go when it goes.
     """
+    if not torch.backends.mkldnn.is_available():
+        return
     for name, layer in list(net.named_modules()):
-        if name and is_plain(layer) and torch.backends.mkldnn.is_available():
-            make = partial(_Blocks.of, layer.weight, layer.padding)
-            blocks = kept(model, f"packed {name}", [layer.weight], make)
-            net.set_submodule(name, PackedConv2d(blocks, layer.bias))
+        if name and isinstance(layer, nn.Conv2d) and is_plain(layer):
+            net.set_submodule(name, PackedConv2d(layer, model, name))
 
 
 def is_plain(layer: nn.Module) -> bool:
@@ -58,7 +58,7 @@ def is_hooked(layer: nn.Module) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class _Blocks:
-    """A convolution's weights in oneDNN's own layout."""
+    """A convolution's weights in oneDNN's own layout, for maps of one size."""
 
     forward: Tensor
     backward: Tensor
@@ -66,17 +66,22 @@ class _Blocks:
     padding_back: list[int]
 
     @classmethod
-    def of(cls, weight: Tensor, padding: tuple[int, ...]) -> _Blocks:
+    def of(cls, weight: Tensor, padding: list[int], size: list[int]) -> _Blocks:
+        """Lay out weights ``(O, I, r, s)`` for maps of `size` ``(N, I, H, W)``."""
         plain = weight.detach()
-        pad = list(padding)
-        back = [side - 1 - p for side, p in zip(plain.shape[2:], pad, strict=True)]
+        back = [taps - 1 - pad for taps, pad in zip(plain.shape[2:], padding, strict=True)]
         turned = plain.flip(2, 3).transpose(0, 1).contiguous()
-        return cls(_laid_out(plain, pad), _laid_out(turned, back), pad, back)
+        sides = [side + pad - gone for side, pad, gone in zip(size[2:], padding, back, strict=True)]
+        size_back = [size[0], len(plain), *sides]
+        return cls(
+            _laid_out(plain, padding, size), _laid_out(turned, back, size_back), padding, back
+        )
 
 
-def _laid_out(weight: Tensor, padding: list[int]) -> Tensor:
+def _laid_out(weight: Tensor, padding: list[int], size: list[int]) -> Tensor:
+    # without the size oneDNN guesses, and where it guessed wrong it lays out anew in every call
     blocks: Tensor = torch.ops.mkldnn._reorder_convolution_weight(
-        weight, padding, [1, 1], [1, 1], 1, None
+        weight, padding, [1, 1], [1, 1], 1, size
     )
     return blocks
 
@@ -92,15 +97,30 @@ def _convolve(x: Tensor, blocks: Tensor, bias: Tensor | None, padding: list[int]
 class PackedConv2d(nn.Module):
     """A convolution of a twin: gradients reach its input, not its weights."""
 
-    def __init__(self, blocks: _Blocks, bias: Tensor | None) -> None:
+    def __init__(self, layer: nn.Conv2d, model: nn.Module, name: str) -> None:
         super().__init__()
-        self.blocks = blocks
-        self.register_buffer("bias", None if bias is None else bias.detach())
+        self.padding = [int(pad) for pad in layer.padding]
+        self.weight = layer.weight.detach()
+        self.bias = None if layer.bias is None else layer.bias.detach()
+        self._kept = partial(kept, model)
+        self._name = f"packed {name}"
+        self._blocks: dict[tuple[int, ...], _Blocks] = {}
+
+    def blocks(self, x: Tensor) -> _Blocks:
+        """Return the weights laid out for maps like these, once per model and size.
+
+        One face takes another layout than several; how many they are makes no difference.
+        """
+        size = (min(len(x), 2), *x.shape[1:])
+        if size not in self._blocks:
+            make = partial(_Blocks.of, self.weight, self.padding, list(size))
+            self._blocks[size] = self._kept(f"{self._name} {size}", [self.weight], make)
+        return self._blocks[size]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``(N, C, H, W)`` float32 as the nn.Conv2d did that the blocks come from."""
+        """Map ``(N, C, H, W)`` float32 as the nn.Conv2d did."""
         maps: Tensor = _Convolution.apply(  # type: ignore[no-untyped-call]  # torch gives none
-            x, self.blocks, self.bias
+            x, self.blocks(x), self.bias
         )
         return maps
 

@@ -88,7 +88,7 @@ class Question:
     paired: bool
     """Whether ``baselines[i]`` belongs to ``faces[i]``."""
     inputs: tuple[Tensor, ...]
-    """The faces once per branch: leaves of the graph that ends in `logits`."""
+    """The faces once per branch: leaves of the graph that ends in `logits` if no layer is asked."""
     aim: Aim
     """Makes the directions."""
     layer: str
@@ -97,18 +97,21 @@ class Question:
 
     @cached_property
     def _passed(self) -> tuple[Tensor, Tensor | None]:
-        with outputs_of(self.net, [self.layer] if self.layer else []) as seen:
-            logits = logits_of(self.net, self.inputs)
+        if not self.layer:
+            return expect(logits_of(self.net, self.inputs), len(self.faces), len(EMOTIONS)), None
+        inputs = tuple(x.detach() for x in self.inputs)
+        with outputs_of(self.net, [self.layer], graph_starts=True) as seen:
+            logits = logits_of(self.net, inputs)
         return expect(logits, len(self.faces), len(EMOTIONS)), seen.get(self.layer)
 
     @cached_property
     def logits(self) -> Tensor:
-        """The faces' logits ``(N, 7)``, with graph."""
+        """The faces' logits ``(N, 7)``, with graph: back to `inputs`, or to `maps` if any."""
         return self._passed[0]
 
     @property
     def maps(self) -> Tensor | None:
-        """The layer's output ``(N, C, h, w)``, with graph; None without a layer."""
+        """The layer's output ``(N, C, h, w)``, where the graph starts; None without a layer."""
         return self._passed[1]
 
     @cached_property
