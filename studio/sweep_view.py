@@ -12,6 +12,10 @@ from studio import widgets
 from studio.figures import sweeps as figures
 from studio.widgets import BOUND
 
+SCIENTIFIC = st.column_config.NumberColumn(format="%.1e")
+TINY = ("learning rate", "weight decay")
+"""Columns that span orders of magnitude."""
+
 
 def available() -> list[str]:
     """Return the names of the results of sweeps, such as ``sweep-shallow``."""
@@ -36,9 +40,20 @@ def draw() -> None:
     fig = figures.trials(trials, best=found["best_trial"], paper=found["paper_trial"])
     code = f"from fermodels.nets import shelf\n\nsweep = shelf.read_result({name!r})\n"
     widgets.show(fig, "sweep-trials", "Validation accuracy per epoch of every trial", code=code)
-    st.caption(str(found["caution"]))
+    st.caption(f"{budget(found)} {found['caution']}")
     table = pd.DataFrame([row(trial) for trial in trials])
-    st.dataframe(table, hide_index=True)
+    st.dataframe(table, hide_index=True, column_config=dict.fromkeys(TINY, SCIENTIFIC))
+
+
+def budget(found: dict[str, Any]) -> str:
+    """Say in one sentence what a sweep spent, and what judged it."""
+    states = [trial["state"] for trial in found["trials"]]
+    ended = states.count("complete") + states.count("pruned")
+    return (
+        f"{ended} trials of at most {found['training']['epochs']} epochs on "
+        f"{found['training_faces']:,} training faces, {states.count('pruned')} ended early; "
+        f"accuracy on {found['n']:,} {found['judged_on']} faces."
+    )
 
 
 def row(trial: dict[str, Any]) -> dict[str, Any]:
@@ -46,7 +61,7 @@ def row(trial: dict[str, Any]) -> dict[str, Any]:
     accuracy, interval = trial["accuracy"], trial["interval"]
     return {
         "trial": trial["number"],
-        **(trial["parameters"] or {}),
+        **{name.replace("_", " "): _plain(v) for name, v in (trial["parameters"] or {}).items()},
         "best accuracy": "none" if accuracy is None else f"{accuracy:.1%}",
         "95% interval": "" if interval is None else f"{interval[0]:.1%} to {interval[1]:.1%}",
         "n": trial["n"],
@@ -54,3 +69,8 @@ def row(trial: dict[str, Any]) -> dict[str, Any]:
         "state": trial["state"],
         "the paper's": "yes" if trial["is_paper"] else "",
     }
+
+
+def _plain(value: Any) -> Any:
+    """Return a list of widths as text, anything else as it is."""
+    return ", ".join(map(str, value)) if isinstance(value, list) else value

@@ -39,7 +39,9 @@ def trials(
                 hovertemplate=hover,
             )
         )  # fmt: skip
+    longest = max((len(trial["accuracies"]) for trial in found), default=0)
     return theme.figure(
-        drawn, height, xaxis={"title": "epoch", "showgrid": False, "tickformat": "d"},
+        drawn, height,
+        xaxis={"title": "epoch", "showgrid": False, "dtick": max(1, longest // 8)},
         yaxis={"title": "validation accuracy, %"},
     )  # fmt: skip

@@ -113,13 +113,21 @@ def test_without_a_sweep_the_room_says_how_to_run_one(place: Path) -> None:
 def test_a_sweeps_trials_are_drawn_and_listed(place: Path) -> None:
     (place / "results").mkdir()
     trials = [trial(0, [0.2, 0.3], paper=True), trial(1, [0.2, 0.5]), trial(2, [])]
-    content = {"trials": trials, "best_trial": 1, "paper_trial": 0, "caution": "beware"}
+    content = {
+        "trials": trials, "best_trial": 1, "paper_trial": 0, "caution": "beware",
+        "training": {"epochs": 2}, "training_faces": 1200, "n": 100, "judged_on": "validation",
+    }  # fmt: skip
     (place / "results" / "sweep-shallow.json").write_text(json.dumps(content))
     app = open_room("training", place / "faces", models="deep")
     table = app.dataframe[0].value
     assert table["best accuracy"].tolist() == ["30.0%", "50.0%", "none"]
     assert table["the paper's"].tolist() == ["yes", "", ""]
-    assert "beware" in text_of(app)
+    assert table.columns[1] == "learning rate"
+    spent = (
+        "3 trials of at most 2 epochs on 1,200 training faces, 1 ended early; accuracy on 100 "
+        "validation faces. beware"
+    )
+    assert spent in text_of(app)
 
 
 def trial(number: int, accuracies: list[float], *, paper: bool = False) -> dict[str, object]:
