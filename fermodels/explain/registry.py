@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from fermodels.explain import cams, hooked, methods
 from fermodels.explain.conductance import internal_influence, layer_conductance
 from fermodels.explain.deep_lift import deep_lift, deep_lift_shap
@@ -14,6 +16,7 @@ from fermodels.explain.method import Option as Option
 from fermodels.explain.occlusion import occlusion
 from fermodels.explain.packed import pack
 from fermodels.explain.path import integrated_gradients
+from fermodels.explain.question import Parts, Question
 from fermodels.explain.regions import feature_ablation
 from fermodels.explain.score_cam import score_cam
 from fermodels.explain.surrogate import kernel_shap, lime
@@ -25,6 +28,17 @@ _REFINE = Option(6.0, 0.0, 20.0, "Points that may be added, as a multiple of ste
 _SEGMENTS = Option(36, 4, 144, "About how many patches the face is cut into.")
 _FOLLOW = Option(True, False, True, "Cut along the face's edges (SLIC), not into squares.")
 _SAMPLES = Option(256, 8, 8192, "Partly covered faces to ask about.")
+
+
+def _map_of_layer(
+    run: Callable[[Question], Parts], title: str, source: str, signed: bool = False
+) -> Method:
+    """Describe a method that weighs one layer's maps; unsigned ones clip what speaks against."""
+    return describe(
+        run, title, source, needs_layer=True, conv_only=True, smooth=True, prepare=pack,
+        signed=signed, relu=Option(not signed, False, True, _CLIP),
+    )  # fmt: skip
+
 
 METHODS: dict[str, Method] = {
     method.name: method
@@ -118,48 +132,22 @@ METHODS: dict[str, Method] = {
             "Zeiler & Fergus 2014, arXiv 1311.2901, section 2.1",
             smooth=True,
         ),
-        describe(
-            cams.grad_cam,
-            "Grad-CAM",
-            "Selvaraju et al. 2017, arXiv 1610.02391, eq. 1-2",
-            signed=False,
-            needs_layer=True,
-            conv_only=True,
-            smooth=True,
-            prepare=pack,
-            relu=Option(True, False, True, _CLIP),
+        _map_of_layer(
+            cams.grad_cam, "Grad-CAM", "Selvaraju et al. 2017, arXiv 1610.02391, eq. 1-2"
         ),
-        describe(
+        _map_of_layer(
             cams.grad_cam_plus_plus,
             "Grad-CAM++",
             "Chattopadhay et al. 2018, arXiv 1710.11063, eq. 19",
-            signed=False,
-            needs_layer=True,
-            conv_only=True,
-            smooth=True,
-            prepare=pack,
-            relu=Option(True, False, True, _CLIP),
         ),
-        describe(
+        _map_of_layer(
             cams.hires_cam,
             "HiResCAM",
             "Draelos & Carin 2020, arXiv 2011.08891, eq. 3",
-            needs_layer=True,
-            conv_only=True,
-            smooth=True,
-            prepare=pack,
-            relu=Option(False, False, True, _CLIP),
+            signed=True,
         ),
-        describe(
-            cams.layer_cam,
-            "LayerCAM",
-            "Jiang et al. 2021, doi 10.1109/TIP.2021.3089943",
-            signed=False,
-            needs_layer=True,
-            conv_only=True,
-            smooth=True,
-            prepare=pack,
-            relu=Option(True, False, True, _CLIP),
+        _map_of_layer(
+            cams.layer_cam, "LayerCAM", "Jiang et al. 2021, doi 10.1109/TIP.2021.3089943"
         ),
         describe(
             score_cam,
