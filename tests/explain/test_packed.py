@@ -41,13 +41,13 @@ def test_packed_convolution_and_its_gradient_equal_torch(
     sides = (kernel, kernel) if isinstance(kernel, int) else kernel
     pad = (sides[0] // 2, sides[1] // 2) if padding == "half" else 0
     model = nn.Sequential(nn.Conv2d(channels, 7, sides, padding=pad)).eval()
-    x = torch.randn(3, channels, 11, 9)
     with borrowed(model) as net:
         pack(net, model)
         assert isinstance(net[0], PackedConv2d)
-        ours = answer(net, x)
-    for got, expected in zip(ours, answer(model, x), strict=True):
-        torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5)
+        for shape in ((3, channels, 11, 9), (1, channels, 11, 9), (2, channels, 8, 8)):
+            x = torch.randn(shape)
+            for got, expected in zip(answer(net, x), answer(model, x), strict=True):
+                torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -133,6 +133,15 @@ def test_blocks_are_kept_between_calls_and_go_with_the_model() -> None:
     del net
     gc.collect()
     assert len(kept._KEPT) == held - 1
+
+
+def test_one_face_and_several_have_blocks_of_their_own() -> None:
+    model = nn.Sequential(nn.Conv2d(2, 4, 3, padding=1)).eval()
+    with borrowed(model) as net:
+        pack(net, model)
+        for count in (1, 5, 3, 1):
+            net(torch.zeros(count, 2, 6, 6))
+    assert sorted(kept._KEPT[model]) == ["packed 0 (1, 2, 6, 6)", "packed 0 (2, 2, 6, 6)"]
 
 
 def test_the_model_itself_keeps_plain_convolutions() -> None:
