@@ -17,7 +17,7 @@ from fermodels.nets import shelf
 from studio import models
 
 if TYPE_CHECKING:
-    from fermodels.explain.scorecard import Scorecard
+    from fermodels.explain.scorecard_record import Scorecard
 
 SIGNS = {"trusted": "✓ trusted", "doubtful": "? doubtful", "fails": "✕ fails"}
 UNSCORED = "○ not scored"
@@ -44,9 +44,9 @@ def verdict(name: str, method: str) -> Verdict:
     """
     if name not in models.names():
         return Verdict(UNSCORED, f"{name} is yours; scorecards are made for bundled networks.")
-    from fermodels.explain import scorecard
+    from fermodels.explain import scorecard_record
 
-    command = f"`{scorecard.command(name)}`"
+    command = f"`{scorecard_record.command(name)}`"
     try:
         card = _card(name)
     except CheckpointError as error:
@@ -64,19 +64,19 @@ def verdict(name: str, method: str) -> Verdict:
 
 def _card(name: str) -> Scorecard | None:
     """Return a network's scorecard, read again when its file changes."""
-    from fermodels.explain import scorecard
+    from fermodels.explain import scorecard_record
 
-    path = shelf.results_dir() / f"{scorecard.file_name(name)}.json"
+    path = shelf.results_dir() / f"{scorecard_record.file_name(name)}.json"
     if not path.is_file():
-        return scorecard.read(name)
+        return scorecard_record.read(name)
     return _card_of(name, str(path), path.stat().st_mtime_ns)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _card_of(name: str, path: str, changed: int) -> Scorecard | None:
-    from fermodels.explain import scorecard
+    from fermodels.explain import scorecard_record
 
-    return scorecard.read(name)
+    return scorecard_record.read(name)
 
 
 def explain(names: Sequence[str], methods: Mapping[str, str]) -> None:

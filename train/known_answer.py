@@ -1,6 +1,6 @@
 """Train the network with a planted cue: ``python -m train.known_answer``; about a minute.
 
-What it learns from and why: `fermodels.explain.known_answer`.
+What it learns from and why: `fermodels.explain.planted`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import torch
 
 from fermodels.data.faces import FaceDataset
 from fermodels.errors import exit_status
-from fermodels.explain.known_answer import PATTERNS, SIDE, checkpoint_dir, marked_faces
+from fermodels.explain.known_answer_record import checkpoint_dir
+from fermodels.explain.planted import PATTERNS, SIDE, marked_faces
 from fermodels.nets.config import ConvSpec, FCSpec, NetConfig
 from fermodels.nets.networks import FERNet
 from fermodels.nets.provenance import provenance

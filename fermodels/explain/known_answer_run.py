@@ -15,15 +15,8 @@ from fermodels.data.emotions import EMOTIONS
 from fermodels.data.samples import sample_faces
 from fermodels.errors import ConfigError
 from fermodels.explain.attribution import METHODS
-from fermodels.explain.known_answer import (
-    RESULT,
-    MarkedFaces,
-    checkpoint_dir,
-    grown,
-    marked_faces,
-    plant,
-    read,
-)
+from fermodels.explain.known_answer_record import RESULT, checkpoint_dir, read
+from fermodels.explain.planted import MarkedFaces, grown, marked_faces, plant
 from fermodels.explain.trust_maps import CONTROLS, Explainer, explainer, importance
 from fermodels.explain.trust_pointing import pointing
 from fermodels.explain.trust_statistics import estimate

@@ -14,8 +14,8 @@ import torch
 from fermodels.data.faces import FaceDataset, read_faces
 from fermodels.errors import ConfigError
 from fermodels.explain.attribution import METHODS
-from fermodels.explain.scorecard import FORMAT, file_name, score_of
 from fermodels.explain.scorecard_measure import Bench, Budget, Row, against_controls, measure
+from fermodels.explain.scorecard_record import FORMAT, file_name, score_of
 from fermodels.explain.trust import METRICS
 from fermodels.explain.trust_maps import CONTROLS, Maps, explainer, importance
 from fermodels.explain.trust_statistics import spearman, top_overlap

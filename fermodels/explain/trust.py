@@ -1,7 +1,7 @@
 """METRICS: what can be measured about a map, so that nobody need believe it on sight.
 
 Each metric says what it is, which way is better and where it comes from; the modules `trust_*`
-compute them, `fermodels.explain.scorecard` reports them. Nothing heavy is imported here.
+compute them, `fermodels.explain.scorecard_record` reports them. Nothing heavy is imported here.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fermodels.explain.scorecard import Estimate
+from fermodels.explain.scorecard_record import Estimate
 from fermodels.explain.trust_maps import Maps, ranks
 
 RESAMPLES = 2000

@@ -11,24 +11,26 @@ from torch import nn
 from fermodels.data.samples import sample_faces
 from fermodels.errors import DataError
 from fermodels.explain.attribution import METHODS
-from fermodels.explain.known_answer import (
-    CORNERS,
-    DECOYS,
-    DECOYS_PER_FACE,
+from fermodels.explain.known_answer_record import (
     FIGURES,
-    PATTERNS,
-    SIDE,
     Finding,
     KnownAnswer,
     checkpoint_dir,
+    read,
+)
+from fermodels.explain.known_answer_run import find, proof
+from fermodels.explain.planted import (
+    CORNERS,
+    DECOYS,
+    DECOYS_PER_FACE,
+    PATTERNS,
+    SIDE,
     grown,
     marked_faces,
     pattern,
     plant,
-    read,
 )
-from fermodels.explain.known_answer_run import find, proof
-from fermodels.explain.scorecard import Estimate
+from fermodels.explain.scorecard_record import Estimate
 from fermodels.explain.trust_maps import CONTROLS, edge_maps, explainer
 from fermodels.nets import checkpoint
 from fermodels.nets.networks import FERNet

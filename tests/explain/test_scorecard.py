@@ -9,15 +9,8 @@ from pathlib import Path
 import pytest
 
 from fermodels.errors import CheckpointError
-from fermodels.explain.scorecard import (
-    FORMAT,
-    Estimate,
-    Sanity,
-    Score,
-    file_name,
-    main,
-    read,
-)
+from fermodels.explain.scorecard import main
+from fermodels.explain.scorecard_record import FORMAT, Estimate, Sanity, Score, file_name, read
 
 
 def about(mean: float, spread: float = 0.02) -> Estimate:

@@ -11,7 +11,7 @@ import pytest
 
 from fermodels.data.samples import sample_faces
 from fermodels.errors import CheckpointError
-from fermodels.explain import scorecard, scorecard_run
+from fermodels.explain import scorecard, scorecard_record, scorecard_run
 from fermodels.explain.attribution import explain
 from fermodels.explain.scorecard_measure import Budget
 from fermodels.explain.scorecard_run import agreement, ranks_of, sample
@@ -54,7 +54,7 @@ def results(scored, monkeypatch) -> Path:
 
 
 def test_a_scorecard_holds_every_metric_with_its_interval(scored, results) -> None:
-    card = scorecard.read(str(scored[0]))
+    card = scorecard_record.read(str(scored[0]))
     assert card is not None and len(card.faces) == 6 and set(card.methods) == set(METHODS)
     for name in METHODS:
         score = card.methods[name]
@@ -80,9 +80,9 @@ def test_a_second_sitting_measures_only_what_is_new(scored, results, monkeypatch
         return original(bench, name, *rest)
 
     monkeypatch.setattr(scorecard_run, "measure", watched)
-    before = scorecard.read(str(scored[0]))
+    before = scorecard_record.read(str(scored[0]))
     run(scored[0], "--methods", "saliency", "grad-cam")
-    after = scorecard.read(str(scored[0]))
+    after = scorecard_record.read(str(scored[0]))
     assert asked == ["random", "edge", "grad-cam"]
     assert before is not None and after is not None
     assert set(after.methods) == {*METHODS, "grad-cam"}
@@ -94,15 +94,15 @@ def test_a_second_sitting_measures_only_what_is_new(scored, results, monkeypatch
 def test_equal_seeds_give_equal_figures_and_other_weights_start_anew(
     scored, results, monkeypatch, tmp_path: Path, capsys
 ) -> None:
-    first = scorecard.read(str(scored[0]))
+    first = scorecard_record.read(str(scored[0]))
     monkeypatch.setenv("FER_RESULTS", str(tmp_path / "again"))
     run(scored[0], "--methods", "saliency")
-    again = scorecard.read(str(scored[0]))
+    again = scorecard_record.read(str(scored[0]))
     assert first is not None and again is not None
     assert again.methods["saliency"].metrics == first.methods["saliency"].metrics
     run(write_checkpoint(tmp_path / "toy", seed=1), "--methods", "input-x-gradient")
     assert "other checkpoint_hash: starting anew" in capsys.readouterr().out
-    other = scorecard.read("toy")
+    other = scorecard_record.read("toy")
     assert other is not None and set(other.methods) == {"input-x-gradient"}
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fermodels.errors import DataError
-from fermodels.explain.scorecard import Sanity
+from fermodels.explain.scorecard_record import Sanity
 from fermodels.explain.trust_maps import edge_maps, explainer
 from fermodels.explain.trust_sanity import Randomisation, cascade, random_logit, randomisation
 from fermodels.explain.trust_statistics import estimate

@@ -10,7 +10,7 @@ import pytest
 
 from fermodels.data.emotions import EMOTIONS
 from fermodels.data.faces import read_faces
-from fermodels.explain import edits, scorecard
+from fermodels.explain import edits, scorecard_record
 from fermodels.explain.trust_deletion import face_curves
 from fermodels.nets import shelf
 from studio import explanations, models, saliency_view, verdicts
@@ -101,15 +101,15 @@ class Card:
         self.level = level
         self.checkpoint_hash = checkpoint_hash or shelf.weights_hash(shelf.find(name))
 
-    def badge(self, _method: str) -> scorecard.Badge:
-        return scorecard.Badge(self.level, f"because it {self.level}")
+    def badge(self, _method: str) -> scorecard_record.Badge:
+        return scorecard_record.Badge(self.level, f"because it {self.level}")
 
 
 @pytest.mark.parametrize("level", list(verdicts.SIGNS))
 def test_a_verdict_is_the_scorecards_and_a_failing_map_is_pale(
     level: str, faces: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scorecard, "read", lambda name: Card(level, name))
+    monkeypatch.setattr(scorecard_record, "read", lambda name: Card(level, name))
     page = html_of(open_room("saliency", faces, methods=["Saliency"]))
     assert page.count(f">{verdicts.SIGNS[level]}<") == 2
     assert page.count("opacity:.35") == (2 if level == "fails" else 0)
@@ -119,7 +119,7 @@ def test_a_verdict_is_the_scorecards_and_a_failing_map_is_pale(
 def test_a_scorecard_of_other_weights_judges_nothing(
     faces: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scorecard, "read", lambda name: Card("fails", name, "0" * 64))
+    monkeypatch.setattr(scorecard_record, "read", lambda name: Card("fails", name, "0" * 64))
     found = verdicts.verdict("shallow", "saliency")
     assert found.words == verdicts.UNSCORED and not found.fails
     assert "other weights" in found.why
