@@ -14,7 +14,7 @@ from torch import nn
 
 from fermodels.errors import ConfigError, FerError
 from fermodels.explain.attribution import METHODS, explain
-from fermodels.explain.guard import HOOK_TABLES, lock_of, preserved, twin
+from fermodels.explain.guard import HOOK_TABLES, borrowed, lock_of, outputs_of, preserved, twin
 
 
 def state_of(model: nn.Module) -> dict[str, Any]:
@@ -116,6 +116,31 @@ def test_a_twin_never_works_in_place(cnn: nn.Module) -> None:
     relu.inplace = True
     assert twin(cnn).get_submodule("conv1.relu").inplace is False
     assert relu.inplace is True
+
+
+def test_a_graph_that_starts_at_a_layer_gives_the_gradient_of_the_whole_graph(
+    net: nn.Module,
+) -> None:
+    x = torch.rand(2, 1, 48, 48)
+    found = []
+    for begins, faces in ((False, x.clone().requires_grad_()), (True, x)):
+        with borrowed(net) as copy, outputs_of(copy, ["conv1.relu"], graph_starts=begins) as seen:
+            logits = copy(faces)
+            maps = seen["conv1.relu"]
+            assert maps.is_leaf == begins
+            found.append(torch.autograd.grad(logits[:, 3].sum(), maps)[0])
+    torch.testing.assert_close(found[1], found[0], rtol=0, atol=0)
+
+
+def test_a_module_that_switches_modes_its_own_way_is_asked_to(cnn: nn.Module) -> None:
+    class Switch(nn.Identity):
+        def train(self, mode: bool = True) -> Switch:
+            self.seen = mode
+            return super().train(mode)
+
+    cnn.add_module("switch", Switch())
+    assert twin(cnn.train()).get_submodule("switch").seen is False
+    assert cnn.get_submodule("switch").seen is True
 
 
 def test_half_precision_weights_are_refused(net: nn.Module, faces: np.ndarray) -> None:
