@@ -97,10 +97,10 @@ async def settle(page: Page) -> None:
 async def act(page: Page, selector: str, key: str) -> float:
     """Click, or press a key, and return the milliseconds until the page has settled."""
     target = page.locator(selector).first
-    await target.scroll_into_view_if_needed()
+    await target.scroll_into_view_if_needed(timeout=PATIENCE)
     await target.evaluate("element => element.focus()")
     await page.evaluate(f"() => {{ window.pending = settled({PATIENCE}, true); }}")
-    await (page.keyboard.press(key) if key else target.click())
+    await (page.keyboard.press(key) if key else target.click(timeout=PATIENCE))
     took = await page.evaluate("window.pending")
     if took is None:
         raise TimeoutError(f"a click on {selector} of {page.url} did not settle")

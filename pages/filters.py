@@ -16,18 +16,19 @@ record = insides.filter_record(name)
 
 @st.fragment
 def through_the_epochs() -> None:
-    """One slider for the filters, the marks in the charts and what else was recorded."""
+    """One slider for the filters and what else was recorded: only this part is drawn anew."""
     epoch = record.epochs[-1]
     if len(record.epochs) > 1:
         epoch = scrubber.pick_epoch(record.epochs)
     filter_view.draw_filters(name, record, epoch)
     if len(record.epochs) > 1:
-        filter_view.draw_trends(name, record, epoch)
         st.subheader(f"The network after epoch {epoch}", anchor=False)
         scrubber.draw(name, scrubber.record(name), epoch)
 
 
 through_the_epochs()
+if len(record.epochs) > 1:
+    filter_view.draw_trends(name, record)
 widgets.footer(
     "A tidy filter is no proof that the network uses it well, and a noisy one may still help: "
     "3 by 3 weights are too few to look like much. What a filter means for the decision is a "

@@ -26,7 +26,7 @@ def side_by_side(names: list[str], split: str, faces: FaceDataset, *, shares: bo
                 scores = models.metrics(name)[split]
                 st.markdown(f"**{name}** · {scores['accuracy']:.1%} of {scores['n']:,}")
                 points = widgets.show(
-                    figures.matrix(versus.confusion(name, split), shares=shares),
+                    figures.matrix(versus.confusion(name, split), shares=shares, clickable=True),
                     f"confusion-{name}",
                     f"Confusion matrix of {name} on the {split} split",
                     select=True,

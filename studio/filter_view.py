@@ -55,21 +55,21 @@ def _code(name: str, record: FilterRecord, epoch: int) -> str:
     )
 
 
-def draw_trends(name: str, record: FilterRecord, epoch: int) -> None:
-    """Draw smoothness and health of the filters over the epochs, the chosen one marked."""
+def draw_trends(name: str, record: FilterRecord) -> None:
+    """Draw smoothness and health of the filters over the epochs."""
     st.subheader("Did they become smooth?", anchor=False)
-    code = _code(name, record, epoch)
+    code = _code(name, record, record.epochs[-1])
     left, right = st.columns(2, gap="large")
     with left:
         fig = filters.trend(
-            record.epochs, {"mean of all filters": record.smoothness}, epoch,
+            record.epochs, {"mean of all filters": record.smoothness},
             title="low-frequency energy", percent=True, reference=(record.noise, "white noise"),
         )  # fmt: skip
         alt = "Smoothness of the first filters per epoch"
         widgets.show(fig, "filter-smoothness", alt, code=code)
     with right:
         counts = {"dead": record.dead, "copies": record.copies}
-        fig = filters.trend(record.epochs, counts, epoch, title="filters")
+        fig = filters.trend(record.epochs, counts, title="filters")
         widgets.show(fig, "filter-health", "Dead and copied filters per epoch", code=code)
     st.caption(
         "Smoothness: share of a filter's spectral energy in waves longer than 4 pixels. Dead: a "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -39,19 +40,22 @@ def row_shares(confusion: NDArray[np.integer]) -> NDArray[np.float64]:
     return shares
 
 
-def matrix(confusion: NDArray[np.integer], *, shares: bool, height: int = 380) -> go.Figure:
+def matrix(
+    confusion: NDArray[np.integer], *, shares: bool, clickable: bool = False, height: int = 380
+) -> go.Figure:
     """Draw one confusion matrix, the true expression down the side.
 
     Args:
         confusion: counts, int ``(7, 7)``, rows true and columns predicted.
         shares: colour and write row shares in percent (0 to 100, the same scale in every
             figure) instead of counts.
+        clickable: lay markers over the cells that report clicks; the figure is slower to draw.
         height: in pixels.
     """
     values = row_shares(confusion) * 100 if shares else confusion.astype(float)
     top = 100.0 if shares else float(confusion.max())
     unit = "% of the row" if shares else "faces"
-    return _cells(values, SEQUENTIAL, (0.0, top), "{:.0f}", unit, height)
+    return _cells(values, SEQUENTIAL, (0.0, top), "{:.0f}", unit, height, clickable)
 
 
 def difference(
@@ -76,14 +80,17 @@ def _cells(
     text: str,
     unit: str,
     height: int,
+    clickable: bool = False,
 ) -> go.Figure:
     names = list(EMOTIONS)
-    look = {"colorscale": scale, "zmin": span[0], "zmax": span[1], "showscale": False}
-    heat = go.Heatmap(z=values, x=names, y=names, xgap=2, ygap=2, hoverinfo="skip", **look)
+    look: dict[str, Any] = {"colorscale": scale, "zmin": span[0], "zmax": span[1]}
+    look |= {"hoverinfo": "skip"} if clickable else {"hovertemplate": _says("z", unit)}
+    heat = go.Heatmap(z=values, x=names, y=names, xgap=2, ygap=2, showscale=False, **look)
     written = _numbers(values, scale, span, text)
+    targets = [_targets(values, unit)] if clickable else []
     bare = {"showgrid": False, "showline": False, "zeroline": False, "ticks": ""}
     return figure(
-        [heat, *written, _targets(values, unit)], height, room=(92, 86), margin={"t": 8},
+        [heat, *written, *targets], height, room=(92, 86), margin={"t": 8},
         xaxis={"title": "predicted", "tickangle": -45, **bare},
         yaxis={"title": "true", "autorange": "reversed", **bare},
         showlegend=False, dragmode=False,
@@ -115,8 +122,13 @@ def _targets(values: NDArray[np.float64], unit: str) -> go.Scatter:
         selected={"marker": {"opacity": 0}},
         unselected={"marker": {"opacity": 0}},
         customdata=values.ravel(),
-        hovertemplate="true %{y}, predicted %{x}<br>%{customdata:.1f} " + unit + "<extra></extra>",
+        hovertemplate=_says("customdata", unit),
     )
+
+
+def _says(value: str, unit: str) -> str:
+    """Return what a cell says under the pointer."""
+    return f"true %{{y}}, predicted %{{x}}<br>%{{{value}:.1f}} {unit}<extra></extra>"
 
 
 def per_expression(models: Mapping[str, Accuracies], height: int = 460) -> go.Figure:

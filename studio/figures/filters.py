@@ -41,19 +41,17 @@ def filter_tiles(
 def trend(
     epochs: Sequence[int],
     lines: Mapping[str, Sequence[float]],
-    epoch: int,
     *,
     title: str,
     percent: bool = False,
     reference: tuple[float, str] | None = None,
     height: int = 300,
 ) -> go.Figure:
-    """Draw figures per epoch as lines, with the chosen epoch marked.
+    """Draw figures per epoch as lines.
 
     Args:
         epochs: epoch numbers, ascending.
         lines: name -> one value per epoch.
-        epoch: where the marker stands.
         title: of the vertical axis.
         percent: show values of 0..1 as per cent.
         reference: a level to compare with, and its name.
@@ -69,8 +67,7 @@ def trend(
         top, tick = max(4, highest * 1.1), max(1, round(highest / 5))
         vertical |= {"range": [-0.2, top], "dtick": tick}
     hover = "epoch %{x}: %{y:.1%}" if percent else "epoch %{x}: %{y:.3f}"
-    marks: dict[str, Any] = {"shapes": []} if reference is None else theme.level(*reference)
-    marks["shapes"].insert(0, theme.upright(epoch, width=1.5))
+    marks = {} if reference is None else theme.level(*reference)
     return theme.figure(
         marked(epochs, lines, 6, hover), height, room=(76, 52),
         showlegend=len(lines) > 1, yaxis=vertical, **marks,

@@ -64,6 +64,14 @@ def test_every_share_matrix_has_the_same_scale() -> None:
     assert (heat.zmin, heat.zmax) == (0.0, 100.0)
 
 
+@pytest.mark.parametrize("clickable", [True, False])
+def test_each_cell_says_what_it_is_once(clickable: bool) -> None:
+    fig = confusion.matrix(counts(), shares=True, clickable=clickable)
+    told = [trace.type for trace in fig.data if trace.hovertemplate]
+    assert told == (["scatter"] if clickable else ["heatmap"])
+    assert fig.data[0].hoverinfo == ("skip" if clickable else None)
+
+
 def test_difference_is_symmetric_about_zero_and_flips_sign() -> None:
     first, second = counts(), counts().T
     forward, back = confusion.difference(first, second), confusion.difference(second, first)

@@ -20,11 +20,16 @@ def test_dead_and_duplicate_filters_are_named() -> None:
     assert "dead" in tiles[1].alt
 
 
-def test_trend_draws_every_epoch_and_marks_the_chosen_one() -> None:
-    fig = trend([1, 2, 3], {"a": [0.1, 0.2, 0.3], "b": [1, 2, 3]}, 2, title="smoothness")
+def test_trend_draws_every_epoch_and_its_reference() -> None:
+    fig = trend(
+        [1, 2, 3],
+        {"a": [0.1, 0.2, 0.3], "b": [1, 2, 3]},
+        title="smoothness",
+        reference=(2, "noise"),
+    )
     assert isinstance(fig, go.Figure)
     assert [list(line.y) for line in fig.data] == [[0.1, 0.2, 0.3], [1, 2, 3]]
-    assert fig.layout.shapes[0].x0 == 2
+    assert fig.layout.shapes[0].y0 == 2 and fig.layout.annotations[0].text == "noise"
 
 
 def test_layers_stay_in_network_order() -> None:

@@ -22,13 +22,13 @@ def test_filters_of_the_first_and_of_the_chosen_epoch_are_shown(faces: Path) -> 
     assert html_of(app).count('alt="Filter ') == 8, "four filters, twice"
 
 
-def test_the_slider_moves_the_filters_and_the_marks(faces: Path) -> None:
+def test_the_slider_moves_the_filters_and_what_was_recorded(faces: Path) -> None:
     app = open_room("filters", faces)
     before = html_of(app)
     healthy(app.slider(key="epoch").set_value(2).run())
     assert any(head.value == "After epoch 2" for head in app.subheader)
     assert html_of(app) != before
-    assert chart(app, 0)["layout"]["shapes"][0]["x0"] == 2
+    assert chart(app, 0)["data"][0]["name"] == "sparsity, epoch 2"
 
 
 def test_the_address_holds_the_epoch(faces: Path) -> None:
