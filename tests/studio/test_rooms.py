@@ -11,7 +11,7 @@ import pytest
 from fermodels.data.emotions import EMOTIONS
 from fermodels.data.faces import FaceDataset, read_faces
 from fermodels.nets.paper import REPORTED
-from studio import models, results, versus
+from studio import models, results, sweep_view, versus
 from tests.studio.shelf_of_toys import numbers_of, open_room, text_of, write_faces, write_shelf
 
 
@@ -129,7 +129,9 @@ def test_compare_names_the_variants_without_checkpoint(place: Path) -> None:
 
 def test_training_shows_histories_sanity_and_provenance(place: Path) -> None:
     app = open_room("training", place / "faces", models="deep")
-    assert len(app.get("plotly_chart")) == 8
+    drawn = [chart.key for chart in app.get("plotly_chart")]
+    assert drawn.count("sweep-trials") == bool(sweep_view.available())
+    assert len(drawn) - drawn.count("sweep-trials") == 8
     assert app.table[0].value.index.tolist() == ["deep"]
     assert "seed 7" in text_of(app)
 
