@@ -27,7 +27,7 @@ def quicken(net: nn.Module, model: nn.Module) -> None:
     fold_batch_norms(net, model)
     pool_first(net)
     for name, layer in list(net.named_modules()):
-        if isinstance(layer, nn.Conv2d) and winograd.fits(layer):
+        if winograd.fits(layer):
             net.set_submodule(name, winograd.WinogradConv2d(layer, model, name))
     pack(net, model)
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # in no stub

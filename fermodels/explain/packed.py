@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -32,11 +32,11 @@ def pack(net: nn.Module, model: nn.Module) -> None:
     if not torch.backends.mkldnn.is_available():
         return
     for name, layer in list(net.named_modules()):
-        if name and isinstance(layer, nn.Conv2d) and is_plain(layer):
+        if name and is_plain(layer):
             net.set_submodule(name, PackedConv2d(layer, model, name))
 
 
-def is_plain(layer: nn.Module) -> bool:
+def is_plain(layer: nn.Module) -> TypeGuard[nn.Conv2d]:
     """Whether a layer is a plain same-stride convolution on the CPU that nobody hooked."""
     return (
         type(layer) is nn.Conv2d

@@ -97,10 +97,9 @@ class Question:
 
     @cached_property
     def _passed(self) -> tuple[Tensor, Tensor | None]:
-        if not self.layer:
-            return expect(logits_of(self.net, self.inputs), len(self.faces), len(EMOTIONS)), None
-        inputs = tuple(x.detach() for x in self.inputs)
-        with outputs_of(self.net, [self.layer], graph_starts=True) as seen:
+        inputs = tuple(x.detach() for x in self.inputs) if self.layer else self.inputs
+        layers = [self.layer] if self.layer else []
+        with outputs_of(self.net, layers, graph_starts=True) as seen:
             logits = logits_of(self.net, inputs)
         return expect(logits, len(self.faces), len(EMOTIONS)), seen.get(self.layer)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -73,9 +73,9 @@ def best_tile(height: int, width: int, taps: int) -> int:
     return min(tile_sides(taps), key=cost)
 
 
-def fits(layer: nn.Module) -> bool:
+def fits(layer: nn.Module) -> TypeGuard[nn.Conv2d]:
     """Whether a layer is a plain convolution that becomes faster this way."""
-    if not is_plain(layer) or not isinstance(layer, nn.Conv2d):
+    if not is_plain(layer):
         return False
     high, wide = layer.kernel_size
     enough = min(layer.in_channels, layer.out_channels) >= CHANNELS
