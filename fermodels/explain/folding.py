@@ -12,6 +12,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from fermodels.explain import winograd
 from fermodels.explain.kept import kept
 from fermodels.explain.packed import is_hooked, pack
+from fermodels.explain.pooled import join_pooling
 
 
 def quicken(net: nn.Module, model: nn.Module) -> None:
@@ -26,6 +27,7 @@ def quicken(net: nn.Module, model: nn.Module) -> None:
     """
     fold_batch_norms(net, model)
     pool_first(net)
+    join_pooling(net, model)
     for name, layer in list(net.named_modules()):
         if winograd.fits(layer):
             net.set_submodule(name, winograd.WinogradConv2d(layer, model, name))
