@@ -14,7 +14,7 @@ import streamlit as st
 
 from fermodels.errors import CheckpointError
 from fermodels.nets import shelf
-from studio import models
+from studio import guests, models
 
 if TYPE_CHECKING:
     from fermodels.explain.scorecard_record import Scorecard
@@ -42,7 +42,7 @@ def verdict(name: str, method: str) -> Verdict:
         name: one of `models.choices()`.
         method: a name in METHODS.
     """
-    if name not in models.names():
+    if name in guests.mine():
         return Verdict(UNSCORED, f"{name} is yours; scorecards are made for bundled networks.")
     from fermodels.explain import scorecard_record
 

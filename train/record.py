@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fermodels.explain.activations import spatial_entropy
 from fermodels.nets.networks import FERNet
 from train.device import Runtime
 
@@ -32,22 +33,6 @@ def logits_of(net: FERNet, faces: Tensor, runtime: Runtime) -> Tensor:
 def to_floats(faces: Tensor) -> Tensor:
     """Turn uint8 pixels into float32 in [0, 1], in the layout that convolutions prefer."""
     return faces.float().div_(255).contiguous(memory_format=torch.channels_last)
-
-
-def spatial_entropy(maps: Tensor) -> float:
-    """Return how widely maps ``(N, C, H, W)`` >= 0 spread their response, 0 (a point) to 1 (flat).
-
-    Shannon entropy of each map normalised to sum 1, over ln(H W); the mean over maps that
-    respond at all, NaN if none does.
-    """
-    flat = maps.float().flatten(2)
-    total = flat.sum(2, keepdim=True)
-    alive = total.squeeze(2) > 0
-    if not alive.any():
-        return math.nan
-    share = flat / total.clamp_min(1e-12)
-    entropy = -(share * share.clamp_min(1e-12).log()).sum(2) / math.log(flat.shape[2])
-    return float(entropy[alive].mean())
 
 
 @torch.no_grad()

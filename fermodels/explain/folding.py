@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from fermodels.explain import winograd
+from fermodels.explain.blocks import IDLE, adjacent
 from fermodels.explain.kept import kept
 from fermodels.explain.packed import is_hooked, pack
 from fermodels.explain.pooled import join_pooling
@@ -46,21 +46,18 @@ def fold_batch_norms(net: nn.Module, model: nn.Module | None = None) -> None:
         model: its model, whose lock is held: merged layers are kept for it, and layers that
             somebody hooked stay as they are. None merges all, anew.
     """
-    for path, block in list(net.named_modules()):
-        if not isinstance(block, nn.Sequential):
+    for path, block, (name, layer), (after, norm) in adjacent(net):
+        if not isinstance(layer, nn.Conv2d) or not isinstance(norm, nn.BatchNorm2d):
             continue
-        for (name, layer), (after, norm) in pairwise(list(block.named_children())):
-            if not isinstance(layer, nn.Conv2d) or not isinstance(norm, nn.BatchNorm2d):
-                continue
-            make = partial(fuse_conv_bn_eval, layer, norm)
-            if model is None:
-                block.set_submodule(name, make())
-            elif is_hooked(layer) or is_hooked(norm):
-                continue
-            else:
-                weights = [*_tensors(layer), *_tensors(norm)]
-                block.set_submodule(name, kept(model, f"folded {path} {name}", weights, make))
-            block.set_submodule(after, nn.Identity())
+        make = partial(fuse_conv_bn_eval, layer, norm)
+        if model is None:
+            block.set_submodule(name, make())
+        elif is_hooked(layer) or is_hooked(norm):
+            continue
+        else:
+            weights = [*_tensors(layer), *_tensors(norm)]
+            block.set_submodule(name, kept(model, f"folded {path} {name}", weights, make))
+        block.set_submodule(after, nn.Identity())
 
 
 def _tensors(layer: nn.Module) -> list[Tensor]:
@@ -72,16 +69,8 @@ def pool_first(net: nn.Module) -> None:
 
     Dropouts between them do nothing in a twin. Their names change places with them.
     """
-    for block in list(net.modules()):
-        if not isinstance(block, nn.Sequential):
-            continue
-        acting = [
-            (name, layer)
-            for name, layer in block.named_children()
-            if not isinstance(layer, (nn.Identity, nn.Dropout, nn.Dropout2d))
-        ]
-        for (name, relu), (after, pool) in pairwise(acting):
-            alone = type(pool) is nn.MaxPool2d and not pool.return_indices
-            if type(relu) is nn.ReLU and alone and not is_hooked(relu) and not is_hooked(pool):
-                block.set_submodule(name, pool)
-                block.set_submodule(after, relu)
+    for _, block, (name, relu), (after, pool) in adjacent(net, skip=IDLE):
+        alone = type(pool) is nn.MaxPool2d and not pool.return_indices
+        if type(relu) is nn.ReLU and alone and not is_hooked(relu) and not is_hooked(pool):
+            block.set_submodule(name, pool)
+            block.set_submodule(after, relu)

@@ -7,13 +7,13 @@ a gradient is spread over on its way back, take longer than the arithmetic.
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from fermodels.explain.blocks import IDLE, adjacent
 from fermodels.explain.packed import PackedConv2d, is_hooked, is_plain
 
 CACHE = 4_000_000
@@ -29,19 +29,11 @@ def join_pooling(net: nn.Module, model: nn.Module) -> None:
         net: a twin of `model`, whose lock is held.
         model: what rearranged weights are kept for.
     """
-    for path, block in list(net.named_modules()):
-        if not isinstance(block, nn.Sequential):
-            continue
-        acting = [
-            (name, layer)
-            for name, layer in block.named_children()
-            if not isinstance(layer, (nn.Identity, nn.Dropout, nn.Dropout2d))
-        ]
-        for (name, conv), (after, pool) in pairwise(acting):
-            if is_plain(conv) and conv.in_channels == 1 and _halves(pool):
-                packed = PackedConv2d(conv, model, f"{path}.{name}")
-                block.set_submodule(name, PooledConv2d(packed))
-                block.set_submodule(after, nn.Identity())
+    for path, block, (name, conv), (after, pool) in adjacent(net, skip=IDLE):
+        if is_plain(conv) and conv.in_channels == 1 and _halves(pool):
+            packed = PackedConv2d(conv, model, f"{path}.{name}")
+            block.set_submodule(name, PooledConv2d(packed))
+            block.set_submodule(after, nn.Identity())
 
 
 def _halves(pool: nn.Module) -> bool:

@@ -29,6 +29,8 @@ RECORDS = (CONFIG, METRICS, HISTORY, PREDICTIONS)
 """What is kept of a run whose weights are not shipped."""
 
 MAX_JSON_BYTES = 5_000_000
+ROOT = Path(__file__).resolve().parents[2]
+"""What holds the folders of checkpoints and results."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class History:
 def checkpoints_dir() -> Path:
     """Return the folder of bundled checkpoints (``FER_CHECKPOINTS`` overrides it)."""
     chosen = os.environ.get("FER_CHECKPOINTS")
-    return Path(chosen) if chosen else Path(__file__).resolve().parents[2] / "checkpoints"
+    return Path(chosen) if chosen else ROOT / "checkpoints"
 
 
 def results_dir() -> Path:
@@ -54,7 +56,7 @@ def results_dir() -> Path:
     written by a command and read by the studio.
     """
     chosen = os.environ.get("FER_RESULTS")
-    return Path(chosen) if chosen else Path(__file__).resolve().parents[2] / "results"
+    return Path(chosen) if chosen else ROOT / "results"
 
 
 def read_result(name: str) -> dict[str, Any] | None:
@@ -138,14 +140,14 @@ def find(name: str | Path) -> Path:
     Raises:
         CheckpointError: neither exists.
     """
-    bundled = available()
-    if str(name) in bundled:
-        return bundled[str(name)]
     path = Path(name).expanduser()
+    bundled = checkpoints_dir() / path
+    if path.name == str(name) and (bundled / CONFIG).is_file():
+        return bundled
     if (path / CONFIG).is_file():
         return path
     raise CheckpointError(
-        f"no checkpoint {str(name)!r}: bundled are {', '.join(bundled) or 'none'}; "
+        f"no checkpoint {str(name)!r}: bundled are {', '.join(available()) or 'none'}; "
         "give one of these, a folder with config.json, or hub:owner/repo"
     )
 

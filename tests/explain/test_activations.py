@@ -51,6 +51,17 @@ def test_entropy_is_zero_for_a_point_and_one_for_a_flat_map() -> None:
     assert spatial_entropy(half) == pytest.approx(math.log(2) / math.log(4))
 
 
+def test_entropy_equals_a_slow_loop_over_living_maps() -> None:
+    maps = torch.rand(3, 4, 5, 5).sub(0.5).relu()
+    maps[0, 0] = 0
+    slow = []
+    for row in maps.flatten(0, 1):
+        if row.sum() > 0:
+            shares = [float(v / row.sum()) for v in row.flatten() if v > 0]
+            slow.append(-sum(s * math.log(s) for s in shares) / math.log(25))
+    assert spatial_entropy(maps) == pytest.approx(np.mean(slow), abs=1e-5)
+
+
 def test_sparsity_counts_exact_zeros() -> None:
     assert sparsity(np.array([[0.0, 1.0], [0.0, 1e-30]], np.float32)) == 0.5
 

@@ -1,34 +1,12 @@
-import math
-
-import numpy as np
 import pytest
 import torch
 
 from fermodels.nets.networks import to_pixels
 from tests.toys import striped_faces, tiny_net
 from train.device import Runtime
-from train.record import activation_evidence, epoch_evidence, norms, spatial_entropy
+from train.record import activation_evidence, epoch_evidence, norms
 
 CPU = Runtime(torch.device("cpu"), bf16=False)
-
-
-def test_entropy_of_a_point_is_0_and_of_a_flat_map_1() -> None:
-    point = torch.zeros(1, 1, 6, 6)
-    point[..., 2, 3] = 5
-    assert spatial_entropy(point) == pytest.approx(0, abs=1e-6)
-    assert spatial_entropy(torch.ones(2, 3, 6, 6)) == pytest.approx(1, abs=1e-5)
-    assert math.isnan(spatial_entropy(torch.zeros(1, 1, 6, 6)))
-
-
-def test_entropy_equals_a_slow_loop_over_living_maps() -> None:
-    maps = torch.rand(3, 4, 5, 5).sub(0.5).relu()
-    maps[0, 0] = 0
-    slow = []
-    for row in maps.flatten(0, 1):
-        if row.sum() > 0:
-            shares = [float(v / row.sum()) for v in row.flatten() if v > 0]
-            slow.append(-sum(s * math.log(s) for s in shares) / math.log(25))
-    assert spatial_entropy(maps) == pytest.approx(np.mean(slow), abs=1e-5)
 
 
 def test_looking_leaves_no_hook_and_no_mode_behind() -> None:
