@@ -3,7 +3,7 @@
 import streamlit as st
 
 from fermodels import EMOTIONS
-from studio import activation_view, channel_view, insides, parts, scrubber, widgets
+from studio import activation_view, channel_view, face_choice, insides, parts, scrubber, widgets
 
 widgets.opening(
     "What does each layer keep of a face?",
@@ -17,7 +17,7 @@ def of_this_face() -> tuple[str, str]:
     """Draw all that another face changes; tell which network and layer are on view."""
     chooser, settings = st.columns(2, gap="large")
     with chooser:
-        face = widgets.pick_face()
+        face = face_choice.pick_face()
     with settings:
         name = widgets.pick_model()
         beside = st.selectbox(

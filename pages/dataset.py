@@ -3,7 +3,7 @@
 import numpy as np
 import streamlit as st
 
-from studio import browse, feature_map, results, widgets
+from studio import browse, face_choice, feature_map, results, widgets
 from studio.figures import faces as figures
 from studio.figures import tiles
 from studio.gallery import gallery
@@ -35,7 +35,7 @@ else:
     if picked is not None:
         widgets.carry(widgets.face_at(faces, picked))
         st.rerun()
-    widgets.in_hand(held)
+    face_choice.in_hand(held)
 
 left, right = st.columns(2, gap="large")
 with left:

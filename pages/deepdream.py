@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from studio import dream_view, insides, widgets
+from studio import dream_view, face_choice, insides, widgets
 
 widgets.opening(
     "What would excite the network more?",
@@ -12,7 +12,7 @@ widgets.opening(
 )
 chooser, settings = st.columns(2, gap="large")
 with chooser:
-    face = widgets.pick_face()
+    face = face_choice.pick_face()
 with settings:
     name = widgets.pick_model()
     wish = dream_view.pick_wish(name)

@@ -5,6 +5,7 @@ import streamlit as st
 from fermodels import EMOTIONS
 from studio import (
     edit_view,
+    face_choice,
     models,
     neighbour_view,
     report_view,
@@ -24,7 +25,7 @@ widgets.opening(
 )
 chooser, settings = st.columns(2, gap="large")
 with chooser:
-    face = widgets.pick_face()
+    face = face_choice.pick_face()
 if not models.choices():
     widgets.no_checkpoint()
 with settings:
@@ -33,8 +34,7 @@ with settings:
     target_class = saliency_settings.pick_target(
         int(models.probabilities(names[0], face.image).argmax())
     )
-with st.expander("More settings", icon=":material/tune:"):
-    options = saliency_settings.pick_options(names[0], chosen, target_class)
+options = saliency_settings.pick_options(names[0], chosen, target_class)
 
 rather = f" rather than {options.contrast}" if options.contrast else ""
 st.subheader(f"What speaks for {EMOTIONS[target_class]}{rather}?", anchor=False)

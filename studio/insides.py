@@ -111,7 +111,7 @@ def hog_pictures(faces: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def faces_shown() -> FaceDataset:
-    """Return the faces named in the sidebar, once `widgets.pick_face` has asked for them.
+    """Return the faces named in the sidebar, once `face_choice.pick_face` has asked for them.
 
     `widgets.dataset` draws the sidebar's field, which may happen once per run only.
     """

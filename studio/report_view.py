@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from fermodels import EMOTIONS
-from studio import explanations, insides, models, report, verdicts, widgets
+from studio import explanations, insides, models, report, widgets
 from studio.figures import maps
 from studio.saliency_view import Comparison, evidence, picture
 
@@ -61,7 +61,7 @@ def _entries(comparison: Comparison) -> list[report.MapEntry]:
     for name, row in comparison.found.items():
         for found in row:
             tile = picture(comparison, name, found, on_face=True)
-            verdict = verdicts.verdict(name, found.method)
+            verdict = comparison.verdicts[name, found.method]
             sums = region_sums(maps.shares(found.attribution))
             entries.append(
                 report.MapEntry(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,8 @@ SCALE_HELP = (
     "each method's unit, with a scale of its own."
 )
 PREDICTED = "the predicted expression"
+KEYS = ("baseline", "contrast", "cam", "opacity", "scale", "view")
+"""Keys of the settings under "More settings", besides the methods' own."""
 
 
 @dataclass(frozen=True)
@@ -34,17 +36,17 @@ class Options:
 
     target_class: int
     """The class whose logit is explained, 0..6."""
-    baseline: str
+    baseline: str = "mean-face"
     """What counts as "nothing to see"; see `fermodels.explain.baselines`."""
-    contrast: str | None
+    contrast: str | None = None
     """The class to set the target against, or None."""
-    scale: str
+    scale: str = SHARES
     """SHARES: one scale for all maps; RAW: each method in its own unit."""
-    view: str
+    view: str = VIEWS[0]
     """One of VIEWS."""
-    opacity: float
+    opacity: float = 0.85
     """Cover of the face at full colour, 0..1."""
-    layer: str | None
+    layer: str | None = None
     """The conv block that class-activation methods weigh; None for the model's own choice."""
     settings: dict[str, Settings] = field(default_factory=dict)
     """Method -> its options that differ from the defaults."""
@@ -95,13 +97,36 @@ def pick_target(predicted: int) -> int:
 
 
 def pick_options(name: str, methods: Sequence[str], target_class: int) -> Options:
-    """Return how to ask and draw; every choice lives in the URL."""
+    """Return how to ask and draw; every choice lives in the URL.
+
+    The widgets are drawn once somebody asks for them, or comes with a choice: a click on the next
+    face need not send them all again.
+    """
+    more = st.expander("More settings", icon=":material/tune:", key="more", on_change="rerun")
+    if not more.open and not _chosen_before(methods):
+        return Options(target_class)
+    with more:
+        return _pick_options(name, methods, target_class)
+
+
+def _chosen_before(methods: Sequence[str]) -> bool:
+    """Whether an address or an earlier run of this session holds any of the settings."""
+    theirs = [f"{name}.{option}" for name in methods for option in _options(name)]
+    return any(key in st.query_params or key in st.session_state for key in (*KEYS, *theirs))
+
+
+def _options(method: str) -> Mapping[str, Option]:
+    return explanations.methods()[method].options
+
+
+def _pick_options(name: str, methods: Sequence[str], target_class: int) -> Options:
     left, middle, right = st.columns(3, gap="medium")
     with left:
         baseline, contrast = _pick_comparison()
     with middle:
         layer = _pick_layer(name)
-        opacity = st.slider("Opacity", 0, 100, 85, format="%d%%", key="opacity", **BOUND)
+        usual = round(100 * Options.opacity)
+        opacity = st.slider("Opacity", 0, 100, usual, format="%d%%", key="opacity", **BOUND)
     with right:
         scale = _choice("Colours show", (SHARES, RAW), "scale", SCALE_HELP)
         view = _choice("Draw", VIEWS, "view")
@@ -114,6 +139,7 @@ def _pick_comparison() -> tuple[str, str | None]:
     baseline = st.selectbox(
         "Baseline",
         list(offered),
+        list(offered).index(Options.baseline),
         format_func=lambda name: offered[name].title,
         key="baseline",
         help="What counts as “nothing to see” for the methods that compare with it.",
@@ -150,13 +176,12 @@ def _choice(label: str, options: Sequence[str], key: str, help_text: str | None 
 
 def _pick_settings(name: str) -> Settings:
     """Return a method's options that were changed, from one small widget each."""
-    method = explanations.methods()[name]
-    if not method.options:
+    if not _options(name):
         return ()
-    st.markdown(f"**{method.title}**")
+    st.markdown(f"**{explanations.methods()[name].title}**")
     changed = []
     places = st.columns(4, gap="small")
-    for number, (option, about) in enumerate(method.options.items()):
+    for number, (option, about) in enumerate(_options(name).items()):
         with places[number % 4]:
             value = _pick_setting(f"{name}.{option}", option, about)
         if value != about.default:

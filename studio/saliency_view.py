@@ -18,6 +18,7 @@ from studio import explanations, models, snippets, theme, verdicts, widgets
 from studio.explanations import MethodMap
 from studio.figures import bars, maps, tables, tiles
 from studio.saliency_settings import RAW, SHARES, VIEWS, Options
+from studio.verdicts import Verdict
 from studio.widgets import CarriedFace
 
 PATIENCE = 0.25
@@ -36,6 +37,15 @@ class Comparison:
     """Network -> its maps."""
     refused: dict[str, dict[str, str]]
     """Network -> method's title -> why there is no map."""
+
+    @cached_property
+    def verdicts(self) -> dict[tuple[str, str], Verdict]:
+        """The scorecards' verdicts, by network and method."""
+        return {
+            (name, m.method): verdicts.verdict(name, m.method)
+            for name, row in self.found.items()
+            for m in row
+        }
 
     @property
     def every(self) -> list[MethodMap]:
@@ -157,7 +167,7 @@ def picture(
         pixels = maps.overlay(comparison.face.image, values, limit, table, opacity, signed=True)
     else:
         pixels = maps.paint(values, limit, table, signed=True)
-    verdict = verdicts.verdict(name, found.method)
+    verdict = comparison.verdicts[name, found.method]
     note = evidence(found)
     where = ON_FACE if on_face else ALONE
     alt = f"{found.title}, {where.lower()}, {name}. {note}. {verdict.why}"

@@ -15,9 +15,7 @@ from fermodels.data.faces import FaceDataset, read_faces
 from fermodels.errors import FerError
 from fermodels.nets import shelf
 from studio import models, public
-from studio.figures.tiles import data_uri
 from studio.gallery import face_png as face_png
-from studio.gallery import gallery
 from studio.take_home import download_data as download_data
 from studio.take_home import show as show
 from studio.take_home import take_home as take_home
@@ -238,63 +236,3 @@ def _find(faces: FaceDataset, sample_id: str | None) -> CarriedFace:
         st.info(f"The face {sample_id!r} is not in {faces.name}: showing another.")
     test = np.flatnonzero(faces.splits == "test")
     return face_at(faces, int(test[0]) if len(test) else 0)
-
-
-def in_hand(face: CarriedFace) -> None:
-    """Say which face is carried along."""
-    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        _portrait(face, 56)
-        st.markdown(f"In hand: **{face.expression}**, {face.split}, `{face.sample_id}`")
-
-
-def _portrait(face: CarriedFace, side: int) -> None:
-    st.html(
-        f'<img src="{data_uri(face.image)}" width="{side}" height="{side}" '
-        f'style="image-rendering:pixelated;border-radius:6px;display:block" '
-        f'alt="Face labelled {face.expression}">',
-        width=side,
-    )
-
-
-def pick_face(key: str = "face") -> CarriedFace:
-    """Show the face in hand and ways to change it (previous, next, random, gallery).
-
-    Args:
-        key: prefix of the widgets' keys; the face itself is shared by all rooms.
-    """
-    faces = dataset()
-    face = carried(faces)
-    rows = np.flatnonzero(faces.ids == face.sample_id)
-    row = int(rows[0]) if len(rows) else 0
-    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        _portrait(face, 144)
-        with st.container():
-            st.markdown(f"**{face.expression}** · {face.split}  \n`{face.sample_id}`")
-            with st.container(horizontal=True, gap="small"):
-                _step(faces, row - 1, "Previous face", ":material/chevron_left:", f"{key}-prev")
-                _step(faces, row + 1, "Next face", ":material/chevron_right:", f"{key}-next")
-                pick = int(np.random.default_rng().integers(len(faces)))
-                _step(faces, pick, "Random face", ":material/shuffle:", f"{key}-random")
-    with st.expander("Choose another face", icon=":material/grid_view:"):
-        _choose(faces, row, key)
-    return face
-
-
-def _step(faces: FaceDataset, row: int, help_text: str, icon: str, key: str) -> None:
-    target = row % len(faces)
-    st.button(icon, help=help_text, key=key, on_click=lambda: carry(face_at(faces, target)))
-
-
-def _choose(faces: FaceDataset, row: int, key: str) -> None:
-    wanted = st.pills("Expression", EMOTIONS, key=f"{key}-expression")
-    rows = (
-        np.arange(len(faces))
-        if wanted is None
-        else np.flatnonzero(faces.labels == EMOTIONS.index(wanted))
-    )
-    if len(rows) > 48:  # an even walk through the set, the same on every run
-        rows = rows[np.linspace(0, len(rows) - 1, 48).astype(int)]
-    picked = gallery(faces, rows, key=f"{key}-gallery", selected=str(faces.ids[row]))
-    if picked is not None:
-        carry(face_at(faces, picked))
-        st.rerun()

@@ -37,6 +37,25 @@ def test_the_address_holds_the_question(faces: Path) -> None:
     assert ">Saliency<" not in page
 
 
+def test_settings_are_drawn_once_somebody_opens_them_and_kept_when_closed(faces: Path) -> None:
+    app = open_room("saliency", faces, methods=["Occlusion"])
+    assert not [one for one in app.slider if one.key == "opacity"]
+    app.session_state["more"] = True
+    healthy(app.run())
+    healthy(app.number_input(key="occlusion.patch").set_value(12).run())
+    app.session_state["more"] = False
+    healthy(app.run())
+    assert any("patch=12" in block.value for block in app.code)
+
+
+def test_the_faces_to_choose_from_are_drawn_once_somebody_opens_them(faces: Path) -> None:
+    app = open_room("saliency", faces, methods=["Saliency"])
+    assert not [one for one in app.pills if one.key == "face-expression"]
+    app.session_state["face-others"] = True
+    healthy(app.run())
+    assert app.pills(key="face-expression").options == list(EMOTIONS)
+
+
 def test_a_class_against_itself_is_answered_with_a_sentence(faces: Path) -> None:
     app = open_room("saliency", faces, target="happy", contrast="happy")
     assert any("choose another" in note.value for note in app.info)

@@ -24,9 +24,9 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, FaceDataset]
 def page() -> None:
     import streamlit as st
 
-    from studio import widgets
+    from studio import face_choice
 
-    face = widgets.pick_face()
+    face = face_choice.pick_face()
     st.markdown(f"holding {face.sample_id} {face.image.shape} {face.split}")
 
 
