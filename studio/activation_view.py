@@ -53,7 +53,7 @@ def pick_view(found: Responses) -> View:
             format_func=lambda stage: STAGES.get(stage, stage), **BOUND,
         )  # fmt: skip
     with st.container(horizontal=True, gap="medium"):
-        order = widgets.pick_one("Order", ORDERS, "order")
+        order = widgets.pick_one("Order", ORDERS, "sort")
         count = st.segmented_control(
             "Channels", COUNTS, default=COUNTS[0], key="channels", required=True, **BOUND
         )

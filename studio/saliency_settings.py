@@ -26,7 +26,7 @@ SCALE_HELP = (
     "each method's unit, with a scale of its own."
 )
 PREDICTED = "the predicted expression"
-KEYS = ("baseline", "contrast", "cam", "opacity", "scale", "view")
+KEYS = ("baseline", "contrast", "cam", "opacity", "scale", "draw")
 """Keys of the settings under "More settings", besides the methods' own."""
 
 
@@ -129,7 +129,7 @@ def _pick_options(name: str, methods: Sequence[str], target_class: int) -> Optio
         opacity = st.slider("Opacity", 0, 100, usual, format="%d%%", key="opacity", **BOUND)
     with right:
         scale = _choice("Colours show", (SHARES, RAW), "scale", SCALE_HELP)
-        view = _choice("Draw", VIEWS, "view")
+        view = _choice("Draw", VIEWS, "draw")
     settings = {method: _pick_settings(method) for method in methods}
     return Options(target_class, baseline, contrast, scale, view, opacity / 100, layer, settings)
 

@@ -27,7 +27,7 @@ LINKS = {
     "saliency": "target=fear&methods=Saliency&contrast=sad&opacity=40",
     "training": "smooth=10&epoch=4",
     "filters": "epoch=4",
-    "activations": "layer=conv2&stage=pooling&order=by+channel",
+    "activations": "layer=conv2&stage=pooling&sort=by+channel",
     "deepdream": "preset=Quick+look&dream=sad&seed=3",
 }
 

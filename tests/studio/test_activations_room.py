@@ -55,7 +55,7 @@ def test_a_room_shows_every_channel_and_both_figures(faces: Path) -> None:
 
 
 def test_the_address_holds_layer_and_stage(faces: Path) -> None:
-    app = open_room("activations", faces, layer="conv2", stage="pooling", order="by channel")
+    app = open_room("activations", faces, layer="conv2", stage="pooling", sort="by channel")
     assert any(head.value.startswith("conv2 after pooling") for head in app.subheader)
     page = html_of(app)
     assert [page.index(f">#{n}<") for n in range(6)] == sorted(
