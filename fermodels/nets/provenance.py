@@ -13,11 +13,16 @@ ROOT = Path(__file__).resolve().parents[2]
 LIBRARIES = ("torch", "captum", "numpy", "pandas", "scikit-image", "safetensors", "pillow")
 
 
+WRITTEN = ("checkpoints", "results", "docs/figures", "README.md")
+"""What the commands write: a second result is no less reproducible for the first one beside it."""
+
+
 def git_revision() -> str:
-    """Return the commit of this checkout, ``-dirty`` where files differ, or why there is none."""
+    """Return the commit of this checkout, ``-dirty`` where code differs, or why there is none."""
     try:
         commit = _git("rev-parse", "HEAD")
-        return commit + ("-dirty" if _git("status", "--porcelain", "-uno") else "")
+        code = [".", *(f":(exclude){name}" for name in WRITTEN)]
+        return commit + ("-dirty" if _git("status", "--porcelain", "-uno", "--", *code) else "")
     except (OSError, subprocess.CalledProcessError):
         return "not a git checkout"
 
