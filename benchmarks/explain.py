@@ -112,14 +112,11 @@ def bench_explain(
 
 def by_turns(ours: Work, plain: Work, rounds: int) -> tuple[float, float]:
     """Return each one's median seconds over an even number of rounds, after one that is dropped."""
-    found: list[tuple[float, float]] = []
+    took: dict[Work, list[float]] = {ours: [], plain: []}
     for turn in range(1 + rounds + rounds % 2):
-        if turn % 2:
-            found.append((seconds(ours), seconds(plain)))
-        else:
-            second = seconds(plain)
-            found.append((seconds(ours), second))
-    return median(one for one, _ in found[1:]), median(other for _, other in found[1:])
+        for work in (ours, plain) if turn % 2 else (plain, ours):
+            took[work].append(seconds(work))
+    return median(took[ours][1:]), median(took[plain][1:])
 
 
 def seconds(work: Work) -> float:

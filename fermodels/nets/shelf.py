@@ -19,6 +19,7 @@ import pandas as pd
 
 from fermodels.data.emotions import EMOTIONS
 from fermodels.errors import CheckpointError
+from fermodels.nets.provenance import ROOT
 from fermodels.nets.variants import VARIANTS
 
 WEIGHTS, CONFIG, METRICS = "model.safetensors", "config.json", "metrics.json"
@@ -29,8 +30,6 @@ RECORDS = (CONFIG, METRICS, HISTORY, PREDICTIONS)
 """What is kept of a run whose weights are not shipped."""
 
 MAX_JSON_BYTES = 5_000_000
-ROOT = Path(__file__).resolve().parents[2]
-"""What holds the folders of checkpoints and results."""
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,7 @@ from torch import Tensor, nn
 from fermodels.explain import pooled
 from fermodels.explain.guard import borrowed
 from fermodels.explain.pooled import PooledConv2d, join_pooling
-
-
-def answer(net: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return maps and the gradient of their weighted sum at the input."""
-    x = x.clone().requires_grad_()
-    maps = net(x)
-    weights = torch.linspace(-1, 1, maps.numel()).view_as(maps)
-    return maps.detach(), torch.autograd.grad((maps * weights).sum(), x)[0]
+from tests.explain.test_packed import answer
 
 
 def joined(model: nn.Sequential, x: Tensor) -> tuple[nn.Module, tuple[Tensor, Tensor]]:
