@@ -35,6 +35,8 @@ from fermodels.nets.variants import VARIANTS
 
 OCTAVES = (20, 24, 29, 34, 41, 48)
 """Sides of the six octaves of the timed dream."""
+SECONDS = 4.0
+"""Each pair goes on for as long, so that short calls are asked often."""
 Work = Callable[[], Any]
 
 
@@ -111,10 +113,11 @@ def bench_explain(
 
 
 def by_turns(ours: Work, plain: Work, rounds: int) -> tuple[float, float]:
-    """Return each one's median seconds over an even number of rounds, after one that is dropped."""
+    """Return each one's median seconds over rounds, after one that is dropped."""
     took: dict[Work, list[float]] = {ours: [], plain: []}
-    for turn in range(1 + rounds + rounds % 2):
-        for work in (ours, plain) if turn % 2 else (plain, ours):
+    begun = time.perf_counter()
+    while len(took[ours]) <= rounds or time.perf_counter() - begun < SECONDS:
+        for work in (ours, plain) if len(took[ours]) % 2 else (plain, ours):
             took[work].append(seconds(work))
     return median(took[ours][1:]), median(took[plain][1:])
 
@@ -140,7 +143,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--model", choices=list(VARIANTS), default="deep")
-    parser.add_argument("--rounds", type=int, default=20, help="rounds of timing, evened")
+    parser.add_argument("--rounds", type=int, default=20, help="fewest rounds of timing")
     parser.add_argument("--threads", type=int, default=2, help="torch threads")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)

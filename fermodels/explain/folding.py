@@ -11,8 +11,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from fermodels.explain import winograd
 from fermodels.explain.blocks import IDLE, adjacent
 from fermodels.explain.kept import kept
-from fermodels.explain.packed import is_hooked, pack
+from fermodels.explain.packed import pack
 from fermodels.explain.pooled import join_pooling
+from fermodels.explain.twin_conv import is_hooked
 
 
 def quicken(net: nn.Module, model: nn.Module) -> None:
@@ -27,11 +28,11 @@ def quicken(net: nn.Module, model: nn.Module) -> None:
     """
     fold_batch_norms(net, model)
     pool_first(net)
-    join_pooling(net, model)
     for name, layer in list(net.named_modules()):
         if winograd.fits(layer):
             net.set_submodule(name, winograd.WinogradConv2d(layer, model, name))
     pack(net, model)
+    join_pooling(net)
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # in no stub
 
 

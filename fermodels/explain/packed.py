@@ -8,16 +8,17 @@ gradient back to the input.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
-from fermodels.explain.guard import HOOK_TABLES
-from fermodels.explain.kept import kept
+from fermodels.explain.twin_conv import TwinConv2d, is_plain
+
+CACHE = 4_000_000
+"""Bytes of maps at a time: steps of 2 to 8 MB are equally soon, more or less take longer."""
 
 
 def pack(net: nn.Module, model: nn.Module) -> None:
@@ -34,26 +35,6 @@ def pack(net: nn.Module, model: nn.Module) -> None:
     for name, layer in list(net.named_modules()):
         if name and is_plain(layer):
             net.set_submodule(name, PackedConv2d(layer, model, name))
-
-
-def is_plain(layer: nn.Module) -> TypeGuard[nn.Conv2d]:
-    """Whether a layer is a plain same-stride convolution on the CPU that nobody hooked."""
-    return (
-        type(layer) is nn.Conv2d
-        and layer.weight.device.type == "cpu"
-        and not layer.weight.is_inference()  # counts no versions: a change would go unseen
-        and layer.stride == layer.dilation == (1, 1)
-        and layer.groups == 1
-        and layer.padding_mode == "zeros"
-        and not isinstance(layer.padding, str)
-        and all(pad < side for pad, side in zip(layer.padding, layer.kernel_size, strict=True))
-        and not is_hooked(layer)
-    )
-
-
-def is_hooked(layer: nn.Module) -> bool:
-    """Whether somebody listens to a layer, and would miss it."""
-    return any(getattr(layer, table) for table in HOOK_TABLES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,45 +75,48 @@ def _convolve(x: Tensor, blocks: Tensor, bias: Tensor | None, padding: list[int]
     return maps
 
 
-class PackedConv2d(nn.Module):
-    """A convolution of a twin: gradients reach its input, not its weights."""
+class PackedConv2d(TwinConv2d):
+    """A convolution of a twin whose weights are laid out once."""
 
     def __init__(self, layer: nn.Conv2d, model: nn.Module, name: str) -> None:
-        super().__init__()
-        self.padding = [int(pad) for pad in layer.padding]
-        self.weight = layer.weight.detach()
-        self.bias = None if layer.bias is None else layer.bias.detach()
-        self._kept = partial(kept, model)
-        self._name = f"packed {name}"
+        super().__init__(layer, model, name)
         self._blocks: dict[tuple[int, ...], _Blocks] = {}
 
-    def blocks(self, x: Tensor) -> _Blocks:
+    def blocks(self, faces: int, sides: torch.Size) -> _Blocks:
         """Return the weights laid out for maps like these, once per model and size.
 
         One face takes another layout than several; how many they are makes no difference.
         """
-        size = (min(len(x), 2), *x.shape[1:])
+        size = (min(faces, 2), self.weight.shape[1], *sides)
         if size not in self._blocks:
             make = partial(_Blocks.of, self.weight, self.padding, list(size))
-            self._blocks[size] = self._kept(f"{self._name} {size}", [self.weight], make)
+            name = f"packed {self._name} {size}"
+            self._blocks[size] = self._kept(name, [self.weight], make)
         return self._blocks[size]
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map ``(N, C, H, W)`` float32 as the nn.Conv2d did."""
-        maps: Tensor = _Convolution.apply(  # type: ignore[no-untyped-call]  # torch gives none
-            x, self.blocks(x), self.bias
-        )
-        return maps
+    def maps(self, x: Tensor) -> Tensor:
+        """Map ``(N, C, H, W)`` float32 to ``(N, O, h, w)``, without a graph."""
+        blocks = self.blocks(len(x), x.shape[2:])
+        return _convolve(x, blocks.forward, self.bias, blocks.padding)
 
+    def lead_back(self, gradient: Tensor, sides: torch.Size) -> Tensor:
+        """Return the gradient at the input, ``(N, C, *sides)``, of one at the maps."""
+        if self.weight.shape[1] == 1:
+            return self._sum_of_taps(gradient, sides)
+        blocks = self.blocks(len(gradient), sides)
+        return _convolve(gradient, blocks.backward, None, blocks.padding_back)
 
-class _Convolution(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, blocks: _Blocks, bias: Tensor | None) -> Tensor:
-        ctx.blocks = blocks
-        return _convolve(x, blocks.forward, bias, blocks.padding)
+    def faces_at_a_time(self, sides: torch.Size) -> int:
+        """Return how many faces' maps fit in CACHE."""
+        return max(1, CACHE // (4 * len(self.weight) * math.prod(self.sides_of_maps(sides))))
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        blocks: _Blocks = ctx.blocks
-        return _convolve(gradient, blocks.backward, None, blocks.padding_back), None, None
+    def _sum_of_taps(self, gradient: Tensor, sides: torch.Size) -> Tensor:
+        """Return every tap's share of the gradient at one channel, summed in place."""
+        (high, wide), (top, left), (rows, columns) = gradient.shape[2:], self.padding, self.taps
+        shares = self.weight.flatten(1).T @ gradient.permute(0, 2, 3, 1).flatten(0, 2).T
+        shares = shares.view(rows, columns, len(gradient), high, wide)
+        padded = gradient.new_zeros(len(gradient), high + rows - 1, wide + columns - 1)
+        for row in range(rows):
+            for column in range(columns):
+                padded[:, row : row + high, column : column + wide] += shares[row, column]
+        return padded[:, None, top : top + sides[0], left : left + sides[1]]

@@ -11,21 +11,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
-from fermodels.explain.kept import kept
-from fermodels.explain.packed import is_plain
+from fermodels.explain.batches import evenly
+from fermodels.explain.twin_conv import TwinConv2d, is_plain
 
 POINTS = (0.0, 1.0, -1.0, 0.5, -2.0, -0.5, 2.0)
 """Where filter and data, as polynomials, are multiplied; infinity is the last point of all. More
 points would allow larger tiles, which lose digits."""
+ONE = POINTS.index(1.0)
 CHANNELS = 64
 """Fewest channels on either side for which saved multiplications outweigh the added passes."""
 WORKSPACE = 20_000_000
@@ -64,11 +64,11 @@ def tile_sides(taps: int) -> range:
 
 
 def best_tile(height: int, width: int, taps: int) -> int:
-    """Return the tile side that takes the least work for a map."""
+    """Return the tile side that takes the fewest multiplications for a map."""
 
     def cost(side: int) -> int:
         tiles = -(-height // side) * -(-width // side)
-        return (tiles + 1) * (side + taps - 1) ** 2  # one more for reading the filters
+        return tiles * (side + taps - 1) ** 2
 
     return min(tile_sides(taps), key=cost)
 
@@ -88,11 +88,12 @@ class Filters:
 
     values: Tensor
     """``(n * n, I, O)``."""
+    bias: Tensor | None
     back: Tensor
     across: Tensor
 
     @classmethod
-    def of(cls, weight: Tensor, tile: int) -> Filters:
+    def of(cls, weight: Tensor, bias: Tensor | None, tile: int) -> Filters:
         """Evaluate filters ``(O, I, r, r)`` for tiles of ``tile x tile`` outputs."""
         outs, ins, taps, _ = weight.shape
         back, front, across = (
@@ -100,7 +101,7 @@ class Filters:
         )
         rows = weight.detach().permute(2, 3, 1, 0).reshape(taps * taps, ins * outs)
         values = (torch.kron(front, front) @ rows).view(-1, ins, outs)
-        return cls(values, back, across)
+        return cls(values, bias, back, across)
 
     @property
     def tile(self) -> int:
@@ -124,6 +125,8 @@ class Filters:
         taken = tiles.permute(4, 5, 0, 1, 2, 3).flatten(2)
         points = _both(self.across, taken).view(self.span**2, -1, self.values.shape[1])
         products = torch.bmm(points, self.values)
+        if self.bias is not None:  # what is b at the point 1 and 0 at all others is b everywhere
+            products[ONE * (self.span + 1)] += self.bias
         found = _both(self.back, products.view(self.span, self.span, -1))
         sides = (self.tile, self.tile, n, high, wide, self.values.shape[2])
         return found.view(sides).permute(2, 3, 0, 4, 1, 5)
@@ -143,6 +146,19 @@ class Filters:
         sides = (self.span, self.span, n, high, wide, self.values.shape[1])
         return found.view(sides).permute(2, 3, 0, 4, 1, 5)
 
+    def join(self, tiles: Tensor) -> Tensor:
+        """Sum tiles' inputs ``(N, h, n, w, n, I)`` where they overlap, (N, h m + r - 1, ..., I)."""
+        count, high, _, wide, _, ins = tiles.shape
+        m, rest = self.tile, self.span - self.tile
+        found = tiles.new_empty(count, high + 1, m, wide + 1, m, ins)
+        found[:, -1] = found[:, :, :, -1] = 0
+        found[:, :-1, :, :-1] = tiles[:, :, :m, :, :m]
+        found[:, 1:, :rest, :-1] += tiles[:, :, m:, :, :m]
+        found[:, :-1, :, 1:, :rest] += tiles[:, :, :m, :, m:]
+        found[:, 1:, :rest, 1:, :rest] += tiles[:, :, m:, :, m:]
+        joined = found.view(count, (high + 1) * m, (wide + 1) * m, ins)
+        return joined[:, : high * m + rest, : wide * m + rest]
+
 
 def _both(matrix: Tensor, blocks: Tensor) -> Tensor:
     """Apply ``(k, a)`` to both leading dimensions of ``(a, a, L)``."""
@@ -150,71 +166,50 @@ def _both(matrix: Tensor, blocks: Tensor) -> Tensor:
     return torch.bmm(matrix.expand(len(rows), -1, -1), rows)
 
 
-class WinogradConv2d(nn.Module):
-    """A convolution of a twin: gradients reach its input, not its weights."""
+class WinogradConv2d(TwinConv2d):
+    """A convolution of a twin with fewer multiplications."""
 
     def __init__(self, layer: nn.Conv2d, model: nn.Module, name: str) -> None:
-        super().__init__()
-        self.taps = layer.kernel_size[0]
-        self.pads = [int(pad) for pad in layer.padding]
-        self.weight = layer.weight.detach()
-        self.bias = None if layer.bias is None else layer.bias.detach()
-        self._kept = partial(kept, model)
-        self._name = f"winograd {name}"
+        super().__init__(layer, model, name)
         self._filters: dict[int, Filters] = {}
 
-    def filters(self, height: int, width: int) -> Filters:
-        """Return the filters for a map of that size, evaluated once per model and tile."""
-        tile = best_tile(height, width, self.taps)
+    def filters(self, sides: torch.Size) -> Filters:
+        """Return the filters for an input of that size, evaluated once per model and tile."""
+        tile = best_tile(*self.sides_of_maps(sides), self.taps[0])
         if tile not in self._filters:
-            make = partial(Filters.of, self.weight, tile)
-            self._filters[tile] = self._kept(f"{self._name} {tile}", [self.weight], make)
+            make = partial(Filters.of, self.weight, self.bias, tile)
+            weights = [self.weight] if self.bias is None else [self.weight, self.bias]
+            self._filters[tile] = self._kept(f"winograd {self._name} {tile}", weights, make)
         return self._filters[tile]
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map ``(N, C, H, W)`` float32 as the nn.Conv2d did, up to rounding."""
-        top, left = self.pads
-        high = x.shape[2] + 2 * top - self.taps + 1
-        wide = x.shape[3] + 2 * left - self.taps + 1
-        filters = self.filters(high, wide)
-        below, right = top + -high % filters.tile, left + -wide % filters.tile
-        padded = F.pad(x.permute(0, 2, 3, 1), (0, 0, left, right, top, below))
-        maps: Tensor = _Convolution.apply(padded, filters)  # type: ignore[no-untyped-call]
-        if self.bias is not None:
-            maps += self.bias
-        whole = maps.shape[1:3] == (high, wide)
-        return (maps if whole else maps[:, :high, :wide]).permute(0, 3, 1, 2)
+    def faces_at_a_time(self, sides: torch.Size) -> int:
+        """Return how many faces' transformed tiles fit in WORKSPACE."""
+        filters, (high, wide) = self.filters(sides), self.sides_of_maps(sides)
+        return filters.rows(-(-high // filters.tile) * -(-wide // filters.tile))
 
-
-class _Convolution(torch.autograd.Function):
-    """Whole tiles, channels last: ``(N, h m + r - 1, w m + r - 1, I)`` to ``(N, h m, w m, O)``."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, filters: Filters) -> Tensor:
-        m, rest = filters.tile, filters.span - filters.tile
-        high, wide = ((side - rest) // m for side in x.shape[1:3])
-        maps = x.new_empty(len(x), high * m, wide * m, filters.values.shape[2])
-        tiles, step = maps.view(len(x), high, m, wide, m, -1), filters.rows(high * wide)
-        for into, rows in zip(tiles.split(step), x.split(step), strict=True):
+    def maps(self, x: Tensor) -> Tensor:
+        """Map ``(N, C, H, W)`` float32 to ``(N, O, h, w)``, without a graph."""
+        filters, (top, left) = self.filters(x.shape[2:]), self.padding
+        high, wide = self.sides_of_maps(x.shape[2:])
+        m, below, right = filters.tile, -high % filters.tile, -wide % filters.tile
+        padded = F.pad(x.permute(0, 2, 3, 1), (0, 0, left, left + right, top, top + below))
+        maps = x.new_empty(len(x), high + below, wide + right, len(self.weight))
+        tiles = maps.view(len(x), (high + below) // m, m, (wide + right) // m, m, -1)
+        most = self.faces_at_a_time(x.shape[2:])
+        for into, rows in zip(evenly(tiles, most), evenly(padded, most), strict=True):
             into.copy_(filters.correlate(rows))
-        ctx.filters, ctx.sides = filters, (high, wide)
-        return maps
+        return maps[:, :high, :wide].permute(0, 3, 1, 2)
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        filters: Filters = ctx.filters
-        (high, wide), n, m = ctx.sides, len(gradient), filters.tile
-        rest = filters.span - m
-        tiles = gradient.reshape(n, high, m, wide, m, -1)
-        found = gradient.new_empty(n, high + 1, m, wide + 1, m, filters.values.shape[1])
-        found[:, -1] = found[:, :, :, -1] = 0
-        step = filters.rows(high * wide)
-        for into, rows in zip(found.split(step), tiles.split(step), strict=True):
-            part = filters.lead_back(rows)
-            into[:, :-1, :, :-1] = part[:, :, :m, :, :m]
-            into[:, 1:, :rest, :-1] += part[:, :, m:, :, :m]  # a tile reaches into its neighbours
-            into[:, :-1, :, 1:, :rest] += part[:, :, :m, :, m:]
-            into[:, 1:, :rest, 1:, :rest] += part[:, :, m:, :, m:]
-        joined = found.view(n, (high + 1) * m, (wide + 1) * m, -1)
-        return joined[:, : high * m + rest, : wide * m + rest], None
+    def lead_back(self, gradient: Tensor, sides: torch.Size) -> Tensor:
+        """Return the gradient at the input, ``(N, C, *sides)``, of one at the maps."""
+        filters, (top, left) = self.filters(sides), self.padding
+        high, wide = gradient.shape[2:]
+        m, below, right = filters.tile, -high % filters.tile, -wide % filters.tile
+        rows = gradient.permute(0, 2, 3, 1)
+        if below or right:  # padding by nothing would copy
+            rows = F.pad(rows, (0, 0, 0, right, 0, below))
+        tiles = rows.reshape(len(gradient), (high + below) // m, m, (wide + right) // m, m, -1)
+        batches = evenly(tiles, self.faces_at_a_time(sides))
+        parts = [filters.join(filters.lead_back(rows)) for rows in batches]
+        found = parts[0] if len(parts) == 1 else torch.cat(parts)
+        return found[:, top : top + sides[0], left : left + sides[1]].permute(0, 3, 1, 2)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from fermodels.explain.folding import fold_batch_norms, pool_first, quicken
 from fermodels.explain.guard import borrowed
+from fermodels.explain.packed import PackedConv2d
 from fermodels.explain.pooled import PooledConv2d
 from fermodels.explain.winograd import WinogradConv2d
 from fermodels.nets.config import ConvSpec, FCSpec, NetConfig
@@ -59,8 +60,10 @@ def test_each_convolution_is_computed_as_suits_it() -> None:
     model = lively(wide())
     with borrowed(model) as net:
         quicken(net, model)
-        kinds = [type(net.get_submodule(f"{name}.conv")) for name in model.conv_layers]
-    assert kinds == [PooledConv2d, *[WinogradConv2d] * 3]
+        layers = [net.get_submodule(f"{name}.conv") for name in model.conv_layers]
+    kinds = [type(one.conv) if isinstance(one, PooledConv2d) else type(one) for one in layers]
+    assert kinds == [PackedConv2d, *[WinogradConv2d] * 3]
+    assert [isinstance(one, PooledConv2d) for one in layers] == [True, True, False, True]
     assert all(type(m) is not WinogradConv2d for m in model.modules())
 
 

@@ -46,6 +46,7 @@ def test_packed_convolution_and_its_gradient_equal_torch(
         assert isinstance(net[0], PackedConv2d)
         for shape in ((3, channels, 11, 9), (1, channels, 11, 9), (2, channels, 8, 8)):
             x = torch.randn(shape)
+            assert torch.equal(net(x), answer(net, x)[0])  # without a graph and with one
             for got, expected in zip(answer(net, x), answer(model, x), strict=True):
                 torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5)
 
