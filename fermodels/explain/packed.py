@@ -78,21 +78,14 @@ def _convolve(x: Tensor, blocks: Tensor, bias: Tensor | None, padding: list[int]
 class PackedConv2d(TwinConv2d):
     """A convolution of a twin whose weights are laid out once."""
 
-    def __init__(self, layer: nn.Conv2d, model: nn.Module, name: str) -> None:
-        super().__init__(layer, model, name)
-        self._blocks: dict[tuple[int, ...], _Blocks] = {}
-
     def blocks(self, faces: int, sides: torch.Size) -> _Blocks:
         """Return the weights laid out for maps like these, once per model and size.
 
         One face takes another layout than several; how many they are makes no difference.
         """
         size = (min(faces, 2), self.weight.shape[1], *sides)
-        if size not in self._blocks:
-            make = partial(_Blocks.of, self.weight, self.padding, list(size))
-            name = f"packed {self._name} {size}"
-            self._blocks[size] = self._kept(name, [self.weight], make)
-        return self._blocks[size]
+        make = partial(_Blocks.of, self.weight, self.padding, list(size))
+        return self._once(f"blocks {size}", [self.weight], make)
 
     def maps(self, x: Tensor) -> Tensor:
         """Map ``(N, C, H, W)`` float32 to ``(N, O, h, w)``, without a graph."""

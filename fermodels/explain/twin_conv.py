@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,8 @@ from torch.autograd.function import once_differentiable
 
 from fermodels.explain.guard import HOOK_TABLES
 from fermodels.explain.kept import kept
+
+Made = TypeVar("Made")
 
 
 class TwinConv2d(nn.Module, ABC):
@@ -32,6 +35,7 @@ class TwinConv2d(nn.Module, ABC):
         self.bias = None if layer.bias is None else layer.bias.detach()
         self._kept = partial(kept, model)
         self._name = name
+        self._found: dict[str, Any] = {}
 
     @abstractmethod
     def maps(self, x: Tensor) -> Tensor:
@@ -52,6 +56,13 @@ class TwinConv2d(nn.Module, ABC):
             for side, pad, taps in zip(sides, self.padding, self.taps, strict=True)
         )
         return high, wide
+
+    def _once(self, name: str, weights: Sequence[Tensor], make: Callable[[], Made]) -> Made:
+        """Return what `make` made of these weights, which is looked up once and kept."""
+        if name not in self._found:
+            self._found[name] = self._kept(f"{name} of {self._name}", weights, make)
+        found: Made = self._found[name]
+        return found
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(N, C, H, W)`` float32 as the nn.Conv2d did, up to rounding."""

@@ -169,18 +169,12 @@ def _both(matrix: Tensor, blocks: Tensor) -> Tensor:
 class WinogradConv2d(TwinConv2d):
     """A convolution of a twin with fewer multiplications."""
 
-    def __init__(self, layer: nn.Conv2d, model: nn.Module, name: str) -> None:
-        super().__init__(layer, model, name)
-        self._filters: dict[int, Filters] = {}
-
     def filters(self, sides: torch.Size) -> Filters:
         """Return the filters for an input of that size, evaluated once per model and tile."""
         tile = best_tile(*self.sides_of_maps(sides), self.taps[0])
-        if tile not in self._filters:
-            make = partial(Filters.of, self.weight, self.bias, tile)
-            weights = [self.weight] if self.bias is None else [self.weight, self.bias]
-            self._filters[tile] = self._kept(f"winograd {self._name} {tile}", weights, make)
-        return self._filters[tile]
+        weights = [self.weight] if self.bias is None else [self.weight, self.bias]
+        make = partial(Filters.of, self.weight, self.bias, tile)
+        return self._once(f"filters {tile}", weights, make)
 
     def faces_at_a_time(self, sides: torch.Size) -> int:
         """Return how many faces' transformed tiles fit in WORKSPACE."""

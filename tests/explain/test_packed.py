@@ -126,7 +126,7 @@ def test_blocks_are_kept_between_calls_and_go_with_the_model() -> None:
     net = small()
     face = np.full((48, 48), 90, np.uint8)
     explain(net, face, "saliency", 3)
-    (name,) = [key for key in kept._KEPT[net] if key.startswith("packed conv2.conv")]
+    (name,) = [key for key in kept._KEPT[net] if key.endswith("of conv2.conv")]
     first = kept._KEPT[net][name][1]
     explain(net, face, "grad-cam", 3)
     assert kept._KEPT[net][name][1] is first
@@ -142,7 +142,7 @@ def test_one_face_and_several_have_blocks_of_their_own() -> None:
         pack(net, model)
         for count in (1, 5, 3, 1):
             net(torch.zeros(count, 2, 6, 6))
-    assert sorted(kept._KEPT[model]) == ["packed 0 (1, 2, 6, 6)", "packed 0 (2, 2, 6, 6)"]
+    assert sorted(kept._KEPT[model]) == ["blocks (1, 2, 6, 6) of 0", "blocks (2, 2, 6, 6) of 0"]
 
 
 def test_the_model_itself_keeps_plain_convolutions() -> None:
