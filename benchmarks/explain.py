@@ -113,13 +113,15 @@ def bench_explain(
 
 
 def by_turns(ours: Work, plain: Work, rounds: int) -> tuple[float, float]:
-    """Return each one's median seconds over rounds, after one that is dropped."""
-    took: dict[Work, list[float]] = {ours: [], plain: []}
+    """Return each one's median seconds over an even number of rounds, after one that is dropped."""
+    took: dict[Work, list[float]] = {plain: [], ours: []}
+    for work in took:
+        work()
     begun = time.perf_counter()
-    while len(took[ours]) <= rounds or time.perf_counter() - begun < SECONDS:
-        for work in (ours, plain) if len(took[ours]) % 2 else (plain, ours):
+    while len(took[ours]) < rounds or time.perf_counter() - begun < SECONDS:
+        for work in (ours, plain, plain, ours):
             took[work].append(seconds(work))
-    return median(took[ours][1:]), median(took[plain][1:])
+    return median(took[ours]), median(took[plain])
 
 
 def seconds(work: Work) -> float:

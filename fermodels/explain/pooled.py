@@ -91,7 +91,7 @@ def _spread(gradient: Tensor, places: Tensor, sides: tuple[int, int]) -> Tensor:
 
 
 def _channels_last(like: Tensor, *shape: int) -> Tensor:
-    """Return an unwritten tensor of a kind with another."""
+    """Return an unwritten tensor, channels last, of the type and on the device of another."""
     return torch.empty(
         shape, dtype=like.dtype, device=like.device, memory_format=torch.channels_last
     )

@@ -89,6 +89,7 @@ class Filters:
     values: Tensor
     """``(n * n, I, O)``."""
     bias: Tensor | None
+    """``(O,)``."""
     back: Tensor
     across: Tensor
 
