@@ -9,11 +9,11 @@ from typing import ParamSpec, TypeVar
 import gradio as gr
 
 from fermodels.classify_table import COLUMNS, Row, to_csv
-from fermodels.errors import FerError, PhotoError
+from fermodels.errors import ConfigError, FerError, PhotoError
 from studio import photo_reading, photo_view
 from studio.gradio_files import Upload, photo_bytes, photo_name
-from studio.photo_reading import ALL, accuracy, as_json, check_count, read, read_many
-from studio.photo_why import METHOD, NOTHING, PREDICTED, ask_why, why_html, why_json
+from studio.photo_reading import ALL, Reading, accuracy, as_json, check_count, read, read_many
+from studio.photo_why import METHOD, NOTHING, PREDICTED, Why, ask_why, why_html, why_json
 
 Asked = ParamSpec("Asked")
 Told = TypeVar("Told")
@@ -31,10 +31,42 @@ def answered(work: Callable[Asked, Told], *args: Asked.args, **kwargs: Asked.kwa
         raise gr.Error(str(error), print_exception=False) from error
 
 
-def _given(photo: Upload | None) -> bytes:
+def _word(value: object, what: str) -> str:
+    """Return a value that should be a name; anything else is said by its kind, never printed.
+
+    Raises:
+        ConfigError: it is no short string.
+    """
+    if not isinstance(value, str) or len(value) > 100:
+        kind = f"{len(value):,} characters" if isinstance(value, str) else type(value).__name__
+        raise ConfigError(f"{what} is given as {kind}: expected a name")
+    return value
+
+
+def _switch(value: object, what: str) -> bool:
+    if not isinstance(value, bool):
+        raise ConfigError(f"{what} is given as {type(value).__name__}: expected true or false")
+    return value
+
+
+def _given(photo: object) -> bytes:
     if photo is None:
         raise PhotoError("no photo was given: pass a picture file")
     return photo_bytes(photo)
+
+
+def _read_one(photo: object, whole: object, model: object) -> Reading:
+    return read(_given(photo), _switch(whole, "whole_picture"), _word(model, "model"))
+
+
+def _explain(
+    photo: object, model: object, expression: object, instead_of: object, method: object,
+    whole: object,
+) -> Why:  # fmt: skip
+    return ask_why(
+        _given(photo), _word(model, "model"), _word(expression, "expression"),
+        _word(instead_of, "instead_of"), _word(method, "method"), _switch(whole, "whole_picture"),
+    )  # fmt: skip
 
 
 def show(photo: Upload | None, model: str, whole: bool) -> str:
@@ -42,7 +74,7 @@ def show(photo: Upload | None, model: str, whole: bool) -> str:
     if photo is None:
         return photo_view.EMPTY
     try:
-        return photo_view.reading_html(read(photo_bytes(photo), whole, model))
+        return photo_view.reading_html(_read_one(photo, whole, model))
     except FerError as error:
         return photo_view.problem_html(str(error))
 
@@ -52,7 +84,7 @@ def show_why(
 ) -> str:
     """Return an explanation as HTML, for the page."""
     try:
-        return why_html(ask_why(_given(photo), model, expression, instead_of, method, whole))
+        return why_html(_explain(photo, model, expression, instead_of, method, whole))
     except FerError as error:
         return photo_view.problem_html(str(error))
 
@@ -88,8 +120,11 @@ def csv_link(rows: list[Row]) -> str:
 
 
 def _read_many(photos: list[Upload], model: str, all_faces: bool) -> list[Row]:
+    if not isinstance(photos, list):
+        raise PhotoError("no list of photos was given: pass 1 to 50 picture files")
     check_count(len(photos))  # before a byte is read
-    return read_many([(photo_name(p), photo_bytes(p)) for p in photos], model, all_faces)
+    named = [(photo_name(photo), photo_bytes(photo)) for photo in photos]
+    return read_many(named, _word(model, "model"), _switch(all_faces, "all_faces"))
 
 
 def classify(
@@ -107,7 +142,7 @@ def classify(
         name -> expression, confidence, temperature (null if uncalibrated), probabilities, and
         calibrated probabilities or null.
     """
-    return answered(lambda: as_json(read(_given(photo), whole_picture, model)))
+    return answered(lambda: as_json(_read_one(photo, whole_picture, model)))
 
 
 def classify_many(
@@ -149,8 +184,8 @@ def explain(
         model, method, expression, instead_of, score (the logit, or difference of two, explained),
         logits, attribution (48 rows of 48), signed, completeness_error, notes, versions.
     """
-    ask = (model, expression, instead_of, method, whole_picture)
-    return answered(lambda: why_json(ask_why(_given(photo), *ask)))
+    asked = (photo, model, expression, instead_of, method, whole_picture)
+    return answered(lambda: why_json(_explain(*asked)))
 
 
 def networks() -> dict[str, float | None]:

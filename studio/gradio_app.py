@@ -1,14 +1,15 @@
 """Upload-and-classify: ``python -m studio.gradio_app``, or the studio's Classify room.
 
-Gradio itself lays each upload into its temporary folder; that folder is private to this process,
-in memory where possible, cleared of files older than ten minutes, and removed at exit. Nothing
-else is written. What may reach Gradio: `studio.gradio_guard`.
+Where uploads lie and how long: `studio.gradio_files`. What may reach Gradio: `studio.gradio_guard`.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -17,7 +18,6 @@ from typing import Any
 import gradio as gr
 import numpy as np
 from gradio.events import api
-from gradio.route_utils import FnIndexInferError
 from PIL import Image
 from starlette.middleware import Middleware
 
@@ -27,10 +27,11 @@ from fermodels.data.samples import sample_faces, sample_photos
 from fermodels.nets import shelf
 from studio import gradio_answers as answers
 from studio import gradio_look, photo_view
-from studio.gradio_files import in_memory, private_folder, remove_folder, swept_at_the_end
-from studio.gradio_guard import Guard, no_endpoint, no_file
+from studio.gradio_files import in_memory, photos, private_folder, remove_folder
+from studio.gradio_guard import Guard
 from studio.photo_reading import ALL, MAX_BYTES, MAX_PHOTOS
 from studio.photo_why import METHOD, NOTHING, PREDICTED
+from studio.server_guard import secured
 
 QUEUE_LENGTH = 32
 """Waiting requests; one more is told to come back later."""
@@ -38,7 +39,11 @@ QUEUE_LENGTH = 32
 AT_ONCE = 2
 """Photos read at the same time; more would only share the same cores."""
 
-SWEEP_SECONDS, KEEP_SECONDS = 60, 600
+SWEEP_SECONDS = 60.0
+
+SESSIONS_KEPT = 100
+"""Visits whose page Gradio remembers (70 to 190 KB each); an older one is made anew when needed."""
+
 EXAMPLE_CLASSES = ("happy", "surprise", "sad", "angry")
 
 HEAD = """<div class="fer-head"><h1>What does it say to your photo?</h1><p>Every face is found, cut
@@ -63,13 +68,16 @@ if (frame) {
 """
 """Within the studio's page: its title is there already, and the frame grows with the answer."""
 
-SHARED: dict[str, Any] = {
+ONE: dict[str, Any] = {
     "preprocess": False,
     "concurrency_limit": AT_ONCE,
     "concurrency_id": "read",
 }
-"""For every event that reads a photo. `preprocess=False` hands over the file as uploaded, its path
-still checked by Gradio: decoding is ours, with our limits."""
+"""For every event that reads a photo. `preprocess=False` hands over the file as uploaded:
+decoding is ours, with our limits."""
+
+MANY = ONE | {"concurrency_limit": 1, "concurrency_id": "many"}
+"""For events that read many: one at a time, so that a single photo always finds a free place."""
 
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
 """For the page's own events, which answer with HTML; the API has endpoints of its own."""
@@ -107,12 +115,10 @@ def build_demo() -> gr.Blocks:
     """Return the tab; mount or launch it with `mount_options`."""
     settle_matplotlib()
     private_folder()
+    # Gradio keeps a record of so many events and makes a table of them after each that fails.
+    os.environ["GRADIO_ANALYTICS_MAX_EVENTS"] = "10"
     demo: gr.Blocks
-    with gr.Blocks(
-        title="FER Studio: classify a photo",
-        analytics_enabled=False,
-        delete_cache=(SWEEP_SECONDS, KEEP_SECONDS),
-    ) as demo:
+    with gr.Blocks(title="FER Studio: classify a photo", analytics_enabled=False) as demo:
         gr.HTML(HEAD, js_on_load=FIT_FRAME)
         with gr.Tab("One photo"):
             one_photo()
@@ -122,6 +128,7 @@ def build_demo() -> gr.Blocks:
         gr.HTML(FOOT.format(where=where))
         api(answers.networks, api_name="networks")
     demo.queue(max_size=QUEUE_LENGTH, default_concurrency_limit=AT_ONCE)
+    demo.state_session_capacity = SESSIONS_KEPT
     return demo
 
 
@@ -156,7 +163,7 @@ def one_photo() -> None:
         inputs,
         answer,
         trigger_mode="always_last",
-        **SHARED,
+        **ONE,
         **QUIET,
     )
     _endpoint(answers.classify, inputs, "classify")
@@ -177,7 +184,7 @@ def ask_for_photo() -> _One:
         info="Reads its central square: for a picture that is already a face.",
     )
     with gr.Column(elem_classes="fer-examples"):
-        gr.Examples(example_photos(private_folder()), photo, label="Examples")
+        gr.Examples(example_photos(private_folder() / "examples"), photo, label="Examples")
     return _One(photo, model, whole)
 
 
@@ -197,9 +204,9 @@ def why(one: _One, best: str) -> None:
         button = gr.Button("Show what counted", size="sm")
         map_ = gr.HTML()
     inputs = [one.photo, *asked, one.whole]
-    button.click(answers.show_why, inputs, map_, **SHARED, **QUIET)
+    button.click(answers.show_why, inputs, map_, **ONE, **QUIET)
     # A map of the photo before would stand under the new one.
-    one.photo.change(lambda: "", None, map_, api_visibility="private", queue=False)
+    one.photo.change(None, None, map_, js="() => ''")
     _endpoint(answers.explain, inputs, "explain")
 
 
@@ -220,18 +227,68 @@ def many_photos() -> None:
     save = gr.HTML()
     table = gr.Dataframe(headers=list(COLUMNS), interactive=False, wrap=False, buttons=[])
     inputs = [photos, model, every]
-    button.click(answers.show_many, inputs, [table, save], **SHARED, **QUIET)
-    _endpoint(answers.classify_many, inputs, "classify_many")
+    button.click(answers.show_many, inputs, [table, save], **MANY, **QUIET)
+    _endpoint(answers.classify_many, inputs, "classify_many", **MANY)
 
 
-def _endpoint(work: Any, inputs: list[Any], name: str) -> None:
+def _endpoint(work: Any, inputs: list[Any], name: str, **how: Any) -> None:
     """Add an endpoint of the API, typed by the page's own components."""
     told, asked = gr.JSON(label="answer", visible=False), gr.Button(visible=False)
-    asked.click(work, inputs, told, api_name=name, **SHARED)
+    asked.click(work, inputs, told, api_name=name, **(how or ONE))
 
 
-def mount_options() -> dict[str, Any]:
-    """Return what `gr.mount_gradio_app` and `launch` need besides the demo."""
+@asynccontextmanager
+async def swept(demo: gr.Blocks) -> AsyncIterator[None]:
+    """Remove old photos and results each minute while the tab is served, and all in the end."""
+    task = asyncio.create_task(_sweep(demo))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        remove_folder()  # a signal may spare Python's own exit
+
+
+async def _sweep(demo: gr.Blocks) -> None:
+    waiting: set[str] = set()
+    while True:
+        await asyncio.sleep(SWEEP_SECONDS)
+        photos().sweep()
+        waiting = drop_results(demo, waiting)
+
+
+def drop_results(demo: gr.Blocks, seen: set[str]) -> set[str]:
+    """Forget results that were fetched, and those nobody fetched since the sweep before.
+
+    Gradio keeps them for whoever may still come: up to 2,000, each of 0.1 MB.
+
+    Args:
+        demo: the tab.
+        seen: sessions whose events had all ended at the sweep before.
+
+    Returns:
+        The sessions whose events have all ended now.
+    """
+    queue = demo._queue
+    ended: set[str] = set()
+    for session in list(queue.pending_messages_per_session):
+        waiting = queue.pending_event_ids_session.get(session, set())
+        if not any(event in queue.event_ids_to_events for event in waiting):
+            ended.add(session)
+    for session in ended & seen:
+        queue.pending_messages_per_session.pop(session, None)
+        queue.pending_event_ids_session.pop(session, None)
+    return ended - seen
+
+
+def mount_options(demo: gr.Blocks, *, alone: bool = False) -> dict[str, Any]:
+    """Return what `gr.mount_gradio_app` and `launch` need besides the demo.
+
+    Args:
+        demo: the tab.
+        alone: it is served by itself, not behind what `studio.server` puts before both servers.
+    """
     return {
         "theme": gradio_look.theme(),
         "css": gradio_look.font_faces() + gradio_look.CSS,
@@ -240,9 +297,8 @@ def mount_options() -> dict[str, Any]:
         "footer_links": ["api"],
         "run_history": False,
         "app_kwargs": {
-            "lifespan": swept_at_the_end,
-            "middleware": [Middleware(Guard, folder=private_folder())],
-            "exception_handlers": {FnIndexInferError: no_endpoint, TypeError: no_file},
+            "lifespan": lambda _: swept(demo),
+            "middleware": [*(secured() if alone else ()), Middleware(Guard, blocks=demo)],
         },
         "show_error": True,
     }
@@ -259,7 +315,8 @@ def main() -> None:
         server_port=int(os.environ.get("GRADIO_SERVER_PORT", "7860")),
         share=False,
         prevent_thread_lock=True,
-        **mount_options(),
+        state_session_capacity=SESSIONS_KEPT,
+        **mount_options(demo, alone=True),
     )
     stop.wait()
     demo.close(verbose=False)

@@ -13,6 +13,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from studio.collector import spare_libraries
+from studio.server_guard import secured
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -37,7 +38,8 @@ class LazyGradio:
         from studio.gradio_app import build_demo, mount_options
 
         host = FastAPI()
-        gr.mount_gradio_app(host, build_demo(), path="/gradio", **mount_options())
+        demo = build_demo()
+        gr.mount_gradio_app(host, demo, path="/gradio", **mount_options(demo))
         return host
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,8 +93,25 @@ def app_options() -> dict[str, Any]:
 
     @contextlib.asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:
-        async with gradio.stack:
-            yield
+        task = asyncio.create_task(let_visits_end())
+        try:
+            async with gradio.stack:
+                yield
+        finally:
+            task.cancel()
 
-    middleware = [Middleware(Split, gradio=gradio, warmer=Warmer())]
+    middleware = [*secured(), Middleware(Split, gradio=gradio, warmer=Warmer())]
     return {"lifespan": lifespan, "middleware": middleware}
+
+
+async def let_visits_end(every: float = 30.0) -> None:
+    """Have Streamlit look for visits that ended: it does so itself only when the next one begins.
+
+    A visit that is over for two minutes goes with all that it held: uploads, faces, networks.
+    """
+    from streamlit import runtime
+
+    while True:
+        await asyncio.sleep(every)
+        if runtime.exists():
+            runtime.Runtime.instance()._session_mgr.list_sessions()

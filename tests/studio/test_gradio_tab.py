@@ -4,18 +4,17 @@ import base64
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import pytest
 
-from studio import gradio_answers, gradio_look
+from studio import gradio_answers, gradio_files, gradio_look
 from tests.toys import ROOT
 
 pytestmark = pytest.mark.usefixtures("checkpoints")
 
 
-def test_the_csv_of_many_photos_is_in_the_link_and_runs_no_formula(tmp_path: Path) -> None:
-    bad = tmp_path / "x"
+def test_the_csv_of_many_photos_is_in_the_link_and_runs_no_formula() -> None:
+    bad = gradio_files.private_folder() / "examples" / "x"
     bad.write_bytes(b"no picture")
     table, link = gradio_answers.show_many(
         [{"path": str(bad), "orig_name": "../=cmd()"}], "all", False
@@ -42,9 +41,8 @@ def test_the_private_folder_goes_when_a_server_that_mounts_the_tab_stops() -> No
 import asyncio, gradio as gr
 from fastapi import FastAPI
 from studio import gradio_app, gradio_files
-host = gr.mount_gradio_app(
-    FastAPI(), gradio_app.build_demo(), path="/gradio", **gradio_app.mount_options()
-)
+demo = gradio_app.build_demo()
+host = gr.mount_gradio_app(FastAPI(), demo, path="/gradio", **gradio_app.mount_options(demo))
 folder = gradio_files.private_folder()
 async def serve():
     async with host.router.lifespan_context(host):

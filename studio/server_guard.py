@@ -1,0 +1,322 @@
+"""What stands before both servers: which names they answer to, how long a request may take, what a
+page may load, and how much Streamlit's uploads may hold.
+
+`secured` puts it in front of an ASGI app, the whole studio or the Classify tab alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import os
+import re
+import socket
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.formparsers import MultiPartParser
+from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+from studio import public
+
+if TYPE_CHECKING:
+    from streamlit.runtime.uploaded_file_manager import UploadedFileManager
+
+HOSTS = "FER_STUDIO_HOSTS"
+"""Variable with the names that the studio answers to besides this machine's own, commas between."""
+
+HEAD_SECONDS = 20.0
+"""Time to send a request's first line and headers."""
+
+SILENT_SECONDS = 20.0
+"""Longest pause within a body."""
+
+SLOWEST = 32 * 1024
+"""Bytes a second that a body must come at, after its first SILENT_SECONDS."""
+
+MAX_BODY = 101 * 1024 * 1024
+"""Bytes of any body: 100 MB of photos, or of a network's weights, and the form around them."""
+
+SESSION_FILES, SESSION_BYTES = 20, 250_000_000
+"""What the uploads of one visit to the rooms may come to."""
+
+ALL_BYTES = 600_000_000
+"""What the uploads of all visits to the rooms may come to."""
+
+UPLOAD = re.compile(r".*/_stcore/upload_file/(?P<session>[^/]+)/[^/]+")
+
+POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        # Streamlit and Gradio begin with inline scripts, and plotly compiles some of its own
+        "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:",
+        "worker-src 'self' blob:",
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data: blob:",
+        "media-src 'self' data: blob:",
+        "font-src 'self' data:",
+        "connect-src 'self' ws: wss: data: blob:",
+        "frame-src 'self' blob: data:",
+        "object-src 'none'",
+        "base-uri 'self'",
+        "form-action 'self'",
+    )
+)
+"""Content security policy: a page loads nothing from, and sends no form to, another host. Any site
+may frame the studio, as a Space does."""
+
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+}
+
+
+def secured() -> list[Middleware]:
+    """Return the middleware for a server, first to last, and prepare the process for serving.
+
+    For the whole process Starlette then keeps uploads in memory instead of moving those over 1 MB
+    to a file, and uvicorn closes connections on which no request comes (`make_prompt`).
+    """
+    MultiPartParser.spool_max_size = MAX_BODY
+    make_prompt(AutoHTTPProtocol)
+    return [Middleware(SafeHeaders), Middleware(KnownHost), Middleware(BoundedBody)]
+
+
+@dataclass(frozen=True)
+class Refusal(Exception):  # noqa: N818  (it is an answer, not a fault)
+    """Why a request is not served."""
+
+    status: int
+    sentence: str
+
+    def answer(self) -> Response:
+        """Return it as an answer after which the connection is closed: a body may be unread."""
+        return PlainTextResponse(self.sentence, self.status, {"Connection": "close"})
+
+
+def make_prompt(protocol: Any) -> None:
+    """Change uvicorn's HTTP protocol class for this process; a second call changes nothing.
+
+    A connection is closed on which the first line and headers of a request do not come within
+    HEAD_SECONDS. And small answers are sent at once: asyncio asks for that (TCP_NODELAY) only on
+    sockets made with TCP's number, which Streamlit's is not, so that each answer waited 40 ms.
+    uvicorn has neither setting, and Streamlit chooses uvicorn's class before it imports us.
+    """
+    if hasattr(protocol, "head_due"):
+        return
+    made, lost, received = (
+        protocol.connection_made, protocol.connection_lost, protocol.data_received
+    )  # fmt: skip
+
+    def wait_for_head(self: Any) -> None:
+        self.head_due = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+
+    def stop_waiting(self: Any) -> None:
+        if self.head_due is not None:
+            self.head_due.cancel()
+            self.head_due = None
+
+    def connection_made(self: Any, transport: Any) -> None:
+        made(self, transport)
+        line = transport.get_extra_info("socket")
+        if line is not None and line.family in (socket.AF_INET, socket.AF_INET6):
+            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        wait_for_head(self)
+
+    def connection_lost(self: Any, exc: Exception | None) -> None:
+        stop_waiting(self)
+        lost(self, exc)
+
+    def data_received(self: Any, data: bytes) -> None:
+        received(self, data)
+        became_websocket = self.transport.get_protocol() is not self
+        if became_websocket or (self.cycle is not None and not self.cycle.response_complete):
+            stop_waiting(self)
+        elif self.head_due is None:  # half of a next request
+            wait_for_head(self)
+
+    protocol.head_due = None
+    protocol.connection_made = connection_made
+    protocol.connection_lost = connection_lost
+    protocol.data_received = data_received
+
+
+class SafeHeaders:
+    """Adds `HEADERS` to every answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers[name] = value
+            await send(message)
+
+        await self.app(scope, receive, with_headers)
+
+
+class KnownHost:
+    """Answers only where the request names a host that this server goes by.
+
+    A web page can point a name of its own at 127.0.0.1 (DNS rebinding); the browser then takes the
+    studio for a part of that page, but still says the page's name in ``Host``.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request or WebSocket."""
+        if scope["type"] in ("http", "websocket"):
+            hosts = Headers(scope=scope).getlist("host")
+            if len(hosts) != 1 or not is_known(hosts[0]):
+                await self._refuse(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        no = Refusal(421, f"the studio does not go by that name: see {HOSTS} in docs/deploy.md")
+        await no.answer()(scope, receive, send)
+
+
+def is_known(host: str) -> bool:
+    """Return whether a ``Host`` header names this server.
+
+    It does if it is an IP address, localhost, this machine's name or one of `HOSTS`; in a public
+    studio without `HOSTS` any name does, since its address is not known to it.
+    """
+    match = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?", host)
+    if match is None:
+        return False
+    name = match[1].strip("[]").rstrip(".").lower()
+    named = {one.strip().lower() for one in os.environ.get(HOSTS, "").split(",")} - {""}
+    if public.is_public() and not named:
+        return True
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        own = {"localhost", socket.gethostname().lower()} | named
+        return name in own or name.endswith(".localhost")
+    return True
+
+
+class BoundedBody:
+    """Ends a request whose body is too long or comes too slowly, and uploads past their share."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self.arriving: Counter[str] = Counter()
+        """Bytes received of uploads that have not ended, by visit to the rooms."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        upload = UPLOAD.fullmatch(scope["path"]) if scope["method"] in ("PUT", "POST") else None
+        if upload is None:
+            await self._bounded(scope, receive, send)
+            return
+        session = upload["session"]
+        try:
+            size = _length(Headers(scope=scope))
+            self._check_share(session, size)
+        except Refusal as no:
+            await no.answer()(scope, receive, send)
+            return
+        self.arriving[session] += size
+        try:
+            await self._bounded(scope, receive, send)
+        finally:
+            self.arriving[session] -= size
+            self.arriving += Counter()  # forgets the sessions with nothing left
+
+    def _check_share(self, session: str, size: int) -> None:
+        """See that a visit, and all visits together, may hold `size` bytes more.
+
+        Raises:
+            Refusal: they may not.
+        """
+        from streamlit import runtime
+
+        files: dict[str, list[int]] = {}
+        if runtime.exists():
+            files = held_by(runtime.Runtime.instance().uploaded_file_mgr)
+        own = files.get(session, [])
+        if len(own) >= SESSION_FILES or (sum(own) + self.arriving[session] + size > SESSION_BYTES):
+            raise Refusal(
+                413, "this visit holds as many uploads as it may: remove some, or reload the page"
+            )
+        if sum(map(sum, files.values())) + self.arriving.total() + size > ALL_BYTES:
+            raise Refusal(
+                503, "visitors hold as many uploads as they may: try again in some minutes"
+            )
+
+    async def _bounded(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun, received, more = asyncio.get_running_loop().time(), 0, True
+        answered = False
+        ended: Refusal | None = None
+
+        async def bounded() -> Message:
+            nonlocal received, more, ended
+            if not more:  # nothing is waited for but the visitor's leaving
+                return await receive()
+            try:
+                message = await asyncio.wait_for(receive(), SILENT_SECONDS)
+            except TimeoutError:
+                ended = Refusal(408, "the request stopped half-way: send it again")
+                return {"type": "http.disconnect"}
+            received += len(message.get("body", b""))
+            more = bool(message.get("more_body", False))
+            spent = asyncio.get_running_loop().time() - begun
+            if received > MAX_BODY:
+                ended = Refusal(413, f"the request has more than {MAX_BODY:,} bytes: send less")
+            elif more and received < (spent - SILENT_SECONDS) * SLOWEST:
+                ended = Refusal(408, "the request comes too slowly: use a faster line")
+            return message if ended is None else {"type": "http.disconnect"}
+
+        async def watched(message: Message) -> None:
+            nonlocal answered
+            if ended is None:
+                answered = answered or message["type"] == "http.response.start"
+                await send(message)
+
+        try:
+            await self.app(scope, bounded, watched)
+        except Exception:
+            if ended is None:
+                raise
+        if ended is not None and not answered:
+            await ended.answer()(scope, receive, send)
+
+
+def _length(headers: Headers) -> int:
+    told = headers.get("content-length", "")
+    if not re.fullmatch(r"[0-9]{1,15}", told):
+        raise Refusal(411, "the request does not tell its length: send Content-Length")
+    if int(told) > MAX_BODY:
+        raise Refusal(413, f"the request has {int(told):,} bytes, more than {MAX_BODY:,}")
+    return int(told)
+
+
+def held_by(manager: UploadedFileManager) -> dict[str, list[int]]:
+    """Return the bytes of each upload that Streamlit holds, by session."""
+    storage: dict[str, dict[str, Any]] = manager.file_storage  # type: ignore[attr-defined]
+    return {
+        session: [len(file.data) for file in list(files.values())]
+        for session, files in list(storage.items())
+    }
