@@ -42,10 +42,10 @@ LOCK = ".lock"
 MAX_UPLOAD = 100 * 1024 * 1024
 """Bytes of one upload request, of however many photos."""
 
-MAX_HELD = 1024**3
+MAX_HELD = 512 * 1024 * 1024
 """Bytes of photos held at once by all visitors, those being received among them."""
 
-MAX_ARRIVING = 256 * 1024 * 1024
+MAX_ARRIVING = 128 * 1024 * 1024
 """Bytes of photos being received at once: while they arrive they lie in memory twice."""
 
 MAX_FILES = 5_000

@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, Response
@@ -23,7 +23,7 @@ from studio import public
 from studio.gradio_files import MAX_UPLOAD, FullError, photos
 from studio.gradio_look import FONT_FILES
 from studio.photo_reading import MAX_PHOTOS
-from studio.server_guard import Refusal
+from studio.server_guard import Refusal, named_hosts
 
 if TYPE_CHECKING:
     from gradio import Blocks
@@ -211,8 +211,9 @@ def comes_from_own_page(scope: Scope) -> bool | None:
     origin = headers.get("origin")
     if origin is None:
         return None
-    told = {headers.get("host"), headers.get("x-forwarded-host")} - {None}
-    return urlsplit(origin).netloc in told
+    asking = origin.rpartition("://")[2]
+    own = {headers.get("host"), headers.get("x-forwarded-host")}
+    return asking in own or asking.partition(":")[0] in named_hosts()
 
 
 async def _receive_upload(scope: Scope, receive: Receive) -> Response:

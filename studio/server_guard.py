@@ -45,7 +45,7 @@ MAX_BODY = 101 * 1024 * 1024
 SESSION_FILES, SESSION_BYTES = 20, 250_000_000
 """What the uploads of one visit to the rooms may come to."""
 
-ALL_BYTES = 600_000_000
+ALL_BYTES = 400_000_000
 """What the uploads of all visits to the rooms may come to."""
 
 UPLOAD = re.compile(r".*/_stcore/upload_file/(?P<session>[^/]+)/[^/]+")
@@ -193,6 +193,11 @@ class KnownHost:
         await no.answer()(scope, receive, send)
 
 
+def named_hosts() -> set[str]:
+    """Return the names in `HOSTS`."""
+    return {one.strip().lower() for one in os.environ.get(HOSTS, "").split(",")} - {""}
+
+
 def is_known(host: str) -> bool:
     """Return whether a ``Host`` header names this server.
 
@@ -203,7 +208,7 @@ def is_known(host: str) -> bool:
     if match is None:
         return False
     name = match[1].strip("[]").rstrip(".").lower()
-    named = {one.strip().lower() for one in os.environ.get(HOSTS, "").split(",")} - {""}
+    named = named_hosts()
     if public.is_public() and not named:
         return True
     try:

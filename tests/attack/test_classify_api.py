@@ -259,6 +259,9 @@ def test_junk_is_never_a_fault(served: Served) -> None:
         answer = client.get(f"{served.api}/{path}")
         assert answer.status_code < 500, (path, answer.text[:200])
     assert client.get(f"{served.gradio}/?deep_link=../../../etc/passwd").status_code == 200
+    for origin in ("null", "http://[::1", "x", "http://a:99999", "\xff"):
+        body = {"data": [], "session_hash": "a", "fn_index": 0}
+        assert say(served, "queue/join", body, origin=origin)[0] in (403, 422), origin
     for method in ("PUT", "DELETE", "PATCH", "TRACE", "BREW"):
         assert 400 <= client.request(method, f"{served.api}/upload").status_code < 500
     assert served.lives()
