@@ -35,7 +35,7 @@ from fermodels.data.faces import read_faces
 from fermodels.data.samples import sample_photos
 from fermodels.nets import shelf
 from fermodels.nets.evaluate import score
-from fermodels.nets.files import write_json
+from fermodels.nets.files import check_output, not_json_with, write_json
 from fermodels.nets.provenance import provenance
 
 WORKER = Path(__file__).with_name("peer_worker.py")
@@ -98,6 +98,7 @@ def environment(name: str) -> Path:
 
     Raises:
         CalledProcessError: pip could not install it.
+        ConfigError: something else is in its place.
     """
     folder = cache_dir() / name
     python = folder / "bin" / "python"
@@ -105,14 +106,21 @@ def environment(name: str) -> Path:
     wanted = asdict(PEERS[name])
     if ready.is_file() and json.loads(ready.read_text()) == json.loads(json.dumps(wanted)):
         return python
+    check_output(folder, not_an_environment)
     _call(sys.executable, "-m", "venv", "--clear", str(folder))
     flags = ["--no-deps"] if PEERS[name].borrows else []
     _call(str(python), "-m", "pip", "install", "--quiet", *flags, *PEERS[name].packages)
     if PEERS[name].borrows:
         # Its own packages come first on the path, what it lacks is found in ours.
         (_site_of(folder) / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    write_json(ready, wanted)
+    write_json(ready, wanted, not_json_with(*wanted))
     return python
+
+
+def not_an_environment(folder: Path) -> str | None:
+    """Object to clearing all but an empty folder or a virtual environment."""
+    made = folder.is_dir() and ((folder / "pyvenv.cfg").is_file() or not any(folder.iterdir()))
+    return None if made else "is no virtual environment that could be made anew"
 
 
 def _site_of(folder: Path) -> Path:
