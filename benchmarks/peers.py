@@ -33,9 +33,10 @@ from PIL import Image
 from fermodels.data.emotions import EMOTIONS
 from fermodels.data.faces import read_faces
 from fermodels.data.samples import sample_photos
+from fermodels.errors import ConfigError, exit_status
 from fermodels.nets import shelf
 from fermodels.nets.evaluate import score
-from fermodels.nets.files import check_output, not_json_with, write_json
+from fermodels.nets.files import check_output, not_a_result, not_json_with, write_json
 from fermodels.nets.provenance import provenance
 
 WORKER = Path(__file__).with_name("peer_worker.py")
@@ -208,6 +209,8 @@ def compare(
                     told.setdefault(name, []).append(run(name, arrays, threads))
                 except subprocess.CalledProcessError as error:
                     failed[name] = (error.stderr or str(error)).strip().splitlines()[-1][:300]
+                except ConfigError as error:
+                    failed[name] = str(error)
     whole = {name: summary(name, told[name], labels) for name in names if name not in failed}
     return whole, failed
 
@@ -253,16 +256,19 @@ def main() -> int:
     if not source:
         print("peers: set FER2013_DIR to FER-2013's parquet files")
         return 2
+    out, kept = shelf.results_dir() / "peers.json", asked.faces is None and not asked.only
+    if kept and (status := exit_status(lambda: check_output(out, not_a_result))):
+        return status
     test = read_faces(source).split("test")
     n = asked.faces or len(test)
     names = [f"ours:{name}" for name in shelf.available()] + (asked.only or list(PEERS))
     whole, failed = compare(names, test.images[:n], test.labels[:n], asked.rounds, asked.threads)
     print(table(whole, failed))
-    if asked.faces is None and not asked.only:
+    if kept:
         settings = {"rounds": asked.rounds, "threads": asked.threads, "photo_sides": PHOTO_SIDES}
-        kept = {"settings": settings, "contenders": whole, "skipped": failed | LEFT_OUT}
+        found = {"settings": settings, "contenders": whole, "skipped": failed | LEFT_OUT}
         origin = provenance(0, test.name, test.content_hash)
-        write_json(shelf.results_dir() / "peers.json", kept | {"provenance": origin})
+        write_json(out, found | {"provenance": origin})
     return 0
 
 

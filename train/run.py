@@ -30,6 +30,7 @@ from fermodels.nets.networks import FERNet
 from fermodels.nets.provenance import provenance
 from fermodels.nets.variants import VARIANTS
 from train import push as hub_push
+from train.card import not_the_card
 from train.config import RECIPES, TrainConfig, recipe
 from train.device import Runtime, start
 from train.export import export
@@ -135,10 +136,14 @@ def out_objection(args: argparse.Namespace, folder: Path) -> Objection:
             return why
         try:
             origin = shelf.read_json(folder / ORIGIN_FILE)
-            ours = shelf.read_metrics(out).get("provenance") == origin
+            metrics, (identity, _) = shelf.read_metrics(out), checkpoint.read_config(out)
+            ours = metrics.get("provenance") == origin
         except CheckpointError:  # no run here yet, or figures that nobody can read
             ours = False
-        return None if ours else "holds a checkpoint of another run (--overwrite replaces it)"
+        if not ours:
+            return "holds a checkpoint of another run (--overwrite replaces it)"
+        edited = not_the_card(identity, metrics)(out / shelf.CARD)
+        return f"holds a README.md that {edited} (--overwrite replaces it)" if edited else None
 
     return checkpoint.not_a_checkpoint if args.overwrite else of_another_run
 

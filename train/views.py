@@ -22,7 +22,7 @@ from fermodels.nets.files import check_output, not_a_result, write_atomically, w
 from fermodels.nets.networks import FERNet
 from fermodels.nets.provenance import provenance
 from fermodels.nets.views import VIEWS, predict_views
-from train.card import model_card
+from train.card import model_card, not_the_card
 from train.export import SCORED
 
 AVERAGES = tuple(name for name in VIEWS if name != "one")
@@ -45,12 +45,7 @@ def score_views(folder: Path, faces: FaceDataset) -> dict[str, Any]:
     metrics = shelf.read_metrics(folder)
     check_output(folder / shelf.METRICS, not_a_result)
     identity, _ = checkpoint.read_config(folder)
-    written = model_card(identity, metrics)
-
-    def edited(path: Path) -> str | None:
-        same = path.is_file() and path.read_text("utf-8", "replace") == written
-        return None if same else "is not the card as we wrote it"
-
+    edited = not_the_card(identity, metrics)
     check_output(folder / checkpoint.CARD, edited)
     origin = metrics["provenance"]
     trained_on = origin["data_hash"]
