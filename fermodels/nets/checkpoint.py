@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 from itertools import pairwise
@@ -57,7 +58,7 @@ def not_a_checkpoint(folder: Path) -> str | None:
     """Object to replacing all but an empty folder, or one of our checkpoints and nothing else."""
     if not folder.is_dir():
         return "is no folder"
-    if folder.is_mount():
+    if os.path.ismount(folder):
         return "is where a disk is mounted, which cannot be replaced (a folder inside it can)"
     inside = sorted(folder.iterdir())
     for path in inside:
@@ -151,16 +152,17 @@ def _put_in_place(fresh: Path, folder: Path, objection: Objection) -> None:
             folder.rename(old)
         fresh.rename(folder)
     except BaseException as error:
-        if old.exists() and not folder.exists():
-            old.rename(folder)
-        if isinstance(error, OSError) and fresh.exists():
-            beside = put_beside(fresh, folder)
-            fresh.parent.rmdir()
-            raise CheckpointError(
-                f"cannot put a checkpoint in {folder} ({error.strerror}): what was there is as it "
-                f"was; the finished checkpoint is {beside}, rename it yourself"
-            ) from error
-        raise
+        kept = folder
+        if old.exists():  # unless somebody was quicker, it goes back where it was
+            kept = put_beside(old, folder) if folder.exists() else old.rename(folder)
+        if not isinstance(error, OSError) or not fresh.exists():
+            raise
+        beside = put_beside(fresh, folder)
+        fresh.parent.rmdir()
+        raise CheckpointError(
+            f"cannot put a checkpoint in {folder} ({error.strerror}): what was there is {kept}, "
+            f"the finished checkpoint is {beside}; rename them as you wish"
+        ) from error
     if old.exists():
         remove_files(old, FILES)
 

@@ -118,14 +118,14 @@ def check_output(path: Path, objection: Objection) -> None:
 def _why_not(path: Path, objection: Objection) -> str | None:
     if path.is_symlink():
         return f"is a link (to {path.readlink()}), and links are not replaced"
-    if path.exists():
-        return objection(path)
+    if path.exists() and (why := objection(path)):
+        return why
     # the nearest parent that is there must take the others
     above = next(p for p in path.absolute().parents if p.exists() or p.is_symlink())
     if not above.is_dir():
         return f"cannot be made, since {above} is no folder"
     if not os.access(above, os.W_OK | os.X_OK):
-        return f"cannot be made, since {above} may not be written to"
+        return f"cannot be written, since {above} may not be written to"
     return None
 
 

@@ -292,6 +292,26 @@ def test_a_crash_between_the_two_renames_restores_the_old_checkpoint(
     assert len(finished) == 2 and all(fermodels.load(path) for path in finished)
 
 
+def test_a_folder_made_between_the_two_renames_costs_neither_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, plain = everything(save(tmp_path / "deep")), Path.rename
+
+    def rename(path: Path, to: Path) -> Path:
+        moved = plain(path, to)
+        if path == tmp_path / "deep":
+            path.mkdir()
+            (path / "notes.md").write_bytes(MINE)
+        return moved
+
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(CheckpointError, match=r"what was there is .*deep-1, .* is .*deep-2"):
+        save(tmp_path / "deep", 1, checkpoint.not_a_checkpoint)
+    assert everything(tmp_path / "deep-1") == before
+    assert everything(tmp_path / "deep") == {"notes.md": MINE}
+    assert fermodels.load(tmp_path / "deep-2") and not list(tmp_path.glob(".*"))
+
+
 def test_a_file_put_into_the_old_checkpoint_at_the_last_moment_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -739,19 +759,21 @@ def test_earlier_answers_are_replaced_only_on_purpose(
     assert {Path(str(row["file"])).name for row in classify_table.read(out)} == {"0.png"}
 
 
+@pytest.mark.parametrize("content", [MINE, classify_table.to_csv([]).encode()])
 def test_what_comes_while_photos_are_classified_stays_and_no_answer_is_lost(
-    photos: Path, tmp_path: Path, one_network: None, monkeypatch: pytest.MonkeyPatch
+    photos: Path, tmp_path: Path, one_network: None, monkeypatch: pytest.MonkeyPatch, content: bytes
 ) -> None:
+    """Another command's answers too, where nothing was at the start."""
     out, plain = tmp_path / "out.csv", classify.answer
     journal = out.with_name("out.csv.journal")
 
     def answer(*given: Any) -> Any:
-        out.write_bytes(MINE)
+        out.write_bytes(content)
         return plain(*given)
 
     monkeypatch.setattr(classify, "answer", answer)
     assert classify_run(photos, "--out", out) == 2
-    assert out.read_bytes() == MINE
+    assert out.read_bytes() == content
     assert len(classify_table.read(tmp_path / "out-1.csv")) == 2 and journal.exists()
 
 
