@@ -91,9 +91,9 @@ def model_card(identity: dict[str, Any], metrics: dict[str, Any]) -> str:
 
 def not_the_card(identity: dict[str, Any], metrics: dict[str, Any]) -> Objection:
     """Object to all but the card as `model_card` writes it: another was edited by somebody."""
+    written = model_card(identity, metrics)  # now: the metrics may gain figures later
 
     def objection(path: Path) -> str | None:
-        written = model_card(identity, metrics)
         same = path.is_file() and path.read_text("utf-8", "replace") == written
         return None if same else "is not as we wrote it"
 
