@@ -31,6 +31,7 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 
 from fermodels.data.faces import read_faces
+from fermodels.nets.files import anything, write_json
 from fermodels.nets.networks import FERNet
 from fermodels.nets.variants import VARIANTS
 from train.config import PRECISIONS, recipe
@@ -79,7 +80,7 @@ def train_once(args: argparse.Namespace) -> None:
             "faces_per_second": len(steps) * config.batch_size / seconds,
             "precision": "bf16" if runtime.bf16 else "fp32",
         }
-        args.one.write_text(json.dumps(found))
+        write_json(args.one, found, anything)
     if runtime.world > 1:
         dist.destroy_process_group()
 

@@ -33,9 +33,10 @@ from PIL import Image
 from fermodels.data.emotions import EMOTIONS
 from fermodels.data.faces import read_faces
 from fermodels.data.samples import sample_photos
+from fermodels.errors import ConfigError, exit_status
 from fermodels.nets import shelf
 from fermodels.nets.evaluate import score
-from fermodels.nets.files import write_json
+from fermodels.nets.files import check_output, not_a_result, not_json_with, write_json
 from fermodels.nets.provenance import provenance
 
 WORKER = Path(__file__).with_name("peer_worker.py")
@@ -98,6 +99,7 @@ def environment(name: str) -> Path:
 
     Raises:
         CalledProcessError: pip could not install it.
+        ConfigError: something else is in its place.
     """
     folder = cache_dir() / name
     python = folder / "bin" / "python"
@@ -105,14 +107,21 @@ def environment(name: str) -> Path:
     wanted = asdict(PEERS[name])
     if ready.is_file() and json.loads(ready.read_text()) == json.loads(json.dumps(wanted)):
         return python
+    check_output(folder, not_an_environment)
     _call(sys.executable, "-m", "venv", "--clear", str(folder))
     flags = ["--no-deps"] if PEERS[name].borrows else []
     _call(str(python), "-m", "pip", "install", "--quiet", *flags, *PEERS[name].packages)
     if PEERS[name].borrows:
         # Its own packages come first on the path, what it lacks is found in ours.
         (_site_of(folder) / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    write_json(ready, wanted)
+    write_json(ready, wanted, not_json_with(*wanted))
     return python
+
+
+def not_an_environment(folder: Path) -> str | None:
+    """Object to clearing all but an empty folder or a virtual environment."""
+    made = folder.is_dir() and ((folder / "pyvenv.cfg").is_file() or not any(folder.iterdir()))
+    return None if made else "is no virtual environment that could be made anew"
 
 
 def _site_of(folder: Path) -> Path:
@@ -200,6 +209,8 @@ def compare(
                     told.setdefault(name, []).append(run(name, arrays, threads))
                 except subprocess.CalledProcessError as error:
                     failed[name] = (error.stderr or str(error)).strip().splitlines()[-1][:300]
+                except ConfigError as error:
+                    failed[name] = str(error)
     whole = {name: summary(name, told[name], labels) for name in names if name not in failed}
     return whole, failed
 
@@ -245,16 +256,19 @@ def main() -> int:
     if not source:
         print("peers: set FER2013_DIR to FER-2013's parquet files")
         return 2
+    out, kept = shelf.results_dir() / "peers.json", asked.faces is None and not asked.only
+    if kept and (status := exit_status(lambda: check_output(out, not_a_result))):
+        return status
     test = read_faces(source).split("test")
     n = asked.faces or len(test)
     names = [f"ours:{name}" for name in shelf.available()] + (asked.only or list(PEERS))
     whole, failed = compare(names, test.images[:n], test.labels[:n], asked.rounds, asked.threads)
     print(table(whole, failed))
-    if asked.faces is None and not asked.only:
+    if kept:
         settings = {"rounds": asked.rounds, "threads": asked.threads, "photo_sides": PHOTO_SIDES}
-        kept = {"settings": settings, "contenders": whole, "skipped": failed | LEFT_OUT}
+        found = {"settings": settings, "contenders": whole, "skipped": failed | LEFT_OUT}
         origin = provenance(0, test.name, test.content_hash)
-        write_json(shelf.results_dir() / "peers.json", kept | {"provenance": origin})
+        write_json(out, found | {"provenance": origin})
     return 0
 
 

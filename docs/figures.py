@@ -25,7 +25,14 @@ from fermodels.explain.activations import ActivationMaps, activation_maps
 from fermodels.explain.dream import Dream, dream_of_each
 from fermodels.explain.filters import first_layer_filters
 from fermodels.nets import checkpoint
-from fermodels.nets.files import write_atomically, write_json
+from fermodels.nets.files import (
+    check_output,
+    not_a_result,
+    not_our_picture,
+    png_mark,
+    write_atomically,
+    write_json,
+)
 from fermodels.nets.networks import FERNet
 from fermodels.nets.provenance import provenance
 from studio import insides, models, theme
@@ -221,21 +228,32 @@ def captions(name: str, dreams: dict[str, Dream], asked: dict[str, str]) -> dict
     }
 
 
+FIGURES = ("figure-9", "figure-10", "figure-11")
+
+
 def write(name: str, seed: int, folder: Path) -> list[Path]:
-    """Draw the three figures of one checkpoint and write them with their captions."""
+    """Draw the three figures of one checkpoint and write them with their captions.
+
+    Raises:
+        ConfigError: something else is where a figure or the captions should go.
+    """
+    for key in FIGURES:
+        check_output(folder / f"{key}.png", not_our_picture)
+    check_output(folder / "figures.json", not_a_result)
     faces: FaceDataset = read_faces("samples")
     model = checkpoint.load(name)
     chosen = {label: insides.example(faces, label) for label in EMOTIONS}
     dreams = dream_of_each(model, {k: face.image for k, face in chosen.items()}, seed, every=0)
     shown = chosen["surprise"]
-    drawn = {
-        "figure-9": activation_figure(model, name, shown.image, shown.expression),
-        "figure-10": filter_figure(model, name),
-        "figure-11": dream_figure(dreams, name),
-    }
-    written = [folder / f"{key}.png" for key in drawn]
-    for path, picture in zip(written, drawn.values(), strict=True):
-        write_atomically(path, partial(picture.save, format="PNG", optimize=True))
+    drawn = (
+        activation_figure(model, name, shown.image, shown.expression),
+        filter_figure(model, name),
+        dream_figure(dreams, name),
+    )
+    written = [folder / f"{key}.png" for key in FIGURES]
+    for path, picture in zip(written, drawn, strict=True):
+        save = partial(picture.save, format="PNG", optimize=True, pnginfo=png_mark())
+        write_atomically(path, save, not_our_picture)
     about = captions(name, dreams, {k: face.sample_id for k, face in chosen.items()})
     about |= {"model": name, "provenance": provenance(seed, faces.name, faces.content_hash)}
     write_json(folder / "figures.json", about)

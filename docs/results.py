@@ -10,7 +10,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from fermodels.errors import ConfigError, exit_status
 from fermodels.nets import checkpoint, paper, shelf
+from fermodels.nets.files import check_output, write_atomically
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 COLUMNS = (
@@ -95,10 +97,24 @@ TABLES = {"results": table, "peers": peers_table}
 """Name of a pair of marks in the README -> what stands between them."""
 
 
+def marks(name: str) -> tuple[str, str]:
+    """Return what stands before and after a table."""
+    return f"<!-- {name}: python -m docs.results -->", f"<!-- end of {name} -->"
+
+
+def without_marks(path: Path) -> str | None:
+    """Object to a README in which a table's place is not marked, once and in order."""
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    for begin, end in map(marks, TABLES):
+        if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
+            return f"does not hold {begin} and {end} once and in this order"
+    return None
+
+
 def refreshed(text: str) -> str:
     """Return the README with its tables replaced by today's."""
     for name, write in TABLES.items():
-        begin, end = f"<!-- {name}: python -m docs.results -->", f"<!-- end of {name} -->"
+        begin, end = marks(name)
         before, rest = text.split(begin)
         _, after = rest.split(end)
         text = f"{before}{begin}\n{write()}{end}{after}"
@@ -106,9 +122,16 @@ def refreshed(text: str) -> str:
 
 
 def main() -> int:
-    """Rewrite the tables in place."""
-    README.write_text(refreshed(README.read_text(encoding="utf-8")), encoding="utf-8")
-    return 0
+    """Rewrite the tables in place; an error of ours is one sentence and exit status 2."""
+
+    def work() -> None:
+        if not README.is_file():
+            raise ConfigError(f"there is no {README}: run this in a whole checkout")
+        check_output(README, without_marks)
+        text = refreshed(README.read_bytes().decode())  # line ends stay as they are
+        write_atomically(README, lambda path: path.write_bytes(text.encode()), without_marks)
+
+    return exit_status(work)
 
 
 if __name__ == "__main__":

@@ -8,16 +8,23 @@ Pictures that are kept in the project show the sample faces: start the studio wi
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 import time
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
+from PIL import Image
 from playwright.sync_api import Browser, Page, TimeoutError, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from fermodels.errors import exit_status
+from fermodels.nets.files import check_output, not_our_picture, png_mark, write_atomically
 from studio.app_pages import open_rooms
 
+Scheme = Literal["light", "dark"]
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -73,7 +80,10 @@ def picture(page: Page, address: str, out: Path, timeout: float) -> list[str]:
     except TimeoutError:
         troubles.append(f"not settled after {timeout:.0f} s")
     stretch(page, timeout)
-    page.screenshot(path=out, timeout=timeout * 1000)
+    shot = Image.open(io.BytesIO(page.screenshot(timeout=timeout * 1000)))
+    write_atomically(
+        out, partial(shot.save, format="PNG", pnginfo=png_mark()), objection=not_our_picture
+    )
     if page.locator("[data-testid=stException]").count():
         troubles.append("shows an exception")
     overflow = page.evaluate(
@@ -85,26 +95,38 @@ def picture(page: Page, address: str, out: Path, timeout: float) -> list[str]:
     return troubles
 
 
+def planned(options: argparse.Namespace) -> dict[Path, tuple[int, Scheme, str]]:
+    """Return the picture's path -> width, scheme and room's file, for all that is asked for.
+
+    Raises:
+        ConfigError: something else is where a picture should go.
+    """
+    files = [room.file for rooms in open_rooms().values() for room in rooms]
+    shots = {
+        options.out / f"{file}-{width}-{scheme}.png": (width, scheme, file)
+        for width in options.widths
+        for scheme in options.schemes
+        for file in files
+        if not options.rooms or file in options.rooms
+    }
+    for out in shots:
+        check_output(out, not_our_picture)
+    return shots
+
+
 def walk(browser: Browser, options: argparse.Namespace) -> int:
     """Photograph the rooms asked for in all their forms; return how many had troubles."""
-    rooms = [room for rooms in open_rooms().values() for room in rooms]
     wrong = 0
-    for width in options.widths:
-        for scheme in options.schemes:
-            for room in rooms:
-                if options.rooms and room.file not in options.rooms:
-                    continue
-                context = browser.new_context(
-                    viewport={"width": width, "height": HEIGHTS.get(width, 900)},
-                    color_scheme=scheme,
-                )
-                path = "" if room.file == "home" else room.file
-                address = f"{options.url.rstrip('/')}/{path}{options.query}"
-                out = options.out / f"{room.file}-{width}-{scheme}.png"
-                troubles = picture(context.new_page(), address, out, options.timeout)
-                print(out.name, *(troubles or ["fine"]), sep="; ", flush=True)
-                wrong += bool(troubles)
-                context.close()
+    for out, (width, scheme, file) in planned(options).items():
+        context = browser.new_context(
+            viewport={"width": width, "height": HEIGHTS.get(width, 900)}, color_scheme=scheme
+        )
+        path = "" if file == "home" else file
+        address = f"{options.url.rstrip('/')}/{path}{options.query}"
+        troubles = picture(context.new_page(), address, out, options.timeout)
+        print(out.name, *(troubles or ["fine"]), sep="; ", flush=True)
+        wrong += bool(troubles)
+        context.close()
     return wrong
 
 
@@ -120,7 +142,8 @@ def main() -> int:
     parser.add_argument("--chromium", default="/usr/bin/chromium")
     parser.add_argument("--timeout", type=float, default=120.0, help="seconds per room")
     options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
+    if status := exit_status(lambda: planned(options)):
+        return status
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=options.chromium, args=FLAGS)
         wrong = walk(browser, options)

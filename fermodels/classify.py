@@ -192,7 +192,11 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--every", type=float, default=1.0, metavar="SECONDS", help="frames of a video; 0 for all"
     )
-    parser.add_argument("--resume", action="store_true", help="skip files that OUT holds already")
+    earlier = parser.add_mutually_exclusive_group()
+    earlier.add_argument("--resume", action="store_true", help="skip files that OUT holds already")
+    earlier.add_argument(
+        "--overwrite", action="store_true", help="begin anew where OUT holds earlier answers"
+    )
     parser.add_argument(
         "--workers", type=int, default=os.cpu_count() or 1, help="threads that look for faces"
     )
@@ -211,13 +215,15 @@ def run(args: argparse.Namespace) -> list[Row]:
     ).resolved()
     sources = classify_sources.find(args.paths, settings.every)
     if args.out is None:
-        if args.resume:
-            raise ConfigError("--resume needs --out: the results to go on with")
+        if args.resume or args.overwrite:
+            raise ConfigError(
+                f"--{'resume' if args.resume else 'overwrite'} needs --out: the earlier results"
+            )
         rows = [r for some in _counted(sources, settings, args.workers) for r in some]
         sys.stdout.write(classify_table.to_csv(rows))
         return rows
     asked = asdict(settings) | {"models": list(settings.models)}
-    with Journal(args.out, asked, args.resume) as journal:
+    with Journal(args.out, asked, args.resume, args.overwrite) as journal:
         left = [source for source in sources if source.name not in journal.done]
         for rows in _counted(left, settings, args.workers):
             journal.add(rows)

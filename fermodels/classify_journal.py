@@ -17,7 +17,23 @@ from typing import IO, Any
 from fermodels import classify_table
 from fermodels.classify_table import Row
 from fermodels.errors import ConfigError, DataError
-from fermodels.nets.files import write_atomically
+from fermodels.nets.files import anything, check_output, write_atomically
+
+SETTINGS = {"models", "all_faces", "whole_picture", "every"}
+"""What the first line of a journal says; it is written in one step with the file."""
+
+
+def not_a_journal(path: Path) -> str | None:
+    """Object to all but a file whose first line is a classification's settings."""
+    try:
+        if path.is_file():
+            with path.open(encoding="utf-8") as stream:
+                head = json.loads(stream.readline(100_000))
+            if isinstance(head, dict) and head.keys() >= SETTINGS:
+                return None
+    except (OSError, ValueError, RecursionError):
+        pass
+    return "is no journal of ours"
 
 
 @dataclass
@@ -33,10 +49,14 @@ class Journal:
     resume: bool
     """Go on with what is there instead of refusing to touch it."""
 
+    overwrite: bool = False
+    """Begin anew where earlier results of ours are there."""
+
     rows: dict[str, list[Row]] = field(default_factory=dict)
     """File -> its rows, in the order of classification."""
 
     _stream: IO[str] | None = None
+    _replaces: bool = False
 
     @property
     def path(self) -> Path:
@@ -52,19 +72,25 @@ class Journal:
         """Read what is there, and open the journal for appending.
 
         Raises:
-            ConfigError: results exist and `resume` is off, or other settings made them.
+            ConfigError: results exist and neither `resume` nor `overwrite` is on, other settings
+                made them, or what is there is none of ours.
             DataError: what is there cannot be read.
         """
         classify_table.check_form(self.out)
+        check_output(self.out, classify_table.not_answers)
+        check_output(self.path, not_a_journal)
         there = [path for path in (self.out, self.path) if path.exists()]
-        if there and not self.resume:
+        if there and not (self.resume or self.overwrite):
             raise ConfigError(
-                f"{there[0]} exists: add --resume to go on with it, or give another --out"
+                f"{there[0]} exists: add --resume to go on with it, --overwrite to begin anew, or "
+                "give another --out"
             )
-        if self.out.exists():
-            self._take(classify_table.read(self.out))
-            self._check_models()
-        self._read_journal()
+        self._replaces = self.out.exists()
+        if self.resume:
+            if self._replaces:
+                self._take(classify_table.read(self.out))
+                self._check_models()
+            self._read_journal()
         self._begin()
         return self
 
@@ -74,11 +100,15 @@ class Journal:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._stream is not None:
-            self._stream.close()
+        assert self._stream is not None, "the journal is not open"
+        written = os.fstat(self._stream.fileno())
+        self._stream.close()
         if kind is None:
-            classify_table.write(self.out, self.all_rows())
-            self.path.unlink(missing_ok=True)
+            # where nothing was at the start, whatever came meanwhile is somebody else's
+            objection = classify_table.not_answers if self._replaces else anything
+            classify_table.write(self.out, self.all_rows(), objection)
+            if self.path.exists() and os.path.samestat(written, self.path.stat()):
+                self.path.unlink()
 
     def all_rows(self) -> list[Row]:
         """Return every row, file by file."""
@@ -135,5 +165,7 @@ class Journal:
         lines = [json.dumps(self.settings)]
         lines += [json.dumps({"file": file, "rows": rows}) for file, rows in self.rows.items()]
         text = "".join(f"{line}\n" for line in lines)
-        write_atomically(self.path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+        write_atomically(
+            self.path, lambda temporary: temporary.write_text(text, encoding="utf-8"), not_a_journal
+        )
         self._stream = self.path.open("a", encoding="utf-8")

@@ -22,7 +22,7 @@ from fermodels.classify_sources import Frame, Source
 from fermodels.classify_table import COLUMNS
 from fermodels.data.photo_decode import decode_photo
 from fermodels.errors import ConfigError, DataError, PhotoError, exit_status
-from fermodels.nets.files import write_atomically
+from fermodels.nets.files import check_output, not_a_table_with, write_atomically
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 Batch = Mapping[str, NDArray[Any] | list[Any]]
 BATCH_ROWS = 64
 """Pictures handed over at a time."""
+NO_ANSWERS = not_a_table_with(*COLUMNS)
 
 
 def classify_batch(
@@ -91,15 +92,17 @@ def classify_parquet(source: Path, out: Path, **asked: Any) -> pa.Table:
 
     Args:
         source: a table with the column ``image``.
-        out: a parquet file; replaced if it exists.
+        out: a parquet file; earlier answers of ours there are replaced.
         **asked: the settings of `classify_batch`.
 
     Raises:
+        ConfigError: something else is at `out`.
         DataError: the table cannot be read.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    check_output(out, NO_ANSWERS)
     tables: list[pa.Table] = []
     try:
         file = pq.ParquetFile(source)
@@ -118,7 +121,7 @@ def classify_parquet(source: Path, out: Path, **asked: Any) -> pa.Table:
     if not tables:
         raise DataError(f"{source} has no rows: there is nothing to classify")
     whole = pa.concat_tables(tables)
-    write_atomically(out, lambda path: pq.write_table(whole, path, compression="zstd"))
+    write_atomically(out, lambda path: pq.write_table(whole, path, compression="zstd"), NO_ANSWERS)
     return whole
 
 
@@ -144,7 +147,7 @@ def classify_with_ray(
     Raises:
         ConfigError: Ray is not installed, or `out` exists.
     """
-    if out.exists():
+    if out.exists() or out.is_symlink():
         raise ConfigError(f"{out} exists: give a new folder for Ray to write into")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
@@ -181,7 +184,8 @@ def run(args: argparse.Namespace) -> None:
     """Do what the command line asks.
 
     Raises:
-        ConfigError: two tables of one name, or Ray is missing.
+        ConfigError: two tables of one name, something else is where answers should go, or Ray is
+            missing.
         DataError: a table cannot be read.
     """
     models = Settings(tuple(args.model)).resolved().models
@@ -194,6 +198,8 @@ def run(args: argparse.Namespace) -> None:
     names = [path.name for path in args.tables]
     if len(set(names)) < len(names):
         raise ConfigError(f"two tables have one name ({', '.join(sorted(names))}): rename one")
+    for name in names:
+        check_output(args.out / name, NO_ANSWERS)
     for table in args.tables:
         out = args.out / table.name
         if out.exists():

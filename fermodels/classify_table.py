@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from fermodels.data.emotions import EMOTIONS
 from fermodels.errors import ConfigError, DataError
-from fermodels.nets.files import write_atomically
+from fermodels.nets.files import Objection, anything, write_atomically
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -158,14 +158,30 @@ def check_form(path: Path) -> str:
     return path.suffix.lower()
 
 
-def write(path: Path, rows: list[Row]) -> None:
+def not_answers(path: Path) -> str | None:
+    """Object to replacing all but a table that `write` wrote."""
+    try:
+        if path.is_file():
+            read(path)
+            return None
+    except DataError:
+        pass
+    return "is no table of answers of ours"
+
+
+def write(path: Path, rows: list[Row], objection: Objection = anything) -> None:
     """Write rows in the form that the ending names, atomically.
 
+    Args:
+        path: the results file.
+        rows: all of them.
+        objection: whether an earlier file may be replaced; none may unless told.
+
     Raises:
-        ConfigError: an ending that is none of FORMS.
+        ConfigError: an ending that is none of FORMS, or something else is there.
     """
     to_file, _ = FORMS[check_form(path)]
-    write_atomically(path, lambda temporary: to_file(rows, temporary))
+    write_atomically(path, lambda temporary: to_file(rows, temporary), objection)
 
 
 def read(path: Path) -> list[Row]:

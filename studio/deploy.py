@@ -114,21 +114,28 @@ def requirements(root: Path = ROOT) -> str:
     return f"--extra-index-url https://download.pytorch.org/whl/cpu\ntorch==2.13.0+cpu\n{text}"
 
 
-def deploy(space: str, sdk: str = "docker", private: bool = True, root: Path = ROOT) -> str:
+def deploy(
+    space: str,
+    sdk: str = "docker",
+    private: bool = True,
+    root: Path = ROOT,
+    overwrite: bool = False,
+) -> str:
     """Send the studio to a Space in one commit and return the Space's address.
 
-    The Space is made if there is none; one that exists keeps its visibility. Files that it has
-    beyond ours stay, an unchanged studio makes no commit.
+    The Space is made if there is none; one that exists keeps its visibility, and must be empty or
+    hold a studio already. Files that it has beyond ours stay, an unchanged studio makes no commit.
 
     Args:
         space: ``owner/name``.
         sdk: a key of SDKS.
         private: visibility of a Space made here.
         root: the checkout.
+        overwrite: send it into a Space that holds something else.
 
     Raises:
         ConfigError: no such SDK, or the checkout is not whole.
-        HubError: no token, no right, no network.
+        HubError: no token, no right, no network, or a Space that holds something else.
     """
     from huggingface_hub import CommitOperationAdd, HfApi, get_token
 
@@ -146,7 +153,7 @@ def deploy(space: str, sdk: str = "docker", private: bool = True, root: Path = R
     with hub_errors(space), warnings.catch_warnings():
         # Histories and predictions belong to the checkpoints: no data set is meant by them.
         warnings.filterwarnings("ignore", message="It seems that you are about to commit a data")
-        _make(api, space, sdk, private)
+        _make(api, space, sdk, private, overwrite)
         api.create_commit(
             space,
             [CommitOperationAdd(name, value) for name, value in content.items()],
@@ -156,13 +163,22 @@ def deploy(space: str, sdk: str = "docker", private: bool = True, root: Path = R
     return f"{api.endpoint}/spaces/{space}"
 
 
-def _make(api: HfApi, space: str, sdk: str, private: bool) -> None:
+def _make(api: HfApi, space: str, sdk: str, private: bool, overwrite: bool) -> None:
+    """Make the Space, or see that our files would hide nothing of the one that is there."""
     from huggingface_hub.errors import RepositoryNotFoundError
 
     try:
-        api.space_info(space, timeout=TIMEOUT)
+        held = {entry.rfilename for entry in api.space_info(space, timeout=TIMEOUT).siblings or []}
     except RepositoryNotFoundError:
         api.create_repo(space, repo_type="space", space_sdk=sdk, private=private, exist_ok=True)
+        return
+    is_studio = {name.split("/")[0] for name in held} >= {*FOLDERS, *FILES}
+    strange = sorted(held - {".gitattributes"})
+    if strange and not (is_studio or overwrite):
+        raise HubError(
+            f"the Space {space} holds {', '.join(strange)[:200]} but no studio: choose another "
+            "Space, or add --overwrite to put the studio's files among them"
+        )
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -171,6 +187,9 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--space", required=True, metavar="OWNER/NAME", help="where it goes")
     parser.add_argument("--sdk", choices=list(SDKS), default="docker", help="kind of Space")
     parser.add_argument("--public", action="store_true", help="make a new Space public")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="send it even where something else is"
+    )
     parser.add_argument("--dry-run", action="store_true", help="say what would be sent")
     asked = parser.parse_args(words)
 
@@ -181,7 +200,8 @@ def main(words: Sequence[str] | None = None) -> int:
             print(*sorted([*files, "README.md"]), sep="\n")
             print(f"{len(files) + 1} files, {size / 1e6:.1f} MB")
         else:
-            print(f"deployed: {deploy(asked.space, asked.sdk, not asked.public)}")
+            private, overwrite = not asked.public, asked.overwrite
+            print(f"deployed: {deploy(asked.space, asked.sdk, private, overwrite=overwrite)}")
 
     return exit_status(work)
 

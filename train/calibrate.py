@@ -14,7 +14,7 @@ from typing import Any
 
 from fermodels.errors import exit_status
 from fermodels.nets import shelf
-from fermodels.nets.files import write_json
+from fermodels.nets.files import check_output, not_a_result, write_json
 from train.export import figures_of
 
 
@@ -23,7 +23,9 @@ def calibrate(folder: Path) -> dict[str, Any]:
 
     Raises:
         CheckpointError: its metrics or predictions are missing or damaged.
+        ConfigError: its metrics are none that we wrote, or a link.
     """
+    check_output(folder / shelf.METRICS, not_a_result)
     metrics = shelf.read_metrics(folder) | figures_of(shelf.read_predictions(folder))
     write_json(folder / shelf.METRICS, metrics)
     found: dict[str, Any] = metrics["calibration"]

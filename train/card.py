@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from fermodels.data.emotions import EMOTIONS
+from fermodels.nets.files import Objection
 
 _CARD = """---
 license: mit
@@ -85,3 +87,14 @@ def model_card(identity: dict[str, Any], metrics: dict[str, Any]) -> str:
             for key in ("data_name", "seed", "data_hash", "git_revision", "created")
         },
     )
+
+
+def not_the_card(identity: dict[str, Any], metrics: dict[str, Any]) -> Objection:
+    """Object to all but the card as `model_card` writes it: another was edited by somebody."""
+    written = model_card(identity, metrics)  # now: the metrics may gain figures later
+
+    def objection(path: Path) -> str | None:
+        same = path.is_file() and path.read_text("utf-8", "replace") == written
+        return None if same else "is not as we wrote it"
+
+    return objection

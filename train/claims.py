@@ -15,7 +15,7 @@ from typing import Any
 from fermodels.data.faces import read_faces
 from fermodels.errors import exit_status
 from fermodels.nets import shelf
-from fermodels.nets.files import write_json
+from fermodels.nets.files import check_output, not_a_result, write_json
 from fermodels.nets.provenance import provenance
 from train import (
     claim_accuracy,
@@ -122,9 +122,10 @@ def main(words: Sequence[str] | None = None) -> int:
     args = parser.parse_args(words)
 
     def work() -> None:
+        path = shelf.results_dir() / f"{FILE}.json"
+        check_output(path, not_a_result)
         faces = read_faces(args.data) if args.data else None
         found = ledger(Evidence(faces, args.seed))
-        path = shelf.results_dir() / f"{FILE}.json"
         write_json(path, found)
         print(f"written: {path}")
 

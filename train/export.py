@@ -12,6 +12,7 @@ from fermodels.data.faces import FaceDataset
 from fermodels.nets import checkpoint, shelf
 from fermodels.nets.calibration import calibrate
 from fermodels.nets.evaluate import score
+from fermodels.nets.files import Objection
 from fermodels.nets.networks import FERNet
 from train.card import model_card
 from train.state import Progress
@@ -70,6 +71,7 @@ def export(
     identity: dict[str, Any],
     about: dict[str, Any],
     card: Card = model_card,
+    objection: Objection = checkpoint.any_checkpoint,
 ) -> dict[str, Any]:
     """Score validation and test once, on the weights as stored, and write the checkpoint.
 
@@ -81,6 +83,7 @@ def export(
         identity: variant, recipe name and settings, for ``config.json``.
         about: sanity checks and provenance, for ``metrics.json``.
         card: writes ``README.md`` from identity and metrics.
+        objection: whether an earlier checkpoint may be replaced, see `checkpoint.save`.
 
     Returns:
         The metrics, as written.
@@ -100,7 +103,7 @@ def export(
     metrics |= figures_of(predictions)
     history = checkpoint.History(pd.DataFrame(progress.steps), pd.DataFrame(progress.epochs))
     text = card(identity, metrics)
-    checkpoint.save(folder, twin, identity, metrics, history, predictions, text)
+    checkpoint.save(folder, twin, identity, metrics, history, predictions, text, objection)
     return metrics
 
 

@@ -19,7 +19,9 @@ from fermodels.data.faces import FaceDataset
 from fermodels.errors import exit_status
 from fermodels.explain.known_answer_record import checkpoint_dir
 from fermodels.explain.planted import PATTERNS, SIDE, marked_faces
+from fermodels.nets import checkpoint, shelf
 from fermodels.nets.config import ConvSpec, FCSpec, NetConfig
+from fermodels.nets.files import check_output
 from fermodels.nets.networks import FERNet
 from fermodels.nets.provenance import provenance
 from train.config import TrainConfig
@@ -33,6 +35,8 @@ NETWORK = NetConfig((ConvSpec(8, 3), ConvSpec(16, 3, pool=4)), (FCSpec(32),))
 REPEATS = {"train": 10, "validation": 2, "test": 1}
 """Marks per sample face in each split."""
 NAME = "sample faces with a planted mark"
+KNOWN = "known-answer"
+"""Variant, recipe and name of the checkpoint."""
 
 _CARD = """---
 license: mit
@@ -64,8 +68,22 @@ def marked_dataset(seed: int) -> FaceDataset:
     )
 
 
+def another_network(folder: Path) -> str | None:
+    """Object to replacing all but an empty folder or an earlier network of this command's."""
+    if (why := checkpoint.not_a_checkpoint(folder)) or not any(folder.iterdir()):
+        return why
+    known = shelf.read_json(folder / shelf.CONFIG).get("recipe") == KNOWN
+    return None if known else "holds a checkpoint of another kind"
+
+
 def run(args: argparse.Namespace) -> Path:
-    """Train and export; return the checkpoint's folder."""
+    """Train and export; return the checkpoint's folder.
+
+    Raises:
+        ConfigError: something else is where the checkpoint should go.
+    """
+    out: Path = args.out or checkpoint_dir()
+    check_output(out, another_network)
     if args.threads:
         torch.set_num_threads(args.threads)
     config = TrainConfig(
@@ -81,12 +99,11 @@ def run(args: argparse.Namespace) -> Path:
         data = TrainData.of(faces, runtime.device)
         progress = train(net, data, config, runtime, Path(folder), {})
     identity = {
-        "variant": "known-answer", "name": "known-answer", "recipe": "known-answer",
+        "variant": KNOWN, "name": KNOWN, "recipe": KNOWN,
         "training": config.to_dict(), "patterns": list(PATTERNS),
     }  # fmt: skip
     about = {"provenance": provenance(config.seed, faces.name, faces.content_hash)}
-    out: Path = args.out or checkpoint_dir()
-    metrics = export(out, net.cpu(), faces, progress, identity, about, _card)
+    metrics = export(out, net.cpu(), faces, progress, identity, about, _card, another_network)
     print(f"test: {metrics['test']['accuracy']:.2%} of {metrics['test']['n']}; {out}")
     return out
 

@@ -24,13 +24,39 @@ from fermodels.errors import DataError, exit_status
 from fermodels.nets import shelf
 from fermodels.nets.calibration import at_temperature, fit_temperature
 from fermodels.nets.evaluate import wilson_interval
-from fermodels.nets.files import write_atomically, write_json
+from fermodels.nets.files import (
+    check_output,
+    not_a_result,
+    not_a_table_with,
+    write_atomically,
+    write_json,
+)
 from fermodels.nets.label_doubt import doubt, majority_votes
 from fermodels.nets.provenance import provenance
 from train.copies import copies_table, summary
 from train.export import SCORED, probability_columns
 
 Mask = NDArray[np.bool_]
+
+
+RESULTS = ("duplicates", "label_votes", "label_doubt")
+TABLES = {
+    "duplicates": not_a_table_with("sample_id", "exact_group", "near_group"),
+    "label_doubt": not_a_table_with("sample_id", "suggested", "doubted"),
+}
+"""Result with a table -> who objects to replacing an earlier one."""
+
+
+def check_results() -> None:
+    """Refuse to begin where something else is in a result's place.
+
+    Raises:
+        ConfigError: naming it.
+    """
+    for name in RESULTS:
+        check_output(shelf.results_dir() / f"{name}.json", not_a_result)
+    for name, objection in TABLES.items():
+        check_output(shelf.results_dir() / f"{name}.parquet", objection)
 
 
 def recorded() -> dict[str, Path]:
@@ -180,7 +206,7 @@ def write_result(name: str, content: dict[str, Any], table: pd.DataFrame | None 
     """Write ``results/NAME.json``, and its table if it has one."""
     if table is not None:
         write = partial(table.to_parquet, index=False, compression="zstd")
-        write_atomically(shelf.results_dir() / f"{name}.parquet", write)
+        write_atomically(shelf.results_dir() / f"{name}.parquet", write, TABLES[name])
     write_json(shelf.results_dir() / f"{name}.json", content)
     print(f"written: {name}", flush=True)
 
@@ -189,8 +215,10 @@ def run(data: str, threshold: float) -> None:
     """Write the three results.
 
     Raises:
+        ConfigError: something else is in a result's place.
         DataError: the data cannot be read, or is not what the networks were trained on.
     """
+    check_results()
     faces = read_faces(data)
     folders = recorded()
     origin = {

@@ -22,13 +22,15 @@ from huggingface_hub import (
     ModelCard,
     ModelCardData,
     get_token,
+    hf_hub_download,
 )
-from huggingface_hub.errors import RepositoryNotFoundError
+from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
 from fermodels.errors import HubError, exit_status
 from fermodels.nets import checkpoint
 from fermodels.nets.hub import (
     DEFAULT_REVISION,
+    MAX_BYTES,
     TIMEOUT,
     check_repo_id,
     check_revision,
@@ -47,6 +49,7 @@ def push(
     private: bool = True,
     revision: str | None = None,
     message: str | None = None,
+    overwrite: bool = False,
 ) -> str:
     """Push a checkpoint and return the address of the commit's files on the Hub.
 
@@ -59,24 +62,31 @@ def push(
         private: visibility of a repository made here.
         revision: branch to commit to, made if there is none; the default branch when None.
         message: title of the commit.
+        overwrite: push into a repository that holds something else, see `check_target`.
 
     Raises:
         CheckpointError: the checkpoint is incomplete or does not load.
-        HubError: no token, no right, no network.
+        HubError: no token, no right, no network, or a repository that holds something else.
     """
     source = checkpoint.find(folder)
     branch = check_revision(revision or DEFAULT_REVISION)
     identity, metrics = validate(source)
     card = hub_card((source / checkpoint.CARD).read_text(encoding="utf-8"), repo, identity, metrics)
-    check_target(repo)
+    check_target(repo, branch, overwrite)
     with hub_errors(repo, branch):
         return _send(source, repo, private, branch, message or _title(identity, metrics), card)
 
 
-def check_target(repo: str) -> None:
-    """See that a push could be tried: a good name, a token, a Hub that knows it.
+def check_target(repo: str, branch: str = DEFAULT_REVISION, overwrite: bool = False) -> None:
+    """See that a push could be tried: a good name, a token, a Hub that knows it, room for it.
 
-    Cheap enough to ask before hours of training.
+    Cheap enough to ask before hours of training. A push removes nothing, but its files would hide
+    others of the same names; so a branch must be empty or hold a checkpoint of ours.
+
+    Args:
+        repo: ``owner/name``.
+        branch: where the commit will go.
+        overwrite: do not ask what the branch holds.
 
     Raises:
         HubError: what is missing.
@@ -89,8 +99,23 @@ def check_target(repo: str) -> None:
         )
     # A dead network or a bad token ends here, not after the retries of an upload; a missing
     # repository is what the push will make.
-    with hub_errors(repo), suppress(RepositoryNotFoundError):
-        HfApi().model_info(repo, timeout=TIMEOUT)
+    with hub_errors(repo), suppress(RepositoryNotFoundError, RevisionNotFoundError):
+        info = HfApi().model_info(repo, revision=branch, files_metadata=True, timeout=TIMEOUT)
+        sizes = {entry.rfilename: entry.size for entry in info.siblings or []}
+        held = sorted(set(sizes) - {".gitattributes"})
+        if held and not overwrite and not _is_ours(repo, info.sha, sizes.get(checkpoint.CONFIG)):
+            raise HubError(
+                f"{repo} holds {', '.join(held)[:200]} but no checkpoint of ours: choose another "
+                "repository, or add --overwrite to put a checkpoint's files among them"
+            )
+
+
+def _is_ours(repo: str, commit: str | None, size: int | None) -> bool:
+    """Whether the ``config.json`` of this size at a commit is that of a checkpoint of ours."""
+    if size is None or size > MAX_BYTES[checkpoint.CONFIG]:
+        return False
+    config = hf_hub_download(repo, checkpoint.CONFIG, revision=commit, etag_timeout=TIMEOUT)
+    return checkpoint.not_of_format(Path(config)) is None
 
 
 def validate(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -180,6 +205,9 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--public", action="store_true", help="make a new repository public")
     parser.add_argument("--revision", help="branch to commit to; made if there is none")
     parser.add_argument("--message", help="title of the commit")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="push even where something else is"
+    )
     return parser.parse_args(words)
 
 
@@ -188,7 +216,9 @@ def main(words: Sequence[str] | None = None) -> int:
     args = parse(words)
 
     def work() -> None:
-        url = push(args.checkpoint, args.repo, not args.public, args.revision, args.message)
+        url = push(
+            args.checkpoint, args.repo, not args.public, args.revision, args.message, args.overwrite
+        )
         print(f"pushed: {url}")
         print(f'load:   fermodels.load("hub:{args.repo}", revision="{url.rsplit("/", 1)[-1]}")')
 

@@ -16,8 +16,23 @@ from pathlib import Path
 
 from fermodels.errors import CheckpointError, exit_status
 from fermodels.nets import shelf
-from fermodels.nets.files import write_atomically
+from fermodels.nets.checkpoint import not_of_format
+from fermodels.nets.files import (
+    Objection,
+    check_output,
+    not_a_result,
+    not_a_table_with,
+    write_atomically,
+)
 from fermodels.nets.variants import VARIANTS
+
+OBJECTIONS: dict[str, Objection] = {
+    shelf.CONFIG: not_of_format,
+    shelf.METRICS: not_a_result,
+    shelf.HISTORY: not_a_table_with("kind"),
+    shelf.PREDICTIONS: not_a_table_with("sample_id", *shelf.PROBABILITY_COLUMNS),
+}
+"""Record -> who objects to replacing an earlier one."""
 
 
 def file_records(checkpoint: Path) -> Path:
@@ -25,6 +40,7 @@ def file_records(checkpoint: Path) -> Path:
 
     Raises:
         CheckpointError: not of the paper's recipe, no variant of ours, or a record is missing.
+        ConfigError: something else is where a record should go.
     """
     config = shelf.read_json(checkpoint / shelf.CONFIG)
     recipe, variant = config.get("recipe"), config.get("variant")
@@ -37,9 +53,13 @@ def file_records(checkpoint: Path) -> Path:
     if missing:
         raise CheckpointError(f"{checkpoint} lacks {', '.join(missing)}: export the run again")
     place = shelf.paper_runs_dir() / str(variant)
+    for name, objection in OBJECTIONS.items():
+        check_output(place / name, objection)
     # the config goes last: a folder counts as a run once it is there
     for name in sorted(shelf.RECORDS, key=lambda record: record == shelf.CONFIG):
-        write_atomically(place / name, partial(shutil.copyfile, checkpoint / name))
+        write_atomically(
+            place / name, partial(shutil.copyfile, checkpoint / name), OBJECTIONS[name]
+        )
     return place
 
 

@@ -17,12 +17,20 @@ import torch
 import torch.distributed as dist
 
 from fermodels.data.faces import FaceDataset, read_faces
-from fermodels.errors import ConfigError, exit_status
-from fermodels.nets.files import write_json
+from fermodels.errors import CheckpointError, ConfigError, exit_status
+from fermodels.nets import checkpoint, runs, shelf
+from fermodels.nets.files import (
+    Objection,
+    check_output,
+    not_a_table_with,
+    not_json_with,
+    write_json,
+)
 from fermodels.nets.networks import FERNet
 from fermodels.nets.provenance import provenance
 from fermodels.nets.variants import VARIANTS
 from train import push as hub_push
+from train.card import not_the_card
 from train.config import RECIPES, TrainConfig, recipe
 from train.device import Runtime, start
 from train.export import export
@@ -30,9 +38,21 @@ from train.flags import add_flags, given
 from train.loop import TrainData, train
 from train.overrides import NetOverrides, apply_overrides
 from train.sanity import sanity_checks
-from train.state import STATE_FILE, Progress
+from train.state import STATE_FILE, Progress, check_run_folder, not_a_state
 
-SANITY_FILE, ORIGIN_FILE = "sanity.json", "provenance.json"
+SANITY_FILE, ORIGIN_FILE, CHECKPOINT = "sanity.json", "provenance.json", "checkpoint"
+NOT_SANITY = not_json_with("initial_loss", "overfit_accuracy")
+NOT_ORIGIN = not_json_with("seed", "git_revision", "versions")
+RUN_FILES: dict[str, Objection | None] = {
+    STATE_FILE: not_a_state,
+    SANITY_FILE: NOT_SANITY,
+    ORIGIN_FILE: NOT_ORIGIN,
+    shelf.HISTORY: not_a_table_with("kind"),
+    runs.PROGRESS: not_json_with(*runs.KEYS),
+    CHECKPOINT: None,  # judged by `out_objection`
+    "log.txt": None,  # train/queue.sh appends to it
+}
+"""Name in a run's folder -> who objects to replacing a file of that name."""
 
 
 def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
@@ -48,6 +68,9 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
         "--run-dir", type=Path, help="resumable state; runs/NAME-RECIPE-sSEED by default"
     )
     parser.add_argument("--out", type=Path, help="checkpoint folder; RUN_DIR/checkpoint by default")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace the checkpoint of another run in --out"
+    )
     parser.add_argument(
         "--resume", action="store_true", help="go on with the state in the run's folder"
     )
@@ -75,7 +98,8 @@ def prepare_folder(args: argparse.Namespace, config: TrainConfig) -> Path:
     """Return the run's folder; an existing state must be resumed or cleared on purpose.
 
     Raises:
-        ConfigError: a state is there without --resume, or --resume without a state.
+        ConfigError: a state is there without --resume, or --resume without a state; or the folder,
+            or that of the checkpoint, holds something that is no run's.
     """
     default = Path("runs") / f"{args.name or args.variant}-{args.recipe}-s{config.seed}"
     folder: Path = args.run_dir or default
@@ -86,8 +110,42 @@ def prepare_folder(args: argparse.Namespace, config: TrainConfig) -> Path:
         )
     if args.resume and not has_state and args.run_dir:
         raise ConfigError(f"nothing to resume in {folder}: leave out --resume to start")
+    out, home = out_of(args, folder).resolve(), folder.resolve()
+    if home.is_relative_to(out):
+        raise ConfigError(
+            f"--out {out} would replace the run's own folder {folder}: choose another --out"
+        )
+    inside = {out.relative_to(home).parts[0]: None} if out.is_relative_to(home) else {}
+    check_run_folder(folder, RUN_FILES | inside, proof=STATE_FILE)
+    check_output(out_of(args, folder), out_objection(args, folder))
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def out_of(args: argparse.Namespace, folder: Path) -> Path:
+    """Return where the checkpoint goes."""
+    out: Path = args.out or folder / CHECKPOINT
+    return out
+
+
+def out_objection(args: argparse.Namespace, folder: Path) -> Objection:
+    """Return who objects to replacing a checkpoint: another run's took as long as this one's."""
+
+    def of_another_run(out: Path) -> str | None:
+        if (why := checkpoint.not_a_checkpoint(out)) or not any(out.iterdir()):
+            return why
+        try:
+            origin = shelf.read_json(folder / ORIGIN_FILE)
+            metrics, (identity, _) = shelf.read_metrics(out), checkpoint.read_config(out)
+            ours = metrics.get("provenance") == origin
+        except CheckpointError:  # no run here yet, or figures that nobody can read
+            ours = False
+        if not ours:
+            return "holds a checkpoint of another run (--overwrite replaces it)"
+        edited = not_the_card(identity, metrics)(out / shelf.CARD)
+        return f"holds a README.md that {edited} (--overwrite replaces it)" if edited else None
+
+    return checkpoint.not_a_checkpoint if args.overwrite else of_another_run
 
 
 def subtract_mean_of(net: FERNet, faces: FaceDataset) -> None:
@@ -104,8 +162,8 @@ def first_things(
         return
     report = sanity_checks(runtime.place(net), *data.train, runtime)
     print("sanity:", report, flush=True)
-    write_json(folder / SANITY_FILE, report)
-    write_json(folder / ORIGIN_FILE, origin)
+    write_json(folder / SANITY_FILE, report, NOT_SANITY)
+    write_json(folder / ORIGIN_FILE, origin, NOT_ORIGIN)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -136,8 +194,10 @@ def run(args: argparse.Namespace) -> None:
             "sanity": json.loads((folder / SANITY_FILE).read_text()),
             "provenance": json.loads((folder / ORIGIN_FILE).read_text()),
         }
-        out = args.out or folder / "checkpoint"
-        metrics = export(out, net.cpu(), faces, progress, identity, about)
+        out = out_of(args, folder)
+        metrics = export(
+            out, net.cpu(), faces, progress, identity, about, objection=out_objection(args, folder)
+        )
         _report(metrics, out)
         if args.push:
             hub_push.push(out, args.push)

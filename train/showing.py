@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from fermodels.nets.checkpoint import HISTORY, History, write_history
-from fermodels.nets.files import write_atomically
+from fermodels.nets.files import not_a_table_with, write_atomically
 from fermodels.nets.runs import write_progress
 from train.state import Progress
 
@@ -21,7 +21,9 @@ def show_progress(folder: Path, progress: Progress, epochs: int) -> None:
         epochs: how many are planned.
     """
     history = History(pd.DataFrame(progress.steps), pd.DataFrame(progress.epochs))
-    write_atomically(folder / HISTORY, lambda path: write_history(path, history))
+    write_atomically(
+        folder / HISTORY, lambda path: write_history(path, history), not_a_table_with("kind")
+    )
     write_progress(
         folder,
         {

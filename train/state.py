@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import zipfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from fermodels.errors import CheckpointError
-from fermodels.nets.files import write_atomically
+from fermodels.errors import CheckpointError, ConfigError
+from fermodels.nets.files import Objection, anything, check_output, write_atomically
 
 STATE_FILE = "state.pt"
 
@@ -42,6 +45,47 @@ def copy_of(net: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().cpu().clone() for name, value in net.state_dict().items()}
 
 
+def not_a_state(path: Path) -> str | None:
+    """Object to all but a run's state; only the first bytes of what it says are read."""
+    head = b""
+    try:
+        if path.is_file():
+            with zipfile.ZipFile(path) as held:
+                names = [name for name in held.namelist() if name.endswith("/data.pkl")]
+                with held.open(names[0]) as stream:
+                    head = stream.read(200)
+    except (OSError, IndexError, zipfile.BadZipFile):
+        head = b""
+    return None if b"settings" in head else "is no state of a training run"
+
+
+def check_run_folder(folder: Path, parts: Mapping[str, Objection | None], proof: str) -> None:
+    """Refuse a folder that is neither new, nor empty, nor that of a run of ours.
+
+    Args:
+        folder: where a run is to keep its files.
+        parts: pattern of a name that a run may use -> who objects to a file there; None for
+            names that are judged elsewhere, or never written to.
+        proof: the file that makes a folder a run's; what else lies beside it is then let be.
+
+    Raises:
+        ConfigError: naming what is in the way.
+    """
+    if not folder.is_dir():
+        check_output(folder, anything)
+        return
+    for path in sorted(folder.iterdir()):
+        pattern = next((pattern for pattern in parts if fnmatch(path.name, pattern)), None)
+        objection = parts[pattern] if pattern else None
+        if objection:
+            check_output(path, objection)
+        elif not (pattern or path.name.startswith(".") or (folder / proof).exists()):
+            raise ConfigError(
+                f"{folder} holds {path.name!r}, which is no part of a run: choose a new or empty "
+                "--run-dir"
+            )
+
+
 def save_state(
     folder: Path, settings: dict[str, Any], progress: Progress, parts: dict[str, Any]
 ) -> None:
@@ -58,7 +102,7 @@ def save_state(
         "progress": {**asdict(progress), "best_weights": progress.best_weights},
         "parts": parts,
     }
-    write_atomically(folder / STATE_FILE, lambda path: torch.save(content, path))
+    write_atomically(folder / STATE_FILE, lambda path: torch.save(content, path), not_a_state)
 
 
 def load_state(folder: Path, settings: dict[str, Any]) -> tuple[Progress, dict[str, Any]]:

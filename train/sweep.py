@@ -29,7 +29,7 @@ import torch
 
 from fermodels.data.faces import FaceDataset, read_faces
 from fermodels.errors import ConfigError, FerError
-from fermodels.nets.files import write_json
+from fermodels.nets.files import Objection, check_output, not_a_result, write_json
 from fermodels.nets.provenance import provenance
 from fermodels.nets.shelf import results_dir
 from fermodels.nets.variants import VARIANTS
@@ -39,13 +39,22 @@ from train.flags import add_flags, given
 from train.loop import TrainData
 from train.overrides import NetOverrides
 from train.run import build
+from train.state import check_run_folder
 from train.sweep_data import parts_of
 from train.sweep_plan import SweepPlan
 from train.sweep_result import result, row
 from train.sweep_space import PRUNERS, SeededTPE, as_flags, described, paper_values, space_of
-from train.sweep_study import counts, join_study, open_storage, storage_errors
-from train.sweep_trial import OutOfTimeError, Sweep, objective
+from train.sweep_study import counts, join_study, not_a_study, open_storage, storage_errors
+from train.sweep_trial import OutOfTimeError, Sweep, not_a_trial, objective
 
+STUDY = "study.db"
+SWEEP_FILES: dict[str, Objection | None] = {
+    STUDY: not_a_study,
+    f"{STUDY}-*": None,  # SQLite's own
+    "trial-*": not_a_trial,
+    "log.txt": None,
+}
+"""Name in a sweep's folder -> who objects to what is there; see `check_run_folder`."""
 POLL_SECONDS = 1.0
 """How often a process with nothing left to begin looks whether the others are done."""
 
@@ -71,9 +80,13 @@ def prepare(args: argparse.Namespace) -> Sweep:
     """Read the faces and put together what every trial needs.
 
     Raises:
-        ConfigError: a searched value is also given as a flag, or a setting does not fit the data.
+        ConfigError: a searched value is also given as a flag, a setting does not fit the data, or
+            something that is no sweep's is where its files should go.
     """
     _refuse(args)
+    folder = args.run_dir or Path("runs") / f"sweep-{args.name or args.variant}"
+    check_run_folder(folder, SWEEP_FILES, proof=STUDY)
+    check_output(result_file(args.name or args.variant), not_a_result)
     plan, space = SweepPlan(**given(args, SweepPlan)), space_of(args.variant)
     net, config = build(args)
     faces, runtime = read_faces(args.data), start(config.precision)
@@ -88,7 +101,6 @@ def prepare(args: argparse.Namespace) -> Sweep:
         "space": described(space), "data_hash": faces.content_hash, "folds": plan.folds,
         "subset": plan.subset, "pruner": plan.pruner, "startup": plan.startup,
     }  # fmt: skip
-    folder = args.run_dir or Path("runs") / f"sweep-{args.name or args.variant}"
     folder.mkdir(parents=True, exist_ok=True)
     origin = provenance(config.seed, faces.name, faces.content_hash)
     deadline = time.monotonic() + plan.hours * 3600 if plan.hours else math.inf
@@ -155,6 +167,11 @@ def _sentence(found: dict[str, Any]) -> str:
     )
 
 
+def result_file(name: str) -> Path:
+    """Return where a sweep's result goes."""
+    return results_dir() / f"sweep-{name}.json"
+
+
 def write(sweep: Sweep, study: optuna.Study) -> dict[str, Any]:
     """Write the result as it stands, over what was there."""
     about = {
@@ -169,7 +186,7 @@ def write(sweep: Sweep, study: optuna.Study) -> dict[str, Any]:
         "provenance": sweep.origin,
     }
     found = result(study, sweep.n, paper_values(sweep.args.variant), about)
-    write_json(results_dir() / f"sweep-{sweep.name}.json", found)
+    write_json(result_file(sweep.name), found)
     return found
 
 
@@ -178,7 +195,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if args.threads:
         torch.set_num_threads(args.threads)
     sweep = prepare(args)
-    url = sweep.plan.storage or f"sqlite:///{sweep.folder / 'study.db'}"
+    url = sweep.plan.storage or f"sqlite:///{sweep.folder / STUDY}"
     storage = open_storage(url, sweep.plan.heartbeat)
     with storage_errors(url):
         study = join_study(

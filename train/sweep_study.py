@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -49,6 +51,20 @@ def _without_password(url: str) -> str:
         return make_url(url).render_as_string(hide_password=True)
     except SQLAlchemyError:
         return url
+
+
+def not_a_study(path: Path) -> str | None:
+    """Object to adding a study to all but a database of Optuna's, or one just being made."""
+    tables: set[str] = {"not SQLite"}
+    try:
+        if path.is_file():
+            uri = f"{path.absolute().as_uri()}?mode=ro"
+            with closing(sqlite3.connect(uri, timeout=LOCK_SECONDS, uri=True)) as database:
+                rows = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+                tables = {name for (name,) in rows}
+    except sqlite3.Error:
+        tables = {"not SQLite"}
+    return "is no study of a sweep" if tables and "studies" not in tables else None
 
 
 def open_storage(url: str, heartbeat: int) -> RDBStorage:

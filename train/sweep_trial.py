@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import optuna
 
 from fermodels.data.faces import FaceDataset
+from fermodels.nets.files import remove_files
 from fermodels.nets.networks import FERNet
 from train.config import TrainConfig
 from train.device import Runtime
@@ -20,7 +20,7 @@ from train.learner import Learner, make_learner
 from train.loop import TrainData, run_epoch
 from train.record import logits_of
 from train.run import build, subtract_mean_of
-from train.state import STATE_FILE, Progress, load_state, save_state
+from train.state import STATE_FILE, Progress, load_state, not_a_state, save_state
 from train.sweep_plan import SweepPlan
 from train.sweep_result import CORRECT, DIVERGED, SECONDS
 from train.sweep_space import Space, as_flags, suggest
@@ -140,8 +140,17 @@ def _report(trial: optuna.Trial, progress: Progress, n: int) -> None:
 
 
 def _forget(folder: Path) -> None:
+    """Remove a trial's state; anything else in its folder was put there by somebody else."""
     if folder.exists():
-        shutil.rmtree(folder)
+        remove_files(folder, (STATE_FILE,))
+
+
+def not_a_trial(folder: Path) -> str | None:
+    """Object to using all but a folder whose state, if it has one, is a trial's."""
+    if not folder.is_dir():
+        return "is no folder" if folder.exists() else None
+    why = not_a_state(folder / STATE_FILE)
+    return why if (folder / STATE_FILE).exists() else None  # its own process may just end it
 
 
 def objective(sweep: Sweep, trial: optuna.Trial) -> float:

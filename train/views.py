@@ -18,11 +18,11 @@ from fermodels.errors import DataError, exit_status
 from fermodels.memory import keep_freed_memory
 from fermodels.nets import checkpoint, shelf
 from fermodels.nets.evaluate import score
-from fermodels.nets.files import write_atomically, write_json
+from fermodels.nets.files import check_output, not_a_result, write_atomically, write_json
 from fermodels.nets.networks import FERNet
 from fermodels.nets.provenance import provenance
 from fermodels.nets.views import VIEWS, predict_views
-from train.card import model_card
+from train.card import model_card, not_the_card
 from train.export import SCORED
 
 AVERAGES = tuple(name for name in VIEWS if name != "one")
@@ -39,9 +39,14 @@ def score_views(folder: Path, faces: FaceDataset) -> dict[str, Any]:
 
     Raises:
         CheckpointError: the checkpoint is damaged.
+        ConfigError: its metrics or card are none that we wrote, or links.
         DataError: these are not the faces it was trained with.
     """
     metrics = shelf.read_metrics(folder)
+    check_output(folder / shelf.METRICS, not_a_result)
+    identity, _ = checkpoint.read_config(folder)
+    edited = not_the_card(identity, metrics)
+    check_output(folder / checkpoint.CARD, edited)
     origin = metrics["provenance"]
     trained_on = origin["data_hash"]
     if faces.content_hash != trained_on:
@@ -56,10 +61,9 @@ def score_views(folder: Path, faces: FaceDataset) -> dict[str, Any]:
     }
     found["provenance"] = provenance(origin["seed"], faces.name, faces.content_hash)
     metrics["views"] = found
-    identity, _ = checkpoint.read_config(folder)
     card = model_card(identity, metrics)
     write_json(folder / shelf.METRICS, metrics)
-    write_atomically(folder / checkpoint.CARD, lambda path: path.write_text(card, "utf-8"))
+    write_atomically(folder / checkpoint.CARD, lambda path: path.write_text(card, "utf-8"), edited)
     return found
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import sys
 import tempfile
 import threading
@@ -29,6 +30,9 @@ VERSION = 1
 """Raised whenever a reader changes what it makes of the same bytes."""
 FEWEST_ROWS = 2_000
 """Smaller data read fast enough not to be kept."""
+
+_NAME = re.compile(r"[0-9a-f]{32}")
+"""How `_place` and `_content` name files; no other file of the folder is read or dropped."""
 
 _writers: dict[str, threading.Thread] = {}
 
@@ -101,6 +105,8 @@ def _recall(place: str) -> Rows | str | None:
         content = str(json.loads(memo.read_text())["content"])
     except (OSError, ValueError, KeyError, TypeError):
         return None  # never read before, or the memo is lost: reading writes a new one
+    if not _NAME.fullmatch(content):
+        return None  # it names no file of the cache, so what it names is not ours to read or drop
     path = cache_dir() / f"{content}.npz"
     try:
         return _load(path)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,13 @@ from fermodels.explain.puppet import private
 from fermodels.explain.representation import batches
 from fermodels.memory import keep_freed_memory
 from fermodels.nets import checkpoint
-from fermodels.nets.files import write_atomically, write_json
+from fermodels.nets.files import (
+    check_output,
+    not_a_result,
+    not_a_table_with,
+    write_atomically,
+    write_json,
+)
 from fermodels.nets.networks import FACE_SIDE
 from fermodels.nets.provenance import provenance
 from fermodels.nets.shelf import results_dir, weights_hash
@@ -243,13 +250,17 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         FerError: data or model that cannot be read, or a setting outside its range.
     """
+    folder, name = checkpoint.find(options.model), Path(options.model).name
+    place = results_dir() / f"channels-{name}.parquet"
+    objection = not_a_table_with("layer", "channel", "rank", "peak")
+    check_output(place, objection)
+    check_output(place.with_suffix(".json"), not_a_result)
     faces = read_faces(options.data)
     looked_at = faces.split(options.split)
-    folder, name = checkpoint.find(options.model), Path(options.model).name
     found = channel_census(checkpoint.load(folder), looked_at, top=options.top)
     table = pd.concat([as_table(census) for census in found.values()], ignore_index=True)
-    place = results_dir() / f"channels-{name}.parquet"
-    write_atomically(place, lambda p: table.to_parquet(p, index=False, compression="zstd"))
+    write = partial(table.to_parquet, index=False, compression="zstd")
+    write_atomically(place, write, objection)
     dead = {layer: list(census.dead) for layer, census in found.items()}
     about = {
         "model": name,

@@ -36,7 +36,7 @@ from fermodels.explain.puppet import private
 from fermodels.explain.representation import batches
 from fermodels.memory import keep_freed_memory
 from fermodels.nets import checkpoint
-from fermodels.nets.files import write_json
+from fermodels.nets.files import check_output, not_a_result, write_json
 from fermodels.nets.networks import FERNet
 from fermodels.nets.provenance import provenance
 from fermodels.nets.shelf import results_dir, weights_hash
@@ -230,6 +230,8 @@ def run(options: argparse.Namespace) -> None:
     """
     chosen = {field.name: getattr(options, field.name) for field in fields(ConceptSettings)}
     settings = ConceptSettings(**chosen)
+    place = results_dir() / f"{file_name(options.model)}.json"
+    check_output(place, not_a_result)
     folder, faces = checkpoint.find(options.model), read_faces(options.data)
     model = checkpoint.load(folder)
     layer = options.layer or layer_for_concepts(model)
@@ -246,7 +248,7 @@ def run(options: argparse.Namespace) -> None:
         "concepts": as_json(found),
         "provenance": provenance(settings.seed, faces.name, faces.content_hash),
     }
-    write_json(results_dir() / f"{file_name(options.model)}.json", about | rest)
+    write_json(place, about | rest)
     _say(found)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fermodels.errors import ConfigError
-from fermodels.nets.files import write_atomically
+from fermodels.nets.files import MARK, check_output, not_our_picture, png_mark, write_atomically
 
 Frames = NDArray[np.uint8]
 
@@ -26,14 +26,17 @@ def gif(frames: Frames, *, scale: int = 6, milliseconds: int = 90) -> bytes:
     big = [_enlarged(frame, scale) for frame in frames]
     rest = [milliseconds] * (len(big) - 1) + [1500]
     buffer = io.BytesIO()
-    big[0].save(buffer, format="GIF", save_all=True, append_images=big[1:], duration=rest, loop=0)
+    big[0].save(
+        buffer, format="GIF", save_all=True, append_images=big[1:], duration=rest, loop=0,
+        comment=MARK,
+    )  # fmt: skip
     return buffer.getvalue()
 
 
 def png(frame: Frames, *, scale: int = 6) -> bytes:
     """Encode one grey picture ``(h, w)`` uint8 as PNG."""
     buffer = io.BytesIO()
-    _enlarged(frame, scale).save(buffer, format="PNG")
+    _enlarged(frame, scale).save(buffer, format="PNG", pnginfo=png_mark())
     return buffer.getvalue()
 
 
@@ -44,17 +47,19 @@ def save_frames(frames: Frames, path: str | Path, *, scale: int = 6) -> Path:
 
     Args:
         frames: ``(T, h, w)`` uint8.
-        path: where to; the suffix decides what is written.
+        path: where to; the suffix decides what is written. Only a picture that this wrote
+            earlier is replaced.
         scale: how often each pixel is repeated.
 
     Raises:
-        ConfigError: another suffix.
+        ConfigError: another suffix, or something else is there.
     """
     place = Path(path)
     if place.suffix not in (".gif", ".png"):
         raise ConfigError(f"{place.name} ends in {place.suffix!r}: expected .gif or .png")
+    check_output(place, not_our_picture)
     body = gif(frames, scale=scale) if place.suffix == ".gif" else png(frames[-1], scale=scale)
-    write_atomically(place, lambda temporary: temporary.write_bytes(body))
+    write_atomically(place, lambda temporary: temporary.write_bytes(body), not_our_picture)
     return place
 
 

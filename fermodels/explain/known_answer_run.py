@@ -22,14 +22,20 @@ from fermodels.explain.trust_pointing import pointing
 from fermodels.explain.trust_statistics import estimate
 from fermodels.nets import checkpoint
 from fermodels.nets.evaluate import wilson_interval
-from fermodels.nets.files import write_json
+from fermodels.nets.files import check_output, not_a_result, write_json
 from fermodels.nets.networks import FERNet
 from fermodels.nets.provenance import provenance
 from fermodels.nets.shelf import results_dir
 
 
 def run(args: argparse.Namespace) -> None:
-    """Do what the command line asks, and say which methods found the mark."""
+    """Do what the command line asks, and say which methods found the mark.
+
+    Raises:
+        ConfigError: too few or too many faces, or no result of ours in the result's place.
+    """
+    path = results_dir() / f"{RESULT}.json"
+    check_output(path, not_a_result)
     if args.threads:
         torch.set_num_threads(args.threads)
     net = checkpoint.load(checkpoint_dir())
@@ -49,7 +55,7 @@ def run(args: argparse.Namespace) -> None:
         "methods": {name: find(net, few, name, explainer(name)) for name in METHODS},
         "provenance": provenance(args.seed, sample_faces().name, sample_faces().content_hash),
     }
-    write_json(results_dir() / f"{RESULT}.json", content)
+    write_json(path, content)
     found = read()
     assert found is not None
     for name, finding in {**found.controls, **found.methods}.items():

@@ -11,6 +11,7 @@ import math
 import sys
 import warnings
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,13 @@ from fermodels.explain.guard import exact, twin
 from fermodels.explain.question import ROWS
 from fermodels.memory import keep_freed_memory
 from fermodels.nets import checkpoint
-from fermodels.nets.files import write_atomically, write_json
+from fermodels.nets.files import (
+    check_output,
+    not_a_result,
+    not_a_table_with,
+    write_atomically,
+    write_json,
+)
 from fermodels.nets.networks import FERNet, to_pixels
 from fermodels.nets.provenance import provenance
 from fermodels.nets.shelf import results_dir
@@ -171,12 +178,16 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         FerError: data or model that cannot be read, or no umap-learn where it is asked for.
     """
+    place = results_dir() / f"representation-{options.model}.parquet"
+    objection = not_a_table_with("sample_id", "x_pca", "y_pca")
+    check_output(place, objection)
+    check_output(place.with_suffix(".json"), not_a_result)
     faces = read_faces(options.data)
     shown = faces.select(shown_rows(faces, options.train, options.seed))
     model = checkpoint.load(options.model)
     table, shares = representation(model, shown, options.seed, umap=not options.no_umap)
-    place = results_dir() / f"representation-{options.model}.parquet"
-    write_atomically(place, lambda p: table.to_parquet(p, index=False, compression="zstd"))
+    write = partial(table.to_parquet, index=False, compression="zstd")
+    write_atomically(place, write, objection)
     about = {
         "model": options.model,
         "faces": {split: int((shown.splits == split).sum()) for split in np.unique(shown.splits)},

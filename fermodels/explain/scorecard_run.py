@@ -20,7 +20,7 @@ from fermodels.explain.trust import METRICS
 from fermodels.explain.trust_maps import CONTROLS, Maps, explainer, importance
 from fermodels.explain.trust_statistics import spearman, top_overlap
 from fermodels.nets import checkpoint
-from fermodels.nets.files import write_json
+from fermodels.nets.files import check_output, not_a_result, write_json
 from fermodels.nets.provenance import git_revision, provenance
 from fermodels.nets.shelf import read_result, results_dir, weights_hash
 
@@ -32,8 +32,10 @@ def run(args: argparse.Namespace) -> Path:
     """Do what the command line asks; return the file that holds the scorecard.
 
     Raises:
-        ConfigError: no such method, or too few or too many faces.
+        ConfigError: no such method, too few or too many faces, or no scorecard in its place.
     """
+    path = results_dir() / f"{file_name(args.model)}.json"
+    check_output(path, not_a_result)
     if args.threads:
         torch.set_num_threads(args.threads)
     wanted = _wanted(args.methods)
@@ -41,7 +43,6 @@ def run(args: argparse.Namespace) -> Path:
     chosen = sample(read_faces(args.data), args.faces, args.seed)
     card = _begin(args, chosen, budget)
     bench = Bench.of(checkpoint.load(args.model), chosen.images, args.seed, budget)
-    path = results_dir() / f"{file_name(args.model)}.json"
     controls = {name: measure(bench, name) for name in CONTROLS}
     values = {name: found[1] for name, found in controls.items()}
     for name, (row, mine, _maps) in controls.items():

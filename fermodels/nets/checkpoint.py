@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import tempfile
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +18,14 @@ from safetensors.torch import load_file, save_file
 
 from fermodels.errors import CheckpointError, ConfigError
 from fermodels.nets.config import NetConfig
-from fermodels.nets.files import write_json
+from fermodels.nets.files import (
+    Objection,
+    check_output,
+    put_beside,
+    remove_files,
+    write_atomically,
+    write_json,
+)
 from fermodels.nets.networks import FERNet
 from fermodels.nets.shelf import (
     CARD,
@@ -37,11 +46,43 @@ from fermodels.nets.shelf import (
 
 __all__ = [
     "CARD", "CONFIG", "FILES", "FORMAT", "HISTORY", "METRICS", "PREDICTIONS", "WEIGHTS",
-    "History", "available", "find", "load", "load_uploaded", "load_weights", "read_config",
-    "read_history", "read_metrics", "read_predictions", "save", "write_history",
+    "History", "any_checkpoint", "available", "find", "load", "load_uploaded", "load_weights",
+    "not_a_checkpoint", "read_config", "read_history", "read_metrics", "read_predictions", "save",
+    "write_history",
 ]  # fmt: skip
 
 FORMAT = "fermodels-1"
+
+
+def not_a_checkpoint(folder: Path) -> str | None:
+    """Object to replacing all but an empty folder, or one of our checkpoints and nothing else."""
+    if not folder.is_dir():
+        return "is no folder"
+    if os.path.ismount(folder):
+        return "is where a disk is mounted, which cannot be replaced (a folder inside it can)"
+    inside = sorted(folder.iterdir())
+    for path in inside:
+        if path.name not in FILES or path.is_symlink() or not path.is_file():
+            return f"holds {path.name!r}, which is no part of a checkpoint"
+    if inside and not_of_format(folder / CONFIG):
+        return f"holds {inside[0].name!r} but no checkpoint of ours"
+    return None
+
+
+def any_checkpoint(folder: Path) -> str | None:
+    """Object to replacing all but an empty folder: it is not known whose checkpoint it is."""
+    if why := not_a_checkpoint(folder):
+        return why
+    return "holds a checkpoint already" if any(folder.iterdir()) else None
+
+
+def not_of_format(config: Path) -> str | None:
+    """Object to all but the ``config.json`` of a checkpoint of ours."""
+    try:
+        told = read_json(config).get("format") if config.is_file() else None
+    except CheckpointError:
+        told = None
+    return None if told == FORMAT else "is not the config.json of a checkpoint of ours"
 
 
 def save(
@@ -52,21 +93,31 @@ def save(
     history: History,
     predictions: pd.DataFrame,
     card: str,
+    objection: Objection = any_checkpoint,
 ) -> None:
     """Write a whole checkpoint; `folder` is replaced only when every file is complete.
 
     Args:
-        folder: where it goes; an earlier checkpoint there is replaced.
+        folder: where it goes.
         net: the network; floating weights are stored as float16.
         identity: variant, recipe and whatever else ``config.json`` should say besides layers.
         metrics: see `fermodels.nets.evaluate.score` and `train.export`.
         history: the training history.
         predictions: split, sample_id, label and seven probabilities per face.
         card: the model card, Markdown.
+        objection: whether what is there may be replaced; only an empty folder unless told.
+            Whatever it says, nothing but a checkpoint's own files is ever removed.
+
+    Raises:
+        ConfigError: something else is there; the finished checkpoint is then beside it.
+        CheckpointError: the folder could not be put in place; what was there still is, and the
+            finished checkpoint is beside it.
+        OSError: the disk refused a file; what was there still is.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as name:
-        fresh = Path(name) / "new"
+    place = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    fresh = place / "new"
+    try:
         fresh.mkdir()
         save_file(half_weights(net), fresh / WEIGHTS, metadata={"format": "pt"})
         (fresh / WEIGHTS).chmod(0o644)  # safetensors makes it private to its owner
@@ -75,10 +126,45 @@ def save(
         write_json(fresh / METRICS, metrics)
         write_history(fresh / HISTORY, history)
         predictions.to_parquet(fresh / PREDICTIONS, index=False, compression="zstd")
-        (fresh / CARD).write_text(card, encoding="utf-8")
+        write_atomically(fresh / CARD, lambda path: path.write_text(card, encoding="utf-8"))
+    except BaseException:
+        shutil.rmtree(place)
+        raise
+    _put_in_place(fresh, folder, objection)
+    if not any(place.iterdir()):
+        place.rmdir()
+
+
+def _put_in_place(fresh: Path, folder: Path, objection: Objection) -> None:
+    """Move a finished checkpoint to `folder`; if that fails, what was there is put back.
+
+    A process that is killed between the two steps leaves both, as ``.NAME.*/old`` and ``new``.
+    """
+    old = fresh.with_name("old")
+    try:
+        check_output(folder, objection)
+    except ConfigError as error:
+        beside = put_beside(fresh, folder)
+        fresh.parent.rmdir()
+        raise ConfigError(f"{error}; the finished checkpoint is {beside}") from error
+    try:
         if folder.exists():
-            folder.rename(Path(name) / "old")
+            folder.rename(old)
         fresh.rename(folder)
+    except BaseException as error:
+        kept = folder
+        if old.exists():  # unless somebody was quicker, it goes back where it was
+            kept = put_beside(old, folder) if folder.exists() else old.rename(folder)
+        if not isinstance(error, OSError) or not fresh.exists():
+            raise
+        beside = put_beside(fresh, folder)
+        fresh.parent.rmdir()
+        raise CheckpointError(
+            f"cannot put a checkpoint in {folder} ({error.strerror}): what was there is {kept}, "
+            f"the finished checkpoint is {beside}; rename them as you wish"
+        ) from error
+    if old.exists():
+        remove_files(old, FILES)
 
 
 def half_weights(net: FERNet) -> dict[str, torch.Tensor]:

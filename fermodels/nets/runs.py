@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fermodels.errors import CheckpointError
-from fermodels.nets.files import write_json
+from fermodels.nets.files import not_json_with, write_json
 from fermodels.nets.shelf import HISTORY, read_json
 
 PROGRESS = "progress.json"
@@ -66,7 +66,7 @@ def runs_dir() -> Path:
 
 def write_progress(folder: Path, about: dict[str, float]) -> None:
     """Say how far a run has come; `about` holds KEYS."""
-    write_json(folder / PROGRESS, {key: about[key] for key in KEYS})
+    write_json(folder / PROGRESS, {key: about[key] for key in KEYS}, not_json_with(*KEYS))
 
 
 def available_runs() -> list[Run]:
@@ -92,7 +92,7 @@ def read_run(folder: Path) -> Run:
     if missing := [key for key in KEYS if not isinstance(about.get(key), int | float)]:
         raise CheckpointError(
             f"{folder / PROGRESS} lacks the numbers {', '.join(missing)}: "
-            "the run's next epoch writes it anew"
+            "remove it, and the run's next epoch writes it anew"
         )
     return Run(
         name=folder.name,

@@ -66,7 +66,8 @@ def test_other_ways_to_count_come_from_the_results_file(
     assert compare_tables.other_counts(["right"], "test") is None
     share = {"n": 4, "count": 3, "share": 0.75, "interval": [0.3, 0.95]}
     ways = dict.fromkeys(compare_tables.WAYS, share)
-    counted = {"accuracy": {"right": {"test": ways}}}
+    origin = {"provenance": {"data_name": "toy", "data_hash": "00"}}
+    counted = {"accuracy": {"right": {"test": ways}}} | origin
     write_json(tmp_path / "duplicates.json", counted | {"answers": {"right": "of other weights"}})
     assert compare_tables.other_counts(["right"], "test") is None
     now = shelf.answers_hash(table(LABELS, LABELS))

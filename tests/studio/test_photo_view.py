@@ -111,7 +111,7 @@ def test_a_replaced_checkpoint_answers_at_the_next_photo(checkpoints: Path) -> N
     checkpoint.save(
         checkpoints / "deep", tiny_net(5), {"variant": "deep", "recipe": "toy"}, {"test": {}},
         checkpoint.History(pd.DataFrame({"step": [1]}), pd.DataFrame({"step": [1]})),
-        pd.DataFrame({"step": [1]}), "card",
+        pd.DataFrame({"step": [1]}), "card", checkpoint.not_a_checkpoint,
     )  # fmt: skip
     assert not np.array_equal(before, read(ASTRONAUT).answers["deep"])
 

@@ -38,14 +38,17 @@ def write_studio(folder: Path) -> tuple[Path, Path]:
 
 
 def write_checkpoint(folder: Path, net: FERNet) -> None:
-    """Write a checkpoint with a history of three epochs in which the filters grow."""
+    """Write, or replace, a checkpoint with a history of three epochs in which the filters grow."""
     kernel = net.get_parameter("conv1.conv.weight").detach()
     epochs = pd.DataFrame([_epoch(number, kernel) for number in range(1, EPOCHS + 1)])
     steps = pd.DataFrame({"step": [1, 2], "epoch": [1, 1], "loss": [1.9, 1.8]})
     identity = {"variant": folder.name, "recipe": "paper", "name": folder.name}
     nothing = pd.DataFrame({"split": ["test"], "sample_id": ["none"], "label": [0]})
     metrics = {"variant": folder.name, "parameters": net.parameter_count}
-    checkpoint.save(folder, net, identity, metrics, History(steps, epochs), nothing, "toy")
+    checkpoint.save(
+        folder, net, identity, metrics, History(steps, epochs), nothing, "toy",
+        checkpoint.not_a_checkpoint,
+    )  # fmt: skip
 
 
 def _epoch(number: int, kernel: torch.Tensor) -> dict[str, object]:
