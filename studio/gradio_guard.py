@@ -111,8 +111,9 @@ class Guard:
         elif match := CALL.fullmatch(path):
             content = self._call(match["name"], bool(match["named"]), await _json(scope, receive))
             scope["path"] = scope["path"].replace("/call/v2/", "/call/")
-        elif JOIN.fullmatch(path):
-            content = self._join(await _json(scope, receive), own_page is True)
+        elif match := JOIN.fullmatch(path):
+            queued = match[1] == "queue/join"
+            content = self._join(await _json(scope, receive), own_page is True, queued)
         else:
             raise NO_ROUTE
         body = json.dumps(content).encode()
@@ -169,11 +170,14 @@ class Guard:
             raise Refusal(422, f"{name} takes {', '.join(names)}: see the API page")
         return [values[key] for key in names]
 
-    def _join(self, body: dict[str, Any], own_page: bool) -> dict[str, Any]:
-        """Return the body of an event of the page, or of a client that calls by number."""
+    def _join(self, body: dict[str, Any], own_page: bool, queued: bool) -> dict[str, Any]:
+        """Return the body of an event of the page, or of a client that calls by number.
+
+        An event that queues does so: Gradio would also run it at once, beside all others.
+        """
         number = body.get("fn_index")
         fn = self.blocks.fns.get(number) if type(number) is int else None
-        if fn is None:
+        if fn is None or fn.fn is None or (fn.queue is not False) is not queued:
             raise NO_ENDPOINT
         if not (own_page or is_open(fn)):
             raise FOREIGN
@@ -288,11 +292,19 @@ def _values(body: dict[str, Any], fn: BlockFunction) -> list[Any]:
     values = body.get("data")
     if not isinstance(values, list) or len(values) != len(fn.inputs):
         raise Refusal(422, f"the event takes {len(fn.inputs)} values in 'data': see the API page")
-    kinds = {"image": _photo, "file": _photos}
-    return [
-        None if value is None else kinds.get(block.get_block_name(), _scalar)(value)
-        for block, value in zip(fn.inputs, values, strict=True)
-    ]
+    return [_value(value, block) for block, value in zip(fn.inputs, values, strict=True)]
+
+
+def _value(value: object, block: Any) -> object:
+    """Return what one input component takes; None stands for nothing everywhere but in examples."""
+    kind = block.get_block_name()
+    if kind == "dataset":
+        if type(value) is not int or not 0 <= value < len(block.samples):
+            raise Refusal(422, f"there are {len(block.samples)} examples: name one by its number")
+        return value
+    if value is None:
+        return None
+    return {"image": _photo, "file": _photos}.get(kind, _scalar)(value)
 
 
 def _scalar(value: object) -> object:

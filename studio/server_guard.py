@@ -42,6 +42,9 @@ SLOWEST = 32 * 1024
 MAX_BODY = 101 * 1024 * 1024
 """Bytes of any body: 100 MB of photos, or of a network's weights, and the form around them."""
 
+MAX_MESSAGE = 4 * 1024 * 1024
+"""Bytes of a WebSocket message: what a visitor chose in a room."""
+
 SESSION_FILES, SESSION_BYTES = 20, 250_000_000
 """What the uploads of one visit to the rooms may come to."""
 
@@ -229,6 +232,9 @@ class BoundedBody:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
+        if scope["type"] == "websocket":
+            await self.app(scope, _small_messages(receive), send)
+            return
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -307,6 +313,19 @@ class BoundedBody:
                 raise
         if ended is not None and not answered:
             await ended.answer()(scope, receive, send)
+
+
+def _small_messages(receive: Receive) -> Receive:
+    """Return a `receive` that ends a WebSocket on which more than MAX_MESSAGE comes at once."""
+
+    async def small() -> Message:
+        message = await receive()
+        content = message.get("bytes") or message.get("text") or b""
+        if len(content) > MAX_MESSAGE:
+            return {"type": "websocket.disconnect", "code": 1009}
+        return message
+
+    return small
 
 
 def _length(headers: Headers) -> int:

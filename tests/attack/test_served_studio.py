@@ -12,7 +12,7 @@ import psutil
 import pytest
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from studio.server_guard import ALL_BYTES, HEAD_SECONDS, SESSION_BYTES, SESSION_FILES
@@ -126,6 +126,13 @@ def test_an_upload_to_a_room_tells_its_length(studio: Served) -> None:
             f"{studio.root}/_stcore/upload_file/{name}/0", content=iter([b"x" * 100])
         )
         assert answer.status_code == 411
+
+
+def test_a_message_to_a_room_is_bounded(studio: Served) -> None:
+    with visit(studio) as (line, _), pytest.raises(ConnectionClosed):
+        line.send(bytes(5_000_000))
+        while True:
+            line.recv(timeout=20)
 
 
 def test_a_page_may_load_nothing_from_elsewhere(served: Served) -> None:
