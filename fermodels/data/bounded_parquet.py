@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeGuard
 
 from fermodels.errors import DataError
 
@@ -190,12 +190,16 @@ def _pages(stream: BinaryIO, chunk: Any, called: str) -> Iterator[_Page]:
     while at < end and seen < chunk.num_values:
         header, length = _header(stream, at, called)
         # fields of parquet's PageHeader: 2 and 3 are sizes, 5 and 8 the two kinds of data page
-        sizes, data = (header.get(2), header.get(3)), header.get(5) or header.get(8)
-        values = data.get(1, 0) if isinstance(data, dict) else 0
-        if not all(isinstance(n, int) and n >= 0 for n in (*sizes, values)):
+        size, stored, data = header.get(2), header.get(3), header.get(5) or header.get(8)
+        values = data.get(1) if isinstance(data, dict) else 0
+        if not (_is_size(size) and _is_size(stored) and _is_size(values)):
             raise DataError(f"{called} has a page without sizes: is it damaged? Write it again")
-        yield _Page(sizes[0], values)
-        seen, at = seen + values, at + length + sizes[1]
+        yield _Page(size, values)
+        seen, at = seen + values, at + length + stored
+
+
+def _is_size(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and value >= 0
 
 
 def _header(stream: BinaryIO, at: int, called: str) -> tuple[dict[int, Any], int]:
