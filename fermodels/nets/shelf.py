@@ -251,6 +251,7 @@ def why_unreadable(path: Path, error: Exception) -> str:
     if isinstance(error, DataError):
         return str(error)
     words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    words = words.replace(str(path), path.name)
     return f"cannot read {called(path)}: {' '.join(words.split())[:200]}"
 
 
@@ -273,10 +274,8 @@ def read_json(path: Path) -> dict[str, Any]:
         CheckpointError: missing, too large, or not a JSON object.
     """
     try:
-        size = path.stat().st_size
-        if size > MAX_JSON_BYTES:
-            raise CheckpointError(f"{called(path)} has {size:,} bytes: too large to be ours")
-        content = path.read_bytes()
+        with path.open("rb") as stream:
+            content = stream.read(MAX_JSON_BYTES + 1)
     except OSError as error:
         raise CheckpointError(f"{why_unreadable(path, error)}; {REMEDY}") from error
     return parse_json(content, called(path))
@@ -292,6 +291,10 @@ def parse_json(content: bytes, called: str) -> dict[str, Any]:
     Raises:
         CheckpointError: it is anything else.
     """
+    if len(content) > MAX_JSON_BYTES:
+        raise CheckpointError(
+            f"{called} has more than {MAX_JSON_BYTES:,} bytes: too large to be ours"
+        )
     try:
         found = json.loads(
             content.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite,
