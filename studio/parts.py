@@ -17,11 +17,15 @@ Given = ParamSpec("Given")
 
 @contextmanager
 def said() -> Iterator[None]:
-    """Show an error of ours as its one sentence, where it happened; any other passes."""
+    """Show an error of ours as its one sentence, where it happened, and stop; others pass.
+
+    Within a fragment this stops the room, while that is drawn, and else the fragment alone.
+    """
     try:
         yield
     except FerError as error:
         st.error(str(error), icon=":material/error:")
+        st.stop()
 
 
 def fragment(
@@ -48,8 +52,7 @@ def fragment(
 def part(body: Callable[[], Told]) -> Told:
     """Draw a part as a fragment and return what it tells the rest of the room.
 
-    Its widgets draw the part again, and the room only if `body` then tells something else. After
-    an error of ours, which is said, there is nothing to tell and the room ends.
+    Its widgets draw the part again, and the room only if `body` then tells something else.
 
     Args:
         body: draws the part; returns what the rest depends on, comparable by ``==``.
@@ -65,6 +68,4 @@ def part(body: Callable[[], Told]) -> Told:
             st.rerun()
 
     draw()
-    if not told:
-        st.stop()
     return told[0]

@@ -99,7 +99,6 @@ def curves(names: list[str], chosen: list[str]) -> None:
 
     Each part runs alone, so that a slider redraws its own figures and no others.
     """
-    follow.learned(names, chosen)  # a damaged record is said once, not in every part
     every = follow.REFRESH if follow.running(chosen) else None
 
     def standing() -> None:
