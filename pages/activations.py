@@ -40,7 +40,7 @@ def of_this_face() -> tuple[str, str]:
     return name, view.block
 
 
-@st.fragment
+@parts.fragment
 def while_it_learned(name: str, block: str) -> None:
     """The epoch slider."""
     st.subheader("How did it come to that?", anchor=False)

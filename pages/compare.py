@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from studio import cells, compare_sections, versus, widgets
+from studio import cells, compare_sections, parts, versus, widgets
 
 VIEWS = ("% of each row", "counts", "difference")
 
@@ -18,7 +18,7 @@ if missing := versus.untrained():
     st.caption(f"No checkpoint here yet: {', '.join(missing)}.")
 
 
-@st.fragment
+@parts.fragment
 def matrices() -> None:
     """The matrices and the faces in a cell: the room below stays as it is."""
     view = widgets.pick_one("Show", VIEWS, key="view")

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from studio import filter_view, insides, scrubber, widgets
+from studio import filter_view, insides, parts, scrubber, widgets
 
 widgets.opening(
     "What does the first layer look for?",
@@ -14,7 +14,7 @@ name = widgets.pick_model()
 record = insides.filter_record(name)
 
 
-@st.fragment
+@parts.fragment
 def through_the_epochs() -> None:
     """One slider for the filters and what else was recorded: only this part is drawn anew."""
     epoch = record.epochs[-1]

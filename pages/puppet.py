@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from studio import concept_view, puppet_view, widgets
+from studio import concept_view, parts, puppet_view, widgets
 
 widgets.opening(
     "What happens when a muscle moves?",
@@ -17,7 +17,7 @@ with who:
     person = puppet_view.pick_person()
 
 
-@st.fragment
+@parts.fragment
 def play() -> None:
     """One slider moves the face, the bars and the marks; nothing else is drawn again."""
     puppet_view.presets()

@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 from PIL import Image, ImageDraw
 
-from studio import collector, guest_view
+from studio import collector, guest_view, parts, public
 
 STYLE = """
 <style>
@@ -114,8 +114,11 @@ def run() -> None:
     chosen = st.navigation(pages, expanded=True)
     dark = st.context.theme.type == "dark"
     st.html(STYLE + DARK_STYLE if dark else STYLE)
+    if not public.is_public():  # strangers see no traceback: .streamlit/config.toml
+        st.set_option("client.showErrorDetails", "full")
     guest_view.sidebar()
     try:
-        chosen.run()
+        with parts.said():
+            chosen.run()
     finally:  # also where a room stops or starts anew
         collector.spare_libraries()

@@ -9,7 +9,7 @@ import streamlit as st
 
 from fermodels.data.faces import FaceDataset
 from fermodels.errors import FerError
-from studio import channel_asks, insides, models, results, snippets, widgets
+from studio import channel_asks, insides, models, parts, results, snippets, widgets
 from studio.activation_view import STAGES, View
 from studio.channel_asks import Channels
 from studio.figures import examples, tables, tiles
@@ -23,7 +23,7 @@ DREAMED = "channel-dreamed"
 SEEDS = 9999
 
 
-@st.fragment
+@parts.fragment
 def inspect(name: str, view: View, found: Responses) -> None:
     """Let a channel of the layer shown be chosen, and show what excites it.
 

@@ -10,7 +10,7 @@ from fermodels.data.emotions import EMOTIONS
 from fermodels.errors import CheckpointError
 from fermodels.explain import concept_record
 from fermodels.explain.concept_record import ConceptRecord
-from studio import models, puppet_asks, theme, widgets
+from studio import models, parts, puppet_asks, theme, widgets
 from studio.figures import concepts as figures
 from studio.puppet_view import name_of
 from studio.widgets import BOUND
@@ -19,7 +19,7 @@ FIRST = "AU12"
 """The unit held against its curves unless another is chosen; the curves above begin with it too."""
 
 
-@st.fragment
+@parts.fragment
 def section(name: str) -> None:
     """Show a network's concept scores, or say in one sentence why there are none to show."""
     st.subheader("Does it use what a muscle does?", anchor=False)

@@ -12,7 +12,7 @@ from fermodels.data.emotions import EMOTIONS
 from fermodels.errors import ConfigError
 from fermodels.explain import edits
 from fermodels.explain.edits import EDITS, SIDE, Area, Step
-from studio import canvas, explanations, insides, models, saliency_view, snippets, widgets
+from studio import canvas, explanations, insides, models, parts, saliency_view, snippets, widgets
 from studio.figures import dream, maps, tables, tiles
 from studio.saliency_settings import Options
 from studio.widgets import BOUND, CarriedFace
@@ -24,7 +24,7 @@ KEPT = "edits"
 """The kept edits' key, in the address and in the session."""
 
 
-@st.fragment
+@parts.fragment
 def section(
     face: CarriedFace, names: Sequence[str], methods: Sequence[str], options: Options
 ) -> None:

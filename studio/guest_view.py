@@ -9,7 +9,6 @@ from fermodels.nets import shelf
 from studio import guests, public
 
 MOST_MEGABYTES = 100
-HUB_ONLY = "A checkpoint of this project on the Hub: `hub:owner/name`."
 HELP = (
     "A checkpoint of this project: a folder on the machine that runs the studio, or "
     "`hub:owner/name` on the Hub."
@@ -19,12 +18,7 @@ HELP = (
 def sidebar() -> None:
     """Draw the place and let in whoever is named there; called once per run, before the room."""
     with st.sidebar.expander("Your own network", icon=":material/add_circle:"):
-        source = st.text_input(
-            "Hub id" if public.is_public() else "Folder or Hub id", key="own",
-            placeholder="hub:owner/name", help=HUB_ONLY if public.is_public() else HELP,
-            bind="query-params", persist_state="session",
-        )  # fmt: skip
-        _by_source((source or "").strip())
+        _by_source(_named())
         _by_upload()
         for name in list(guests.mine()):
             with st.container(horizontal=True, vertical_alignment="center"):
@@ -33,6 +27,17 @@ def sidebar() -> None:
                     ":material/close:", key=f"dismiss-{name}", help=f"Let {name} go",
                     on_click=_let_go, args=(name,), type="tertiary",
                 )  # fmt: skip
+
+
+def _named() -> str:
+    """Return the folder or Hub id typed or linked; a public studio only has links to refuse."""
+    if public.is_public():
+        return st.query_params.get("own", "").strip()
+    source = st.text_input(
+        "Folder or Hub id", key="own", placeholder="hub:owner/name", help=HELP,
+        bind="query-params", persist_state="session",
+    )  # fmt: skip
+    return (source or "").strip()
 
 
 def _let_go(name: str) -> None:
@@ -61,8 +66,9 @@ def _by_source(source: str) -> None:
 def _by_upload() -> None:
     """Take the two files of a checkpoint; they leave the uploader once the network is loaded."""
     turn = st.session_state.setdefault("upload-turn", 0)
+    upload = "Upload" if public.is_public() else "Or upload"
     files = st.file_uploader(
-        f"Or upload {shelf.WEIGHTS} and {shelf.CONFIG}", type=["safetensors", "json"],
+        f"{upload} {shelf.WEIGHTS} and {shelf.CONFIG}", type=["safetensors", "json"],
         accept_multiple_files=True, key=f"own-files-{turn}", max_upload_size=MOST_MEGABYTES,
         help="Kept in memory for this visit only; nobody else sees it.",
     )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,8 +25,22 @@ if TYPE_CHECKING:
 HUB = "hub:"
 SUFFIX = " (yours)"
 MOST_PER_SESSION = 3
-MOST_BYTES = 600_000_000
+MOST_BYTES = 400_000_000
 """Uploaded weights that all visitors together may hold in memory; more is refused."""
+
+MOST_VALUES, MOST_MULTIPLY_ADDS = 3_000_000, 2_000_000_000
+"""What one face may take in a network uploaded to a public studio: three and four times deep-6's,
+so that an explanation's batch stays under a gigabyte."""
+FETCHES_NOTHING = (
+    "this studio is public and fetches nothing that a visitor names: upload the checkpoint's two "
+    "files, or run the studio on your own machine"
+)
+RECORDS: dict[str, Callable[[Path], object]] = {
+    shelf.METRICS: shelf.read_metrics,
+    shelf.HISTORY: shelf.read_history,
+    shelf.PREDICTIONS: shelf.read_predictions,
+}
+"""Record -> what reads it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,26 +100,25 @@ def invite(source: str) -> Guest:
     """Add a checkpoint from a folder or ``hub:owner/name`` to this session, loaded strictly.
 
     Raises:
-        CheckpointError: no checkpoint there, or one that is altered or does not fit; or a folder,
-            asked for in a studio that is public.
+        CheckpointError: no checkpoint there, or one that is altered, does not fit or has odd
+            records; or the studio is public.
         HubError: the Hub refused or could not be reached.
     """
+    if public.is_public():  # a stranger's name would be fetched with the owner's token, and kept
+        raise CheckpointError(FETCHES_NOTHING)
     if source.startswith(HUB):
         from fermodels.nets.hub import pull
 
         folder = pull(source.removeprefix(HUB))
         title = source.rpartition("/")[2]
-    elif public.is_public():
-        raise CheckpointError(
-            f"this studio is public and opens no files of its machine: {source!r} was asked for; "
-            "name a checkpoint on the Hub (hub:owner/name) or upload its two files, or run the "
-            "studio on your own machine"
-        )
     else:
         folder = shelf.find(source)
         title = folder.resolve().name
     with lending.borrowed(folder):  # anything amiss is said now, not in a room
         pass
+    for file, read in RECORDS.items():
+        if (folder / file).is_file():
+            read(folder)
     return _welcome(Guest(_free_name(title), source, folder, ""))
 
 
@@ -118,6 +131,13 @@ def invite_upload(config: bytes, weights: bytes) -> Guest:
     from fermodels.nets.checkpoint import load_uploaded
 
     identity, net = load_uploaded(config, weights)
+    values, multiply_adds = net.config.cost
+    if public.is_public() and (values > MOST_VALUES or multiply_adds > MOST_MULTIPLY_ADDS):
+        raise CheckpointError(
+            f"one face takes {values:,} values and {multiply_adds:,} multiply-adds in this "
+            f"network: a public studio runs at most {MOST_VALUES:,} and {MOST_MULTIPLY_ADDS:,}; "
+            "run the studio on your own machine"
+        )
     digest = hashlib.blake2b(config + weights, digest_size=16).hexdigest()
     guest = Guest(_free_name(str(identity.get("name", "uploaded"))), "upload", None, digest, net)
     with _counting:

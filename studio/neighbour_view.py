@@ -15,7 +15,7 @@ from streamlit.delta_generator import DeltaGenerator
 from fermodels.data.emotions import EMOTIONS
 from fermodels.data.faces import FaceDataset
 from fermodels.errors import FerError
-from studio import insides, models, neighbour_asks, results, snippets, widgets
+from studio import insides, models, neighbour_asks, parts, results, snippets, widgets
 from studio.figures import examples, tiles
 from studio.widgets import BOUND, CarriedFace
 
@@ -33,7 +33,7 @@ LIMITS = (
 )
 
 
-@st.fragment
+@parts.fragment
 def section(face: CarriedFace, names: Sequence[str]) -> None:
     """Show, if asked to, which training faces each network takes for most like the face in hand."""
     st.subheader("Which faces does it take for alike?", anchor=False)

@@ -2,12 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 import streamlit as st
 
+from fermodels.errors import FerError
+
 Told = TypeVar("Told")
+Given = ParamSpec("Given")
+
+
+@contextmanager
+def said() -> Iterator[None]:
+    """Show an error of ours as its one sentence, where it happened, and stop; others pass.
+
+    Within a fragment this stops the room, while that is drawn, and else the fragment alone.
+    """
+    try:
+        yield
+    except FerError as error:
+        st.error(str(error), icon=":material/error:")
+        st.stop()
+
+
+def fragment(
+    body: Callable[Given, None], *, run_every: float | None = None
+) -> Callable[Given, None]:
+    """Return `body` as Streamlit's fragment, in which an error of ours is one sentence.
+
+    A fragment is run again without the room around it: what catches the room's errors is not there.
+
+    Args:
+        body: draws the part.
+        run_every: seconds between two runs of their own; none by default.
+    """
+
+    @wraps(body)
+    def guarded(*args: Given.args, **kwargs: Given.kwargs) -> None:
+        with said():
+            body(*args, **kwargs)
+
+    drawn: Callable[Given, None] = st.fragment(guarded, run_every=run_every)
+    return drawn
 
 
 def part(body: Callable[[], Told]) -> Told:
@@ -20,7 +59,7 @@ def part(body: Callable[[], Told]) -> Told:
     """
     told: list[Told] = []
 
-    @st.fragment
+    @fragment
     def draw() -> None:
         now = body()
         if not told:  # the whole room is being drawn

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from studio import follow, records, scrubber, snippets, widgets
+from studio import follow, parts, records, scrubber, snippets, widgets
 from studio.figures import history as figures
 from studio.follow import Learned
 from studio.theme import model_color
@@ -101,21 +101,17 @@ def curves(names: list[str], chosen: list[str]) -> None:
     """
     every = follow.REFRESH if follow.running(chosen) else None
 
-    @st.fragment(run_every=every)
     def standing() -> None:
         follow.stand(chosen)
 
-    @st.fragment(run_every=every)
     def iterations() -> None:
         per_iteration(follow.learned(names, chosen))
 
-    @st.fragment(run_every=every)
     def epochs() -> None:
         per_epoch(follow.learned(names, chosen))
 
-    @st.fragment(run_every=every)
     def scrubbed() -> None:
         through_the_epochs(follow.learned(names, chosen))
 
     for part in (standing, iterations, epochs, scrubbed):
-        part()
+        parts.fragment(part, run_every=every)()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from studio import explanations, snippets, widgets
+from studio import explanations, parts, snippets, widgets
 from studio.explanations import Asked, MethodMap
 from studio.figures import curves as curve_figures
 from studio.figures import maps
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from studio.saliency_view import Comparison
 
 
-@st.fragment
+@parts.fragment
 def section(comparison: Comparison) -> None:
     """Show, if asked to, deletion and insertion for one map at a time."""
     st.subheader("Do the pixels it ranks first matter?", anchor=False)

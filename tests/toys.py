@@ -5,12 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 
+from fermodels.data.emotions import EMOTIONS
 from fermodels.data.faces import FaceDataset
+from fermodels.nets.checkpoint import History
 from fermodels.nets.config import ConvSpec, FCSpec, NetConfig
+from fermodels.nets.evaluate import score
 from fermodels.nets.networks import FERNet
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -42,6 +47,37 @@ def tiny_net(seed: int = 0, **changes: object) -> FERNet:
     net = FERNet(tiny_config(**changes)).eval()
     net.mean_face.fill_(0.5)
     return net
+
+
+def tiny_history(epochs: int = 1) -> History:
+    """A record of two steps an epoch in two layers, as a training writes it."""
+    steps = [
+        {"step": n, "epoch": (n + 1) // 2, "loss": 2.0 - n / 10, "accuracy": n / 100}
+        for n in range(1, 2 * epochs + 1)
+    ]
+    rows = [
+        {
+            "epoch": n, "train_loss": 2.0 - n / 5, "validation_loss": 2.0 - n / 6,
+            "train_clean_accuracy": n / 50, "validation_accuracy": n / 60,
+            "layers": ["conv1", "conv2"], "sparsity": [0.4, 0.5], "entropy": [0.9, 0.8],
+        }
+        for n in range(1, epochs + 1)
+    ]  # fmt: skip
+    return History(pd.DataFrame(steps), pd.DataFrame(rows))
+
+
+def tiny_predictions() -> pd.DataFrame:
+    """Answers to one validation and one test face, each equally sure of everything."""
+    columns = {f"p_{name}": [1 / 7] * 2 for name in EMOTIONS}
+    names = {"split": ["validation", "test"], "sample_id": ["x", "y"], "label": [3, 3]}
+    return pd.DataFrame(names | columns)
+
+
+def tiny_scores(right: float, n: int) -> dict[str, Any]:
+    """Figures of a split of `n` faces, of which about that share was told right."""
+    labels = np.arange(n) % 7
+    guesses = np.where(np.arange(n) < right * n, labels, (labels + 1) % 7)
+    return score(labels, np.eye(7)[guesses])
 
 
 def write_csv(path: Path, faces: FaceDataset) -> Path:

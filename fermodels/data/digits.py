@@ -115,18 +115,23 @@ def read_row(text: str, where: str) -> Bytes:
     return np.array(words, dtype=np.uint8).reshape(FACE_SHAPE)
 
 
-def read_rows(texts: Sequence[str], where: str) -> Bytes:
-    """Read many faces' pixel texts, uint8 ``(N, 48, 48)``; ``where`` names their file.
+def read_rows(texts: Sequence[str], where: str, first: int = 1) -> Bytes:
+    """Read many faces' pixel texts, uint8 ``(N, 48, 48)``.
+
+    Args:
+        texts: one a face.
+        where: names their file.
+        first: the number of the first row, for errors.
 
     Raises:
-        DataError: see `read_row`; the row (counted from 1) is named.
+        DataError: see `read_row`; the row is named.
     """
     faces = np.empty((len(texts), *FACE_SHAPE), np.uint8)
     for start in range(0, len(texts), _BATCH):
         batch = [text.strip() for text in texts[start : start + _BATCH]]
         fast = _read_batch([text.encode("ascii", "replace") for text in batch])
         if fast is None:
-            rows = enumerate(batch, start + 1)
+            rows = enumerate(batch, start + first)
             fast = np.stack([read_row(text, f"{where}, row {row}") for row, text in rows])
         faces[start : start + len(batch)] = fast
     return faces

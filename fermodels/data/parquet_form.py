@@ -9,13 +9,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fermodels.data import digits, split_words
+from fermodels.data.bounded_parquet import BoundedTable, Limit
+from fermodels.data.dataset import FACE_SHAPE
 from fermodels.data.emotions import parse_emotion
 from fermodels.data.pictures import PictureReader
 from fermodels.data.rows import Rows, join
@@ -27,6 +30,12 @@ if TYPE_CHECKING:
 IMAGE_COLUMNS = ("image", "img", "picture")
 LABEL_COLUMNS = ("label", "labels", "emotion", "class", "expression")
 SPLIT_COLUMNS = ("usage", "split")
+FACE_BYTES = FACE_SHAPE[0] * FACE_SHAPE[1]
+LEAST_DECODED = 256_000_000
+"""Bytes that a dataset may come to when read, however small its files are."""
+MOST_GROWTH = 50
+"""A larger dataset may come to this many times its files' size: FER-2013's do to 1.4 times."""
+LONGEST_NAME = 1_000
 _SHARD = re.compile(r"-(\d+)-of-(\d+)(?:-[0-9a-f]+)?$")
 
 
@@ -64,45 +73,61 @@ def read(files: Sequence[Path]) -> Rows:
     """Read parquet files as one set of rows.
 
     Raises:
-        DataError: a file is damaged, lacks a column or holds a wrong row.
+        DataError: a file is damaged, lacks a column, holds a wrong row, or more than a file of its
+            size can hold of faces.
     """
-    return join([_read_file(path) for path in files])
+    decoded = max(LEAST_DECODED, MOST_GROWTH * sum(path.stat().st_size for path in files))
+    found: list[Rows] = []
+    for path in files:
+        room = decoded // FACE_BYTES - sum(map(len, found))
+        found.append(_read_file(path, Limit(room, decoded)))
+    return join(found)
 
 
-def _read_file(path: Path) -> Rows:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+def _read_file(path: Path, limit: Limit) -> Rows:
     try:
-        return _rows_of(pq.read_table(path), path)
-    except (pa.ArrowException, OSError, UnicodeDecodeError, RecursionError) as error:
-        raise DataError(
-            f"{path} cannot be read as parquet ({' '.join(str(error).split())}): is it cut short? "
-            "Download it again"
-        ) from error
+        with BoundedTable(path, str(path), limit) as table:
+            return _rows_of(table, path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read ({error}): download it again") from error
 
 
-def _rows_of(table: pa.Table, path: Path) -> Rows:
-    if table.num_rows == 0:
+def _rows_of(table: BoundedTable, path: Path) -> Rows:
+    names = table.schema.names
+    label_column = _column(names, LABEL_COLUMNS, path)
+    split_column = _find(names, SPLIT_COLUMNS)
+    pixels = _find(names, ("pixels",)) if _find(names, IMAGE_COLUMNS) is None else None
+    image_column = pixels or _column(names, IMAGE_COLUMNS, path)
+    wanted = [name for name in (label_column, split_column, image_column) if name is not None]
+    classes = _class_names(table.schema, label_column)
+    reader, first, parts = PictureReader(), 1, []
+    for batch in table.batches(wanted):
+        cells = batch.column(image_column).to_pylist()
+        if pixels is None:
+            images, files = _pictures(cells, reader, path, first)
+        else:
+            images, files = digits.read_rows([str(text) for text in cells], str(path), first), None
+        labels = _labels(batch.column(label_column).to_pylist(), classes, path, first)
+        words = None if split_column is None else batch.column(split_column).to_pylist()
+        splits = _splits(words, len(cells), path, first)
+        parts.append(Rows(images, labels, splits, files))
+        first += batch.num_rows
+    if first == 1:
         raise DataError(f"{path} holds no rows: expected one a face")
-    label_column = _column(table, LABEL_COLUMNS, path)
-    labels = _labels(table.column(label_column), _class_names(table.schema, label_column), path)
-    images, names, notes = _images(table, path)
-    return Rows(images, labels, _splits(table, path), names, notes)
+    return replace(join(parts), notes=reader.notes())
 
 
-def _find(table: pa.Table, wanted: tuple[str, ...]) -> str | None:
+def _find(names: list[str], wanted: tuple[str, ...]) -> str | None:
     """Return the first wanted column that the table has, as the table spells it."""
-    have = {name.strip().lower(): name for name in table.column_names}
+    have = {name.strip().lower(): name for name in names}
     return next((have[name] for name in wanted if name in have), None)
 
 
-def _column(table: pa.Table, wanted: tuple[str, ...], path: Path) -> str:
-    found = _find(table, wanted)
+def _column(names: list[str], wanted: tuple[str, ...], path: Path) -> str:
+    found = _find(names, wanted)
     if found is None:
         raise DataError(
-            f"{path} has the columns {table.column_names}: expected one called "
-            f"{' or '.join(wanted)}"
+            f"{path} has the columns {names}: expected one called {' or '.join(wanted)}"
         )
     return found
 
@@ -121,19 +146,21 @@ def _class_names(schema: pa.Schema, column: str) -> list[str] | None:
     return [str(name) for name in names] if isinstance(names, list) and names else None
 
 
-def _labels(column: pa.ChunkedArray, names: list[str] | None, path: Path) -> NDArray[np.int64]:
+def _labels(
+    values: list[Any], names: list[str] | None, path: Path, first: int
+) -> NDArray[np.int64]:
     """Return class indices, through the ClassLabel's names where the file tells them."""
-    values = column.to_pylist()
     meanings: dict[object, int] = {}
     for value in dict.fromkeys(values):
-        row = values.index(value) + 1
+        row = values.index(value) + first
         text = value
         if names is not None and isinstance(value, int):
             if not 0 <= value < len(names):
                 raise DataError(f"{path}, row {row}: label {value}: expected 0 to {len(names) - 1}")
             text = names[value]
         if not isinstance(text, str | int):
-            raise DataError(f"{path}, row {row}: label is {value!r}: expected a class or 0 to 6")
+            seen = repr(value)[:60]
+            raise DataError(f"{path}, row {row}: label is {seen}: expected a class or 0 to 6")
         try:
             meanings[value] = parse_emotion(text)
         except DataError as error:
@@ -141,40 +168,37 @@ def _labels(column: pa.ChunkedArray, names: list[str] | None, path: Path) -> NDA
     return np.array([meanings[value] for value in values], np.int64)
 
 
-def _images(
-    table: pa.Table, path: Path
-) -> tuple[NDArray[np.uint8], NDArray[np.str_] | None, tuple[str, ...]]:
-    """Return the faces, their file names if any, and the notes."""
-    pixels = _find(table, ("pixels",))
-    if pixels is not None and _find(table, IMAGE_COLUMNS) is None:
-        texts = [str(text) for text in table.column(pixels).to_pylist()]
-        return digits.read_rows(texts, str(path)), None, ()
-    column = table.column(_column(table, IMAGE_COLUMNS, path)).to_pylist()
-    reader = PictureReader()
-    faces = np.empty((len(column), 48, 48), np.uint8)
+def _pictures(
+    cells: list[Any], reader: PictureReader, path: Path, first: int
+) -> tuple[NDArray[np.uint8], NDArray[np.str_] | None]:
+    """Return the faces, and their file names if any."""
+    faces = np.empty((len(cells), 48, 48), np.uint8)
     names = []
-    for row, cell in enumerate(column):
+    for row, cell in enumerate(cells):
         data, name = (cell.get("bytes"), cell.get("path")) if isinstance(cell, dict) else (cell, "")
-        where = f"{path}, row {row + 1}"
+        where = f"{path}, row {row + first}"
         if not isinstance(data, bytes):
             raise DataError(f"{where}: the image holds no bytes: expected an encoded picture")
         faces[row] = reader.read(data, where)
+        if name is not None and not (isinstance(name, str) and len(name) <= LONGEST_NAME):
+            raise DataError(
+                f"{where}: the image's path is {str(name)[:60]!r}: expected at most "
+                f"{LONGEST_NAME} characters of text"
+            )
         names.append(Path(name or "").name)
-    return faces, np.array(names) if any(names) else None, reader.notes()
+    return faces, np.array(names) if any(names) else None
 
 
-def _splits(table: pa.Table, path: Path) -> NDArray[np.str_]:
+def _splits(words: list[Any] | None, count: int, path: Path, first: int) -> NDArray[np.str_]:
     """Return each row's split, by its Usage column, the file's name or the folder's."""
-    column = _find(table, SPLIT_COLUMNS)
-    if column is None:
+    if words is None:
         split = split_words.of_file(path.stem) or split_words.parse(path.parent.name) or "train"
-        return np.full(table.num_rows, split)
-    words = table.column(column).to_pylist()
+        return np.full(count, split)
     meanings = {word: split_words.parse(str(word)) for word in dict.fromkeys(words)}
     for word, meaning in meanings.items():
         if meaning is None:
             raise DataError(
-                f"{path}, row {words.index(word) + 1}: {column} is {word!r}: "
+                f"{path}, row {words.index(word) + first}: the split is {str(word)[:60]!r}: "
                 "expected Training, PublicTest or PrivateTest"
             )
     return np.array([meanings[word] for word in words])

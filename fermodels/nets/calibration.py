@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fermodels.errors import CheckpointError, DataError
 from fermodels.nets.evaluate import wilson_interval
-from fermodels.nets.shelf import METRICS, read_metrics
+from fermodels.nets.shelf import METRICS, called, read_metrics
 
 Labels = NDArray[np.integer[Any]]
 Probabilities = NDArray[np.floating[Any]]
@@ -172,7 +172,7 @@ def read_temperature(folder: Path) -> float | None:
     Raises:
         CheckpointError: the metrics are missing, or hold a temperature that is no positive number.
     """
-    return temperature_in(read_metrics(folder), folder / METRICS)
+    return temperature_in(read_metrics(folder), called(folder / METRICS))
 
 
 def temperature_in(metrics: Mapping[str, Any], source: object) -> float | None:
@@ -183,15 +183,20 @@ def temperature_in(metrics: Mapping[str, Any], source: object) -> float | None:
         source: where they are from, for an error's words.
 
     Raises:
-        CheckpointError: the temperature is no positive number.
+        CheckpointError: the temperature is no number within TEMPERATURES.
     """
     found = metrics.get("calibration")
     if found is None:
         return None
     temperature = found.get("temperature") if isinstance(found, dict) else None
-    if not isinstance(temperature, int | float) or not temperature > 0:
+    low, high = TEMPERATURES
+    if (
+        not isinstance(temperature, int | float)
+        or isinstance(temperature, bool)
+        or not low <= round(temperature, 6) <= high
+    ):
         raise CheckpointError(
-            f"{source} has temperature {temperature!r}: expected a number above 0; "
-            "run python -m train.calibrate on the checkpoint"
+            f"{source} has temperature {str(temperature)[:60]!r}: expected a number, {low} to "
+            f"{high:g}; run python -m train.calibrate on the checkpoint"
         )
     return float(temperature)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
@@ -10,12 +9,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_bytes
 from safetensors.torch import load_file, save_file
 
+from fermodels.data.emotions import EMOTIONS
 from fermodels.errors import CheckpointError, ConfigError
 from fermodels.nets.config import NetConfig
 from fermodels.nets.files import (
@@ -34,14 +35,18 @@ from fermodels.nets.shelf import (
     HISTORY,
     METRICS,
     PREDICTIONS,
+    REMEDY,
     WEIGHTS,
     History,
     available,
+    called,
     find,
+    parse_json,
     read_history,
     read_json,
     read_metrics,
     read_predictions,
+    why_unreadable,
 )
 
 __all__ = [
@@ -52,6 +57,12 @@ __all__ = [
 ]  # fmt: skip
 
 FORMAT = "fermodels-1"
+CLASS_NAMES = {str(index): name for index, name in enumerate(EMOTIONS)}
+"""What the outputs mean, as ``id2label``: the key under which the Hub's readers look for it."""
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+"""Types in which weights may be stored."""
+LEAST_BYTES = 2
+"""Of one stored weight."""
 
 
 def not_a_checkpoint(folder: Path) -> str | None:
@@ -121,7 +132,9 @@ def save(
         fresh.mkdir()
         save_file(half_weights(net), fresh / WEIGHTS, metadata={"format": "pt"})
         (fresh / WEIGHTS).chmod(0o644)  # safetensors makes it private to its owner
-        config = {"format": FORMAT, **identity, "network": net.config.to_dict()}
+        config = {
+            "format": FORMAT, **identity, "id2label": CLASS_NAMES, "network": net.config.to_dict()
+        }  # fmt: skip
         write_json(fresh / CONFIG, config)
         write_json(fresh / METRICS, metrics)
         write_history(fresh / HISTORY, history)
@@ -191,20 +204,26 @@ def read_config(folder: Path) -> tuple[dict[str, Any], NetConfig]:
         CheckpointError: missing, of another format, or no network of this family.
     """
     raw = read_json(folder / CONFIG)
-    return raw, _network_config(raw, folder / CONFIG)
+    return raw, _network_config(raw, called(folder / CONFIG))
 
 
-def _network_config(raw: dict[str, Any], source: Path) -> NetConfig:
+def _network_config(raw: dict[str, Any], source: str) -> NetConfig:
     """Return the layers that a ``config.json`` describes; `source` is named in errors."""
     if raw.get("format") != FORMAT or "network" not in raw:
         raise CheckpointError(
-            f"{source} has format {raw.get('format')!r}: expected {FORMAT!r} with a "
+            f"{source} has format {repr(raw.get('format'))[:60]}: expected {FORMAT!r} with a "
             "'network'; it was written by another program or version"
+        )
+    # files from before it was written have none; another order would name every answer wrongly
+    if raw.get("id2label", CLASS_NAMES) != CLASS_NAMES:
+        raise CheckpointError(
+            f"{source} has id2label {str(raw['id2label'])[:120]}: expected the classes "
+            f"{', '.join(EMOTIONS)} as '0' to '6', in this order; export it again in this order"
         )
     try:
         return NetConfig.from_dict(raw["network"])
     except ConfigError as error:
-        raise CheckpointError(f"{source}: {error}") from error
+        raise CheckpointError(f"{source}: {str(error)[:400]}") from error
 
 
 def load(
@@ -230,26 +249,26 @@ def load(
     else:
         folder = find(name)
     _, config = read_config(folder)
-    _check_size(folder / WEIGHTS, config)
-    return load_weights(folder / WEIGHTS, FERNet(config)).to(device).eval()
+    weights = folder / WEIGHTS
+    if weights.is_file():
+        _check_size(called(weights), config, weights.stat().st_size)
+    return load_weights(weights, FERNet(config)).to(device)
 
 
-def _check_size(weights: Path, config: NetConfig, held: int | None = None) -> None:
+def _check_size(weights: str, config: NetConfig, held: int) -> None:
     """Refuse a config that describes more values than its weights can hold, before building it.
 
     Args:
-        weights: the file, named in the error.
+        weights: what the error calls their file.
         config: the layers.
-        held: bytes of weights; the file's own size by default.
+        held: bytes of the file.
     """
     widths = [1, *(spec.filters for spec in config.conv)]
     sides = [spec.kernel**2 for spec in config.conv]
     units = [config.conv_features, *(spec.units for spec in config.fc)]
     values = sum(a * b * k for a, b, k in zip(widths, widths[1:], sides, strict=False))
     values += sum(a * b for a, b in pairwise(units))
-    if held is None:
-        held = weights.stat().st_size if weights.is_file() else values
-    if values > held:
+    if values * LEAST_BYTES > held:
         raise CheckpointError(
             f"{weights} has {held:,} bytes, but its config describes {values:,} weights: the two "
             "do not belong together; restore or re-export the checkpoint"
@@ -257,18 +276,16 @@ def _check_size(weights: Path, config: NetConfig, held: int | None = None) -> No
 
 
 def load_weights(path: Path, net: FERNet) -> FERNet:
-    """Put stored weights into a network: every tensor, no other, right shapes, finite values.
+    """Put stored weights into a network, in eval mode: every tensor, no other, read strictly.
 
     Raises:
         CheckpointError: the file is damaged or does not fit the network.
     """
     try:
         state = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(
-            f"cannot read {path}: {error}; restore or re-export the checkpoint"
-        ) from error
-    return _fit(state, net, path)
+    except (OSError, SafetensorError, ValueError) as error:
+        raise CheckpointError(f"{why_unreadable(path, error)}; {REMEDY}") from error
+    return _fit(state, net, called(path))
 
 
 def load_uploaded(config: bytes, weights: bytes) -> tuple[dict[str, Any], FERNet]:
@@ -284,32 +301,68 @@ def load_uploaded(config: bytes, weights: bytes) -> tuple[dict[str, Any], FERNet
     Raises:
         CheckpointError: either file is damaged, of another format, or they do not fit.
     """
-    source = Path(CONFIG)
+    raw = parse_json(config, CONFIG)
+    layers = _network_config(raw, CONFIG)
     try:
-        raw = json.loads(config)
         state = load_bytes(weights)
-    except (ValueError, RecursionError, SafetensorError) as error:
+    except (ValueError, SafetensorError) as error:
         raise CheckpointError(
-            f"cannot read the two files: {error}; give the {CONFIG} and {WEIGHTS} of one checkpoint"
+            f"cannot read {WEIGHTS}: {str(error)[:200]}; give the {CONFIG} and {WEIGHTS} of one "
+            "checkpoint"
         ) from error
-    if not isinstance(raw, dict):
-        raise CheckpointError(f"{source} holds a {type(raw).__name__}: expected an object")
-    layers = _network_config(raw, source)
-    _check_size(Path(WEIGHTS), layers, held=len(weights))
-    return raw, _fit(state, FERNet(layers), Path(WEIGHTS)).eval()
+    _check_size(WEIGHTS, layers, len(weights))
+    return raw, _fit(state, FERNet(layers), WEIGHTS)
 
 
-def _fit(state: dict[str, torch.Tensor], net: FERNet, path: Path) -> FERNet:
-    """Put a state into a network that it fits in every tensor."""
+def _fit(state: dict[str, torch.Tensor], net: FERNet, source: str) -> FERNet:
+    """Put a state into a network that it fits in every tensor; return it in eval mode.
+
+    Raises:
+        CheckpointError: names, shapes, types or values are not what the network's own would be.
+    """
     own = net.state_dict()
     if set(state) != set(own):
         missing, extra = sorted(set(own) - set(state)), sorted(set(state) - set(own))
-        raise CheckpointError(f"{path} lacks tensors {missing} and has unknown ones {extra}")
-    for key, value in state.items():
-        if value.shape != own[key].shape or not bool(torch.isfinite(value).all()):
-            raise CheckpointError(
-                f"{path}: {key} has shape {tuple(value.shape)}, finite: "
-                f"{bool(torch.isfinite(value).all())}; expected {tuple(own[key].shape)}, all finite"
-            )
-    net.load_state_dict({key: value.to(own[key].dtype) for key, value in state.items()})
+        raise CheckpointError(
+            f"{source} lacks tensors {str(missing)[:300]} and has unknown ones {str(extra)[:300]}"
+        )
+    net.load_state_dict({key: _as_own(f"{source}: {key}", state[key], own[key]) for key in own})
+    return _require_answers(net.eval(), source)
+
+
+def _as_own(source: str, value: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
+    """Return a stored tensor in the type that the network computes in.
+
+    Raises:
+        CheckpointError: of another shape or kind, or not finite once it is in that type.
+    """
+    if value.shape != own.shape:
+        raise CheckpointError(
+            f"{source} has shape {tuple(value.shape)}: expected {tuple(own.shape)}"
+        )
+    wanted = FLOATS if own.is_floating_point() else (own.dtype,)
+    if value.dtype not in wanted:
+        raise CheckpointError(
+            f"{source} is stored as {value.dtype}: expected {', '.join(map(str, wanted))}"
+        )
+    value = value.to(own.dtype)
+    if not bool(torch.isfinite(value).all()):
+        raise CheckpointError(f"{source} holds values that are not finite as {own.dtype}")
+    if source.endswith(("running_var", "num_batches_tracked")) and bool((value < 0).any()):
+        raise CheckpointError(f"{source} is {float(value.min()):g}: expected no negative value")
+    return value
+
+
+def _require_answers(net: FERNet, source: str) -> FERNet:
+    """Return a network that answers three plain faces with finite numbers.
+
+    Raises:
+        CheckpointError: its weights are finite, but so large that what it computes is not.
+    """
+    noise = np.random.default_rng(0).integers(0, 256, (48, 48), np.uint8)
+    faces = np.stack([noise, np.zeros_like(noise), np.full_like(noise, 255)])
+    if not np.isfinite(net.predict(faces)).all():
+        raise CheckpointError(
+            f"{source} holds weights with which the network answers nothing finite; {REMEDY}"
+        )
     return net

@@ -15,6 +15,17 @@ from fermodels.errors import ConfigError
 DROPOUT_KINDS = ("channel", "element")
 MAX_WIDTH = 16_384
 MAX_LAYERS = 32
+MAX_VALUES = 8_000_000
+"""Numbers that one face may become in all layers together: 7 times deep-6's, the paper's largest.
+
+This bound and the next hold for one's own networks too: what could be trained but not loaded would
+be refused after its last epoch, not before its first.
+"""
+MAX_MULTIPLY_ADDS = 10_000_000_000
+"""Multiplications that one face may take: 21 times deep-6's."""
+HOG_FEATURES = 900
+HOG_VALUES = 60_000
+"""What the HOG branch keeps of one face while it works: gradients and four votes a pixel."""
 
 
 def _check(ok: bool, what: str, seen: object, expected: str) -> None:
@@ -25,6 +36,11 @@ def _check(ok: bool, what: str, seen: object, expected: str) -> None:
 
 def _is_int(value: object, low: int, high: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+
+def _is_probability(value: object) -> bool:
+    """Whether this is a number that dropout takes: at least 0, below 1."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0.0 <= value < 1.0
 
 
 @dataclass(frozen=True)
@@ -57,7 +73,8 @@ class ConvSpec:
         _check(_is_int(self.stride, 1, 8), "stride", self.stride, "1 to 8")
         _check(_is_int(self.padding, -1, 15), "padding", self.padding, "-1 (same) to 15")
         _check(_is_int(self.pool, 0, 8) and self.pool != 1, "pool", self.pool, "0 or 2 to 8")
-        _check(0.0 <= self.dropout < 1.0, "conv dropout", self.dropout, "at least 0, below 1")
+        _check(isinstance(self.batch_norm, bool), "batch_norm", self.batch_norm, "true or false")
+        _check(_is_probability(self.dropout), "conv dropout", self.dropout, "at least 0, below 1")
 
     @property
     def pixels_of_padding(self) -> int:
@@ -83,7 +100,8 @@ class FCSpec:
 
     def __post_init__(self) -> None:
         _check(_is_int(self.units, 1, MAX_WIDTH), "units", self.units, f"1 to {MAX_WIDTH}")
-        _check(0.0 <= self.dropout < 1.0, "FC dropout", self.dropout, "at least 0, below 1")
+        _check(isinstance(self.batch_norm, bool), "batch_norm", self.batch_norm, "true or false")
+        _check(_is_probability(self.dropout), "FC dropout", self.dropout, "at least 0, below 1")
 
 
 @dataclass(frozen=True)
@@ -108,8 +126,42 @@ class NetConfig:
             self.dropout_kind,
             " or ".join(DROPOUT_KINDS),
         )
+        _check(isinstance(self.hog, bool), "hog", self.hog, "true or false")
         sides = self.map_sides
         _check(min(sides) >= 1, "map sides", sides, "at least 1 pixel after every block")
+        values, multiply_adds = self.cost
+        _check(
+            values <= MAX_VALUES, "number of values that one face becomes", values,
+            f"at most {MAX_VALUES:,}; take fewer filters, or pool earlier",
+        )  # fmt: skip
+        _check(
+            multiply_adds <= MAX_MULTIPLY_ADDS, "number of multiply-adds for one face",
+            multiply_adds, f"at most {MAX_MULTIPLY_ADDS:,}; take fewer filters, or pool earlier",
+        )  # fmt: skip
+
+    @property
+    def cost(self) -> tuple[int, int]:
+        """What one face takes: values in all layers' outputs, and multiply-adds."""
+        values = multiply_adds = 0
+        side, channels = 48, 1
+        for spec in self.conv:
+            reach = (side + 2 * spec.pixels_of_padding - spec.kernel) // spec.stride + 1
+            maps = spec.filters * reach**2
+            multiply_adds += maps * channels * spec.kernel**2
+            side, channels = spec.output_side(side), spec.filters
+            # convolution, batch norm and ReLU each keep their maps; pooling makes smaller ones
+            values += maps * (3 if spec.batch_norm else 2) + (
+                channels * side**2 if spec.pool else 0
+            )
+        width = self.conv_features
+        if self.hog:
+            width += HOG_FEATURES
+            values += HOG_VALUES + width
+        for fc in self.fc:
+            multiply_adds += width * fc.units
+            values += fc.units * (3 if fc.batch_norm else 2)
+            width = fc.units
+        return values, multiply_adds + 7 * width
 
     @property
     def map_sides(self) -> tuple[int, ...]:
@@ -148,7 +200,7 @@ class NetConfig:
         try:
             conv = tuple(_spec(ConvSpec, item) for item in raw["conv"])
             fc = tuple(_spec(FCSpec, item) for item in raw["fc"])
-            return cls(conv, fc, bool(raw["hog"]), raw["dropout_kind"])
+            return cls(conv, fc, raw["hog"], raw["dropout_kind"])
         except TypeError as error:
             raise ConfigError(f"network config does not fit its schema: {error}") from error
 

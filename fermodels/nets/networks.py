@@ -16,6 +16,8 @@ from fermodels.nets.config import ConvSpec, FCSpec, NetConfig
 from fermodels.nets.hog import HOG, HogConfig
 
 FACE_SIDE = 48
+PASS_VALUES = 128_000_000
+"""Values in all layers that a batch may come to; half of it does for 64 faces in deep-6."""
 
 
 def conv_block(channels: int, spec: ConvSpec, dropout_kind: str) -> nn.Sequential:
@@ -177,7 +179,7 @@ class FERNet(nn.Module):
 
         Args:
             faces: uint8 ``(N, 48, 48)``, or one face ``(48, 48)``.
-            batch_size: faces per forward pass.
+            batch_size: faces per forward pass; fewer if the network is so large.
 
         Raises:
             DataError: wrong shape or dtype.
@@ -190,8 +192,9 @@ class FERNet(nn.Module):
 
     def _batches(self, faces: np.ndarray, batch_size: int) -> Iterator[Tensor]:
         pixels = to_pixels(faces)
-        for start in range(0, len(pixels), batch_size):
-            yield pixels[start : start + batch_size].to(self.mean_face.device).float() / 255
+        fit = max(1, PASS_VALUES // self.config.cost[0])
+        for batch in pixels.split(min(batch_size, fit)):
+            yield batch.to(self.mean_face.device).float() / 255
 
 
 def to_pixels(faces: np.ndarray) -> Tensor:

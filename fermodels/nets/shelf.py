@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fermodels.data.bounded_parquet import BoundedTable, Limit
 from fermodels.data.emotions import EMOTIONS
-from fermodels.errors import CheckpointError
+from fermodels.errors import CheckpointError, DataError
 from fermodels.nets.provenance import ROOT
 from fermodels.nets.variants import VARIANTS
 
@@ -30,6 +32,14 @@ RECORDS = (CONFIG, METRICS, HISTORY, PREDICTIONS)
 """What is kept of a run whose weights are not shipped."""
 
 MAX_JSON_BYTES = 5_000_000
+MOST_DIGITS = 19
+"""Of a whole number in JSON: 64 bits."""
+HISTORY_LIMIT = Limit(rows=1_000_000, bytes=200_000_000)
+"""FER-2013's longest history here has 13,500 rows and 2 MB, a thousand epochs 225,000 and 35 MB."""
+PREDICTIONS_LIMIT = Limit(rows=500_000, bytes=64_000_000)
+"""FER-2013 has 7,178 rows and 0.6 MB."""
+RESULT_LIMIT = Limit(rows=10_000_000, bytes=2_000_000_000)
+REMEDY = "restore or re-export the checkpoint"
 
 
 @dataclass(frozen=True)
@@ -96,7 +106,7 @@ def read_result_table(name: str) -> pd.DataFrame | None:
         CheckpointError: the file is there but is not a table.
     """
     path = results_dir() / f"{name}.parquet"
-    return _read_table(path) if path.is_file() else None
+    return _read_table(path, RESULT_LIMIT) if path.is_file() else None
 
 
 def paper_runs_dir() -> Path:
@@ -139,14 +149,15 @@ def find(name: str | Path) -> Path:
     Raises:
         CheckpointError: neither exists.
     """
-    path = Path(name).expanduser()
-    bundled = checkpoints_dir() / path
-    if path.name == str(name) and (bundled / CONFIG).is_file():
-        return bundled
-    if (path / CONFIG).is_file():
-        return path
+    with suppress(OSError, RuntimeError, ValueError):  # a NUL, ~nobody, 300 characters: no folder
+        path = Path(name).expanduser()
+        bundled = checkpoints_dir() / path
+        if path.name == str(name) and (bundled / CONFIG).is_file():
+            return bundled
+        if (path / CONFIG).is_file():
+            return path
     raise CheckpointError(
-        f"no checkpoint {str(name)!r}: bundled are {', '.join(available()) or 'none'}; "
+        f"no checkpoint {str(name)[:200]!r}: bundled are {', '.join(available()) or 'none'}; "
         "give one of these, a folder with config.json, or hub:owner/repo"
     )
 
@@ -163,13 +174,18 @@ def read_history(folder: Path) -> History:
     Raises:
         CheckpointError: the file is missing or not a history.
     """
-    table = _read_table(folder / HISTORY)
-    if "kind" not in table:
-        raise CheckpointError(f"{folder / HISTORY} has no column 'kind': not a training history")
+    from fermodels.nets import record_checks as checks
+
+    path = folder / HISTORY
+    table = _read_table(path, HISTORY_LIMIT, checks.HISTORY)
+    if checks.KIND not in table:
+        raise CheckpointError(f"{called(path)} has no column 'kind': not a training history")
     parts = []
-    for kind in ("step", "epoch"):
-        part = table[table["kind"] == kind].drop(columns="kind").dropna(axis=1, how="all")
-        parts.append(part.reset_index(drop=True))
+    for kind, needed in (("step", checks.STEPS), ("epoch", checks.EPOCHS)):
+        part = table[table[checks.KIND] == kind].drop(columns=checks.KIND)
+        there = [name for name in part if name in needed or part[name].notna().any()]
+        parts.append(part[there].reset_index(drop=True))
+    checks.check_history(parts[0], parts[1], called(path))
     parts[0]["step"] = parts[0]["step"].astype(int)
     return History(parts[0], parts[1])
 
@@ -178,9 +194,14 @@ def read_predictions(folder: Path) -> pd.DataFrame:
     """Read split, sample_id, label and seven probabilities (p_angry .. p_neutral) per face.
 
     Raises:
-        CheckpointError: the file is missing or unreadable.
+        CheckpointError: the file is missing or unreadable, or a row is no prediction.
     """
-    return _read_table(folder / PREDICTIONS)
+    from fermodels.nets import record_checks as checks
+
+    path = folder / PREDICTIONS
+    table = _read_table(path, PREDICTIONS_LIMIT, tuple(checks.PREDICTIONS))
+    checks.check_predictions(table, called(path))
+    return table
 
 
 def answers_hash(predictions: pd.DataFrame) -> str:
@@ -196,22 +217,54 @@ def answers_hash(predictions: pd.DataFrame) -> str:
     return hashlib.sha256("\n".join(table["sample_id"]).encode() + said).hexdigest()
 
 
-def _read_table(path: Path) -> pd.DataFrame:
+def _read_table(path: Path, limit: Limit, wanted: tuple[str, ...] | None = None) -> pd.DataFrame:
+    """Read a table within a limit; of a record only the wanted columns, their types checked."""
+    import pyarrow as pa
+
+    from fermodels.nets.record_checks import check_schema
+
     try:
-        return pd.read_parquet(path)
+        with BoundedTable(path, called(path), limit) as table:
+            names = table.schema.names
+            if wanted is not None:
+                names = check_schema(table.schema, wanted, called(path))
+            batches = list(table.batches(names))
+            schema = pa.schema([table.schema.field(name) for name in names])
+            return pa.Table.from_batches(batches, schema).to_pandas()
+    except CheckpointError:
+        raise
     except (OSError, ValueError) as error:
-        raise CheckpointError(
-            f"cannot read {path}: {error}; restore or re-export the checkpoint"
-        ) from error
+        raise CheckpointError(f"{why_unreadable(path, error)}; {REMEDY}") from error
+
+
+def called(path: Path) -> str:
+    """Return what an error calls a checkpoint's file: its name and whose it is, no folders."""
+    folder = path.parent
+    if folder.parent.name == "snapshots":  # the Hub's cache: models--owner--name/snapshots/commit
+        repo = folder.parent.parent.name.removeprefix("models--").replace("--", "/")
+        return f"{path.name} of {repo}"
+    return f"{path.name} of {folder.name}"
+
+
+def why_unreadable(path: Path, error: Exception) -> str:
+    """Return why a file cannot be read; the system's own words repeat the whole path."""
+    if isinstance(error, DataError):
+        return str(error)
+    words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    words = words.replace(str(path), path.name)
+    return f"cannot read {called(path)}: {' '.join(words.split())[:200]}"
 
 
 def read_metrics(folder: Path) -> dict[str, Any]:
-    """Read a checkpoint's figures and provenance.
+    """Read a checkpoint's figures and provenance; asking for an entry it lacks is an error too.
 
     Raises:
-        CheckpointError: the file is missing or not JSON.
+        CheckpointError: the file is missing, not JSON, or an entry is not as `train.export` writes.
     """
-    return read_json(folder / METRICS)
+    from fermodels.nets.record_checks import check_metrics
+
+    path = folder / METRICS
+    return check_metrics(read_json(path), called(path))
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -221,13 +274,60 @@ def read_json(path: Path) -> dict[str, Any]:
         CheckpointError: missing, too large, or not a JSON object.
     """
     try:
-        if path.stat().st_size > MAX_JSON_BYTES:
-            raise CheckpointError(f"{path} has {path.stat().st_size} bytes: too large to be ours")
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        with path.open("rb") as stream:
+            content = stream.read(MAX_JSON_BYTES + 1)
+    except OSError as error:
+        raise CheckpointError(f"{why_unreadable(path, error)}; {REMEDY}") from error
+    return parse_json(content, called(path))
+
+
+def parse_json(content: bytes, called: str) -> dict[str, Any]:
+    """Return a JSON object; numbers must be finite and keys unique.
+
+    Args:
+        content: UTF-8.
+        called: what errors call it.
+
+    Raises:
+        CheckpointError: it is anything else.
+    """
+    if len(content) > MAX_JSON_BYTES:
         raise CheckpointError(
-            f"cannot read {path}: {error}; restore or re-export the checkpoint"
-        ) from error
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path} holds a {type(content).__name__}: expected an object")
-    return content
+            f"{called} has more than {MAX_JSON_BYTES:,} bytes: too large to be ours"
+        )
+    try:
+        found = json.loads(
+            content.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite,
+            parse_int=_short_int, object_pairs_hook=_unique,
+        )  # fmt: skip
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"cannot read {called}: {str(error)[:200]}; {REMEDY}") from error
+    if not isinstance(found, dict):
+        raise CheckpointError(f"{called} holds a {type(found).__name__}: expected an object")
+    return found
+
+
+def _refuse_constant(word: str) -> None:
+    raise ValueError(f"{word} is no number of JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"the number {text[:20]} is too large")
+    return number
+
+
+def _short_int(text: str) -> int:
+    if len(text) > MOST_DIGITS:
+        raise ValueError(f"a whole number has {len(text):,} digits: at most {MOST_DIGITS}")
+    return int(text)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {twice[:60]!r} stands there twice")
+    return found

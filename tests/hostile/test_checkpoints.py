@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import struct
 import tracemalloc
 from collections.abc import Callable
@@ -14,9 +15,20 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
+from fermodels.data.emotions import EMOTIONS
 from fermodels.errors import CheckpointError, ConfigError, FerError, HubError
 from fermodels.nets import checkpoint, hub, shelf
+from fermodels.nets.config import (
+    HOG_VALUES,
+    MAX_MULTIPLY_ADDS,
+    MAX_VALUES,
+    ConvSpec,
+    FCSpec,
+    NetConfig,
+)
+from fermodels.nets.variants import VARIANTS
 from studio.photo_reading import networks
 from tests.toys import tiny_net
 
@@ -112,6 +124,16 @@ CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
     "filters absurd": lambda c: c["network"]["conv"][0].update(filters=10**12),
     "filters negative": lambda c: c["network"]["conv"][0].update(filters=-1),
     "filters a string": lambda c: c["network"]["conv"][0].update(filters="4"),
+    "batch norm a word": lambda c: c["network"]["conv"][0].update(batch_norm="no"),
+    "batch norm a number": lambda c: c["network"]["conv"][0].update(batch_norm=1),
+    "batch norm null": lambda c: c["network"]["fc"][0].update(batch_norm=None),
+    "hog a word": lambda c: c["network"].update(hog="no"),
+    "hog a number": lambda c: c["network"].update(hog=0),
+    "hog null": lambda c: c["network"].update(hog=None),
+    "dropout true": lambda c: c["network"]["conv"][0].update(dropout=True),
+    "dropout false": lambda c: c["network"]["fc"][0].update(dropout=False),
+    "dropout a word": lambda c: c["network"]["fc"][0].update(dropout="0.5"),
+    "filters a fraction": lambda c: c["network"]["conv"][0].update(filters=4.0),
     "filters true": lambda c: c["network"]["conv"][0].update(filters=True),
     "kernel even": lambda c: c["network"]["conv"][0].update(kernel=4),
     "dropout not a number": lambda c: c["network"]["conv"][0].update(dropout=float("nan")),
@@ -136,11 +158,184 @@ def test_a_config_within_range_but_of_terabytes_is_refused_before_it_is_built(
     alter(folder, lambda c: [layer.update(wide) for layer in c["network"]["conv"]])
     tracemalloc.start()
     try:
-        assert "do not belong together" in refused(folder)
+        assert "values that one face becomes" in refused(folder)
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert most < 8_000_000
+
+
+COSTLY: dict[str, tuple[list[dict[str, int]], str]] = {
+    "wide maps": ([{"filters": 4096, "pool": 0}], "values that one face becomes"),
+    "maps that grow with every layer": (
+        [{"filters": 1, "kernel": 1, "padding": 15, "pool": 0}] * 32,
+        "values that one face becomes",
+    ),
+    "many products": (
+        [{"filters": 512, "kernel": 15, "pool": 2}, {"filters": 512, "kernel": 15, "pool": 2}],
+        "multiply-adds",
+    ),
+}
+
+
+@pytest.mark.parametrize("hog", [False, True])
+@pytest.mark.parametrize("name", COSTLY)
+def test_a_config_that_asks_much_of_a_face_is_refused_before_it_is_built(
+    folder: Path, name: str, hog: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """113 kilobytes of files asked 51.7 GB for one face."""
+    layers, said = COSTLY[name]
+    usual = {"filters": 8, "kernel": 3, "stride": 1, "padding": -1, "batch_norm": True,
+             "dropout": 0.0, "pool": 2}  # fmt: skip
+    alter(folder, lambda c: c["network"].update(conv=[usual | layer for layer in layers], hog=hog))
+
+    def built(*_: object) -> None:
+        raise AssertionError("it was built")
+
+    monkeypatch.setattr(checkpoint, "FERNet", built)
+    assert said in refused(folder)
+    with pytest.raises(CheckpointError, match=said):
+        checkpoint.load_uploaded(
+            (folder / "config.json").read_bytes(), (folder / "model.safetensors").read_bytes()
+        )
+
+
+def test_the_papers_networks_and_wider_ones_stay_far_below_the_bounds() -> None:
+    for variant in VARIANTS.values():
+        values, multiply_adds = variant.config.cost
+        assert 7 * values < MAX_VALUES and 20 * multiply_adds < MAX_MULTIPLY_ADDS
+    wide = NetConfig(tuple(ConvSpec(512, 5) for _ in range(4)), (FCSpec(4096), FCSpec(4096)))
+    assert max(wide.cost) > 0
+
+
+@pytest.mark.parametrize("hog", [False, True])
+def test_the_cost_of_a_face_is_what_a_pass_holds(hog: bool) -> None:
+    net = tiny_net(hog=hog)
+    sizes: list[int] = []
+    kinds = (nn.Conv2d, nn.BatchNorm2d, nn.BatchNorm1d, nn.ReLU, nn.MaxPool2d, nn.Linear)
+    for layer in net.modules():
+        if isinstance(layer, kinds):
+            layer.register_forward_hook(lambda _m, _i, out: sizes.append(out.numel()))
+    net(torch.zeros(1, 1, 48, 48))
+    counted = net.config.cost[0] - (HOG_VALUES if hog else 0)
+    assert sum(sizes) - 7 <= counted <= sum(sizes) + 2_000
+
+
+STRANGE_NUMBERS = [b"9" * 5000, b"1" * 400, b"NaN", b"-Infinity", b"1e999"]
+
+
+@pytest.mark.parametrize("number", STRANGE_NUMBERS)
+@pytest.mark.parametrize("file", ["config.json", "metrics.json"])
+def test_json_numbers_that_are_none_are_refused(folder: Path, file: str, number: bytes) -> None:
+    content = b'{"format": "fermodels-1", "epochs": ' + number + b', "network": {}}'
+    (folder / file).write_bytes(content)
+    read = checkpoint.load if file == "config.json" else checkpoint.read_metrics
+    with pytest.raises(CheckpointError, match=file) as caught:
+        read(folder)
+    assert len(str(caught.value)) < 400
+    if file == "config.json":
+        with pytest.raises(CheckpointError, match=file):
+            checkpoint.load_uploaded(content, (folder / "model.safetensors").read_bytes())
+
+
+def test_a_key_that_stands_twice_is_refused(folder: Path) -> None:
+    text = (folder / "config.json").read_text()
+    (folder / "config.json").write_text(text.replace('"hog": false', '"hog": true, "hog": false'))
+    assert "'hog' stands there twice" in refused(folder)
+
+
+KINDS = [torch.int64, torch.int32, torch.uint8, torch.bool, torch.complex64, torch.float8_e4m3fn]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_weights_of_another_kind_than_floating_are_refused(folder: Path, kind: torch.dtype) -> None:
+    state = checkpoint.half_weights(tiny_net())
+    state["classifier.bias"] = torch.ones(7).to(kind)
+    save_file(state, folder / "model.safetensors")
+    assert f"classifier.bias is stored as {kind}" in refused(folder)
+
+
+@pytest.mark.parametrize("kind", checkpoint.FLOATS, ids=str)
+def test_weights_of_every_floating_kind_are_read(folder: Path, kind: torch.dtype) -> None:
+    state = {key: value.to(kind) if value.is_floating_point() else value
+             for key, value in checkpoint.half_weights(tiny_net()).items()}  # fmt: skip
+    save_file(state, folder / "model.safetensors")
+    assert all(p.dtype == torch.float32 for p in checkpoint.load(folder).parameters())
+
+
+SPOILT: dict[str, tuple[str, Callable[[torch.Tensor], torch.Tensor], str]] = {
+    "finite but too large": (
+        "classifier.bias", lambda t: torch.full(t.shape, 1e300, dtype=torch.float64), "finite",
+    ),
+    "variance below zero": ("conv1.bn.running_var", lambda t: -t, "negative"),
+    "batches below zero": ("conv1.bn.num_batches_tracked", lambda t: t - 1, "negative"),
+    "batches in floats": ("conv1.bn.num_batches_tracked", lambda t: t.float(), "stored as"),
+    "products that overflow": (
+        "conv1.conv.weight", lambda t: torch.full(t.shape, 3e38), "answers nothing finite",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_tensors_that_would_answer_nan_are_refused(folder: Path, name: str) -> None:
+    key, change, said = SPOILT[name]
+    state = checkpoint.half_weights(tiny_net())
+    state[key] = change(state[key])
+    save_file(state, folder / "model.safetensors")
+    assert said in refused(folder)
+
+
+def test_a_checkpoint_says_what_its_outputs_mean(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    assert [config["id2label"][str(k)] for k in range(7)] == list(EMOTIONS)
+
+
+ORDERS: dict[str, object] = {
+    "two swapped": dict(zip("0123456", (EMOTIONS[1], EMOTIONS[0], *EMOTIONS[2:]), strict=True)),
+    "one missing": {str(k): EMOTIONS[k] for k in range(6)},
+    "a list": list(EMOTIONS),
+    "null": None,
+    "another spelling": {str(k): name.title() for k, name in enumerate(EMOTIONS)},
+}
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_another_order_of_classes_is_refused(folder: Path, name: str) -> None:
+    alter(folder, lambda c: c.update(id2label=ORDERS[name]))
+    assert "id2label" in refused(folder)
+
+
+def test_a_checkpoint_from_before_classes_were_named_is_read(folder: Path) -> None:
+    alter(folder, lambda c: c.pop("id2label"))
+    assert not checkpoint.load(folder).training
+
+
+def test_errors_name_the_file_and_the_checkpoint_and_no_folder(folder: Path) -> None:
+    places = {"net": folder, "alice/mine": folder.parent / "models--alice--mine/snapshots/0123"}
+    shutil.copytree(folder, places["alice/mine"])
+    for name, place in places.items():
+        readers = {
+            "config.json": checkpoint.load, "metrics.json": checkpoint.read_metrics,
+            "history.parquet": checkpoint.read_history, "model.safetensors": checkpoint.load,
+            "predictions.parquet": checkpoint.read_predictions,
+        }  # fmt: skip
+        for file, read in readers.items():
+            whole = (place / file).read_bytes()
+            for damage in (b"junk", None):
+                (place / file).unlink() if damage is None else (place / file).write_bytes(damage)
+                if file != "config.json" or damage is not None:
+                    with pytest.raises(CheckpointError) as caught:
+                        read(place)
+                    assert f"{file} of {name}" in str(caught.value)
+                    assert str(folder.parent) not in str(caught.value)
+                (place / file).write_bytes(whole)
+
+
+@pytest.mark.parametrize("name", ["a\0b", "~nobody-of-this-name/x", "x" * 5000, "a/" * 3000])
+def test_a_name_that_can_be_no_folder_is_one_sentence(name: str) -> None:
+    with pytest.raises(CheckpointError, match="no checkpoint") as caught:
+        shelf.find(name)
+    assert len(str(caught.value)) < 600
 
 
 TEXTS = [b"", b"null", b"[]", b"7", b'"x"', b"{", b"\xff\xfe", b'{"a":' * 100_000, b"[" * 100_000,

@@ -7,16 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
-from fermodels.data.emotions import EMOTIONS
 from fermodels.nets import checkpoint
 from fermodels.nets.evaluate import score
 from tests.hub_client import HubClient
 from tests.hub_server import HubServer
-from tests.toys import tiny_net
+from tests.toys import tiny_history, tiny_net, tiny_predictions
 from train.card import model_card
 
 
@@ -75,12 +73,8 @@ def folder(tmp_path: Path) -> Path:
         "parameters": 9, "best_epoch": 1, "epochs": 1, "validation": figures, "test": figures,
         "provenance": {**origin, "versions": versions, "created": "2026-01-01"},
     }  # fmt: skip
-    steps = pd.DataFrame({"step": [1], "epoch": [1], "loss": [1.9]})
-    epochs = pd.DataFrame({"epoch": [1], "train_loss": [1.9]})
-    columns = {f"p_{name}": [1 / 7] for name in EMOTIONS}
     checkpoint.save(
-        tmp_path / "tiny", tiny_net(), identity, metrics, checkpoint.History(steps, epochs),
-        pd.DataFrame({"split": ["test"], "sample_id": ["x"], "label": [3], **columns}),
-        model_card(identity, metrics),
+        tmp_path / "tiny", tiny_net(), identity, metrics, tiny_history(),
+        tiny_predictions(), model_card(identity, metrics),
     )  # fmt: skip
     return tmp_path / "tiny"

@@ -11,20 +11,18 @@ from safetensors.torch import load_file, save_file
 import fermodels
 from fermodels.errors import CheckpointError
 from fermodels.nets import checkpoint
-from tests.toys import tiny_net
+from tests.toys import tiny_history, tiny_net, tiny_predictions
 
 FACES = np.random.default_rng(0).integers(0, 256, (4, 48, 48), dtype=np.uint8)
 
 
 def write(folder: Path, seed: int = 0, **changes: Any) -> Path:
-    history = checkpoint.History(
-        pd.DataFrame({"step": [1, 2], "epoch": [1, 1], "loss": [1.9, 1.8]}),
-        pd.DataFrame({"epoch": [1], "train_loss": [1.85], "filters": [[0.1, 0.2]]}),
-    )
-    predictions = pd.DataFrame({"split": ["test"], "sample_id": ["test-1"], "label": [3]})
+    history = tiny_history()
+    history.epochs["filters"] = [[0.1, 0.2, 0.3, 0.4]]
+    history.epochs["filters_shape"] = [[4, 1, 1, 1]]
     checkpoint.save(
         folder, tiny_net(seed, **changes), {"variant": "mine", "recipe": "toy"}, {"test": {}},
-        history, predictions, "# card\n",
+        history, tiny_predictions(), "# card\n",
     )  # fmt: skip
     return folder
 
@@ -43,8 +41,9 @@ def test_history_and_tables_come_back(tmp_path: Path) -> None:
     folder = write(tmp_path / "mine")
     history = checkpoint.read_history(folder)
     assert history.steps["loss"].tolist() == [1.9, 1.8]
-    assert list(history.epochs["filters"][0]) == [0.1, 0.2]
-    assert checkpoint.read_predictions(folder)["label"].tolist() == [3]
+    assert history.steps["step"].dtype.kind == "i"
+    assert list(history.epochs["filters"][0]) == [0.1, 0.2, 0.3, 0.4]
+    assert checkpoint.read_predictions(folder)["label"].tolist() == [3, 3]
 
 
 def test_unknown_names_list_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,7 +96,7 @@ def damage_format(folder: Path) -> None:
     [
         (damage_truncate, "cannot read"),
         (damage_drop, r"lacks tensors \['classifier.bias'\]"),
-        (damage_nan, "classifier.bias .* finite: False"),
+        (damage_nan, "classifier.bias holds values that are not finite"),
         (damage_shape, r"classifier.bias has shape \(8,\)"),
         (damage_config, "filters is 1000000000000"),
         (damage_json, "cannot read"),

@@ -11,6 +11,7 @@ import pytest
 
 from fermodels.errors import CheckpointError
 from fermodels.nets import runs, shelf
+from tests.toys import tiny_history
 from train.showing import show_progress
 from train.state import Progress
 
@@ -18,10 +19,8 @@ EPOCHS = 4
 
 
 def progress(epoch: int) -> Progress:
-    steps = [
-        {"step": n, "epoch": (n + 1) // 2, "loss": 2.0 - n / 10} for n in range(1, 2 * epoch + 1)
-    ]
-    rows = [{"epoch": n, "validation_accuracy": n / 10} for n in range(1, epoch + 1)]
+    held = tiny_history(epoch)
+    steps, rows = (part.to_dict("records") for part in (held.steps, held.epochs))
     return Progress(epoch, epoch, epoch / 10, 30.0 * epoch, 20.0, steps, rows)  # type: ignore[arg-type]
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from fermodels.nets import checkpoint
-from tests.toys import tiny_net
+from tests.toys import tiny_net, tiny_scores
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     from tests.studio.photo_toys import HEAT, NAMES  # its photos take seconds, on demand only
 
     folder = tmp_path_factory.mktemp("checkpoints")
-    metrics: dict[str, Any] = {"test": {"accuracy": 0.625, "n": 3589}}
+    metrics: dict[str, Any] = {"test": tiny_scores(0.625, 3589)}
     heats = {"shallow": {"calibration": {"temperature": HEAT}}, "deep": {}}
     none = pd.DataFrame({"step": [1]})
     for seed, name in enumerate(NAMES):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import threading
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from fermodels.errors import CheckpointError
-from fermodels.nets import shelf
+from fermodels.nets import checkpoint, shelf
+from fermodels.nets.networks import FERNet
 from studio import guests, lending, models, versus
 from tests.studio import shelf_of_toys
 from tests.studio.shelf_of_toys import text_of
@@ -156,6 +159,83 @@ def test_the_lender_keeps_a_bounded_number_of_networks(
         with lending.borrowed(name) as net:
             assert net.has_hog == name.startswith("hybrid")
         assert len(lending._kept) == 1
+
+
+def test_one_network_that_loads_keeps_nobody_else_waiting(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lending._kept.clear()
+    load, go_on, loading = checkpoint.load, threading.Event(), threading.Event()
+    times = []
+
+    def slow(folder: Path) -> FERNet:
+        times.append(folder.name)
+        if folder.name == "shallow":
+            loading.set()
+            assert go_on.wait(20)
+        return load(folder)
+
+    monkeypatch.setattr(checkpoint, "load", slow)
+
+    def ask() -> None:
+        with lending.borrowed("shallow"):
+            pass
+
+    waiting = [threading.Thread(target=ask) for _ in range(3)]
+    try:
+        for thread in waiting:
+            thread.start()
+        assert loading.wait(20)
+        with lending.borrowed("hybrid-shallow") as net:  # another one, while it loads
+            assert net.has_hog
+    finally:
+        go_on.set()
+        for thread in waiting:
+            thread.join(20)
+    assert sorted(times) == ["hybrid-shallow", "shallow"]  # once each, however many ask
+
+
+def size_of(net: FERNet) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in net.state_dict().values())
+
+
+def test_the_lender_keeps_a_bounded_number_of_bytes_and_bundled_networks_rather_than_brought(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lending._kept.clear()
+    mine = [shutil.copytree(place / "checkpoints" / "shallow", place / f"mine{k}") for k in "12"]
+    with lending.borrowed("shallow") as net:
+        one = size_of(net)
+    with lending.borrowed("hybrid-shallow") as net:
+        both = one + size_of(net)
+    monkeypatch.setattr(lending, "MOST_KEPT_BYTES", max(both + one, 2 * one))
+    names = []
+    for folder in mine:
+        with lending.borrowed(folder):
+            names.append(sorted(path.name for path in lending._kept))
+    assert names == [["hybrid-shallow", "mine1", "shallow"], ["hybrid-shallow", "mine2", "shallow"]]
+    monkeypatch.setattr(lending, "MOST_KEPT_BYTES", 2 * one - 1)
+    with lending.borrowed(mine[0]) as net:  # alone more than half: lent, and not kept
+        assert size_of(net) == one
+    assert not [path for path in lending._kept if path.name.startswith("mine1")]
+
+
+def test_a_network_that_cannot_be_loaded_takes_no_place(place: Path) -> None:
+    lending._kept.clear()
+    (place / "checkpoints" / "shallow" / shelf.WEIGHTS).write_bytes(b"junk")
+    for _ in range(2):
+        with pytest.raises(CheckpointError), lending.borrowed("shallow"):
+            pass
+    assert not lending._kept
+
+
+def test_odd_records_are_said_at_the_door(place: Path) -> None:
+    mine = (place / "checkpoints" / "shallow").rename(place / "mine")
+    (mine / shelf.METRICS).write_text('{"epochs": -1}')
+    app = open_room("activations", place / "faces", own=str(mine))
+    assert len(app.error) == 1
+    assert app.error[0].value.startswith("metrics.json of mine: epochs")
+    assert all("(yours)" not in name for name in offered(app))
 
 
 def test_a_guest_with_records_stands_in_the_difference(

@@ -109,7 +109,7 @@ def test_a_replaced_checkpoint_answers_at_the_next_photo(checkpoints: Path) -> N
     before = read(ASTRONAUT).answers["deep"]
     assert before.shape == (1, 7)
     checkpoint.save(
-        checkpoints / "deep", tiny_net(5), {"variant": "deep", "recipe": "toy"}, {"test": {}},
+        checkpoints / "deep", tiny_net(5), {"variant": "deep", "recipe": "toy"}, {},
         checkpoint.History(pd.DataFrame({"step": [1]}), pd.DataFrame({"step": [1]})),
         pd.DataFrame({"step": [1]}), "card", checkpoint.not_a_checkpoint,
     )  # fmt: skip

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from streamlit import config
 
-from studio import public
+from fermodels.errors import CheckpointError
+from fermodels.nets import hub, shelf
+from studio import guests, public
 from tests.studio.toy_studio import open_room, write_studio
 
 ROOT = Path(__file__).parents[2]
@@ -24,9 +27,44 @@ def test_a_folder_named_in_the_address_is_refused_unopened(place: Path) -> None:
     folder = place / "checkpoints" / "shallow"
     app = open_room("activations", place / "faces", own=str(folder))
     assert len(app.error) == 1
-    assert "public" in app.error[0].value and str(folder) in app.error[0].value
-    assert "hub:owner/name" in app.error[0].value
+    assert app.error[0].value == guests.FETCHES_NOTHING
+    assert "own" not in [field.key for field in app.text_input]
     assert not any("(yours)" in name for name in app.selectbox(key="model").options)
+
+
+def test_a_hub_id_named_in_the_address_is_refused_and_nothing_is_fetched(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fetched(*_: object) -> None:
+        raise AssertionError("the Hub was asked")
+
+    monkeypatch.setattr(hub, "pull", fetched)
+    app = open_room("activations", place / "faces", own="hub:alice/net")
+    assert [error.value for error in app.error] == [guests.FETCHES_NOTHING]
+
+
+def test_an_upload_to_a_public_studio_may_cost_less_than_one_to_ones_own(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = place / "checkpoints" / "shallow"
+    files = [(folder / name).read_bytes() for name in (shelf.CONFIG, shelf.WEIGHTS)]
+    assert guests.invite_upload(*files).net is not None
+    monkeypatch.setattr(guests, "MOST_VALUES", 100)
+    with pytest.raises(CheckpointError, match="a public studio runs at most 100"):
+        guests.invite_upload(*files)
+    monkeypatch.setenv(public.VARIABLE, "0")
+    assert guests.invite_upload(*files).net is not None
+
+
+@pytest.mark.parametrize(("value", "shown"), [("1", "none"), ("0", "full")])
+def test_only_ones_own_studio_shows_tracebacks(
+    value: str, shown: str, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config.set_option("client.showErrorDetails", "none")  # as .streamlit/config.toml has it
+    assert 'showErrorDetails = "none"' in (ROOT / ".streamlit" / "config.toml").read_text()
+    monkeypatch.setenv(public.VARIABLE, value)
+    open_room("home", place / "faces")
+    assert config.get_option("client.showErrorDetails") == shown
 
 
 def test_faces_named_in_the_address_are_not_read(place: Path) -> None:

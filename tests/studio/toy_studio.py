@@ -17,6 +17,7 @@ from fermodels.nets import checkpoint
 from fermodels.nets.checkpoint import History
 from fermodels.nets.config import ConvSpec, FCSpec, NetConfig
 from fermodels.nets.networks import FERNet
+from tests.toys import tiny_history, tiny_predictions
 
 ROOT = Path(__file__).resolve().parents[2]
 LAYERS = (ConvSpec(4, 3, pool=2), ConvSpec(6, 3, pool=4))
@@ -41,13 +42,11 @@ def write_checkpoint(folder: Path, net: FERNet) -> None:
     """Write, or replace, a checkpoint with a history of three epochs in which the filters grow."""
     kernel = net.get_parameter("conv1.conv.weight").detach()
     epochs = pd.DataFrame([_epoch(number, kernel) for number in range(1, EPOCHS + 1)])
-    steps = pd.DataFrame({"step": [1, 2], "epoch": [1, 1], "loss": [1.9, 1.8]})
     identity = {"variant": folder.name, "recipe": "paper", "name": folder.name}
-    nothing = pd.DataFrame({"split": ["test"], "sample_id": ["none"], "label": [0]})
     metrics = {"variant": folder.name, "parameters": net.parameter_count}
     checkpoint.save(
-        folder, net, identity, metrics, History(steps, epochs), nothing, "toy",
-        checkpoint.not_a_checkpoint,
+        folder, net, identity, metrics, History(tiny_history().steps, epochs), tiny_predictions(),
+        "toy", checkpoint.not_a_checkpoint,
     )  # fmt: skip
 
 
@@ -55,6 +54,10 @@ def _epoch(number: int, kernel: torch.Tensor) -> dict[str, object]:
     grown = (kernel * number / EPOCHS).flatten().tolist()
     return {
         "epoch": number,
+        "train_loss": 1.9,
+        "validation_loss": 1.9,
+        "train_clean_accuracy": 0.2,
+        "validation_accuracy": 0.2,
         "layers": ["conv1", "conv2"],
         "sparsity": [0.1 * number, 0.2 * number],
         "entropy": [0.9, 0.8],

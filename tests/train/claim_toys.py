@@ -63,7 +63,10 @@ def write_run(
         "initial_loss": initial_loss, "expected_initial_loss": 1.9459, "initial_loss_faces": 512,
         "overfit_accuracy": overfit, "overfit_faces": 70, "overfit_steps": 9,
     }  # fmt: skip
-    origin = {"data_name": "toys", "data_hash": "cafe"}
+    origin = {
+        "seed": 0, "data_name": "toys", "data_hash": "cafe", "git_revision": "none",
+        "versions": {"torch": "2"}, "created": "2026-01-01",
+    }  # fmt: skip
     metrics = {"best_epoch": EPOCHS - 1, "epochs": EPOCHS, "sanity": sanity, "provenance": origin}
     (folder / METRICS).write_text(json.dumps(metrics | figures_of(predictions)))
     write_history(folder / HISTORY, history(clean, validation, kernel, sparsity, entropy))
@@ -102,6 +105,8 @@ def history(
     rows = [
         {
             "epoch": k + 1,
+            "train_loss": 1.5,
+            "validation_loss": 1.5,
             "train_clean_accuracy": clean[k],
             "validation_accuracy": validation,
             "layers": ["conv1", "conv2"],
@@ -112,4 +117,5 @@ def history(
         }
         for k in range(EPOCHS)
     ]
-    return History(pd.DataFrame({"step": [1], "epoch": [1]}), pd.DataFrame(rows))
+    step = {"step": [1], "epoch": [1], "loss": [1.9], "accuracy": [0.2]}
+    return History(pd.DataFrame(step), pd.DataFrame(rows))
