@@ -967,6 +967,7 @@ ELSEWHERE = {
     "fermodels/classify_journal.py": "its own journal, known by its inode",
     "fermodels/data/cache.py": "its own names, in its own folder",
     "fermodels/data/samples.py": "the package's own artefact, on --write",
+    "studio/gradio_files.py": "visitors' photos, in a folder made by mkdtemp; known by its lock",
     "benchmarks/data.py": "a folder made by mkdtemp",
     "benchmarks/ui.py": "a folder made by mkdtemp",
     "benchmarks/browser.py": "a log in a folder made by mkdtemp",
