@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fermodels.classify import Settings, answer, look
-from fermodels.classify_sources import Frame, Source
+from fermodels.classify_sources import Source, photo_frames
 from fermodels.classify_table import Row
 from fermodels.data.emotions import EMOTIONS
-from fermodels.data.photo import Face, PhotoLimits, decode_photo, faces_of, whole_face
+from fermodels.data.photo import Face, PhotoLimits, faces_of, opened_photo, whole_face
 from fermodels.errors import CheckpointError, ConfigError
 from fermodels.nets import shelf
 from fermodels.nets.calibration import at_temperature, read_temperature
@@ -25,6 +25,9 @@ LIMITS = PhotoLimits(max_bytes=MAX_BYTES)
 MAX_PHOTOS = 50
 """Photos taken in one go; for more there is ``python -m fermodels.classify``."""
 
+SHOWN_SIDE = 720
+"""Longest side of the photo as shown, in pixels."""
+
 ALL = "all"
 """Stands for every bundled network."""
 
@@ -34,7 +37,9 @@ class Reading:
     """What was found in a photo."""
 
     picture: Image.Image
-    """The photo upright, RGB."""
+    """The photo upright, RGB, at most SHOWN_SIDE a side."""
+    size: tuple[int, int]
+    """Width and height of the photo itself, in whose pixels faces have their boxes."""
     faces: tuple[Face, ...]
     """Faces found, largest first; the whole picture as one if that was asked for."""
     answers: dict[str, NDArray[np.float32]]
@@ -76,11 +81,13 @@ def read(photo: bytes, whole: bool = False, model: str = ALL) -> Reading:
         CheckpointError: no such network, or it is damaged.
     """
     names = networks(model)
-    picture = decode_photo(photo, limits=LIMITS)
-    faces = (whole_face(picture),) if whole else tuple(faces_of(picture))
+    with opened_photo(photo, limits=LIMITS) as opened:
+        picture, size = opened.picture, opened.size
+        faces = (whole_face(picture, size),) if whole else tuple(faces_of(picture, size))
+        picture.thumbnail((SHOWN_SIDE, SHOWN_SIDE), Image.Resampling.BICUBIC)
     crops = [face.image for face in faces]
     answers = {name: ask(name, np.stack(crops)) for name in names} if crops else {}
-    return Reading(picture, faces, answers)
+    return Reading(picture, size, faces, answers)
 
 
 def read_many(
@@ -121,7 +128,7 @@ def check_count(photos: int) -> None:
 
 
 def _source(name: str, data: bytes) -> Source:
-    return Source(name, lambda: iter([Frame(decode_photo(data, limits=LIMITS))]))
+    return Source(name, lambda: photo_frames(data, LIMITS))
 
 
 def accuracy(name: str) -> tuple[float, int] | None:

@@ -13,7 +13,7 @@ from PIL import ExifTags, Image, ImageFile
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from fermodels.data import photo_decode
-from fermodels.data.photo_decode import PhotoLimits, decode_photo
+from fermodels.data.photo_decode import PhotoLimits, opened_photo
 from fermodels.errors import ConfigError, PhotoError
 
 
@@ -21,6 +21,12 @@ def encode(image: Image.Image, format_: str = "PNG", **options: object) -> bytes
     buffer = BytesIO()
     image.save(buffer, format_, **options)
     return buffer.getvalue()
+
+
+def decode_photo(source: bytes | str | Path, **limits: PhotoLimits) -> Image.Image:
+    """Return the picture alone."""
+    with opened_photo(source, **limits) as photo:
+        return photo.picture
 
 
 @pytest.fixture
@@ -240,7 +246,7 @@ def test_each_limit_is_enforced_and_named(scene: Image.Image, tmp_path: Path) ->
     assert decode_photo(path, limits=exact).size == (64, 48)
 
 
-@pytest.mark.parametrize("field", ["max_bytes", "max_pixels", "max_side", "min_side"])
+@pytest.mark.parametrize("field", ["max_bytes", "max_pixels", "max_memory", "max_side", "min_side"])
 def test_limits_below_one_or_above_pillows_own_are_refused(field: str) -> None:
     with pytest.raises(ConfigError, match=field):
         PhotoLimits(**{field: 0})

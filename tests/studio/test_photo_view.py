@@ -45,7 +45,7 @@ def reading(boxes: list[tuple[int, int, int, int]], names: tuple[str, ...] = NAM
     faces = tuple(Face(np.zeros((48, 48), np.uint8), box, 1.0, False) for box in boxes)
     answer = np.array([0.001, 0.009, 0.04, 0.9, 0.02, 0.02, 0.01], dtype=np.float32)
     answers = dict.fromkeys(names, np.stack([answer] * len(faces))) if faces else {}
-    return Reading(Image.new("RGB", (800, 600)), faces, answers)
+    return Reading(Image.new("RGB", (720, 540)), (800, 600), faces, answers)
 
 
 def test_every_face_is_boxed_where_it_was_found(checkpoints: Path) -> None:
