@@ -50,8 +50,8 @@ MAX_SCANS = 100
 BYTES_AT_ONCE = 420_000_000
 """Memory that all threads together may take for photos; one large photo takes most of it."""
 
-COSTLY = {"WEBP": 16, "HEIF": 12}
-"""Bytes a pixel of the formats whose decoders hold several copies."""
+COSTLY = {"WEBP": 16, "HEIF": 12, "bmp_rle": 16}
+"""Bytes a pixel of the decoders that hold several copies; run lengths in BMP cost time instead."""
 
 SCAN = re.compile(rb"\xff\xda\x00[\x06-\x0e]([\x01-\x04])", re.DOTALL)
 """A scan's header in a JPEG, and how many components it carries; pixels hold no such bytes."""
@@ -219,8 +219,9 @@ def decoding_bytes(
         PhotoError: the header is damaged.
     """
     pixels = image.width * image.height
-    if image.format in COSTLY:
-        return pixels * COSTLY[image.format]
+    for name in (image.format, *(tile.codec_name for tile in image.tile)):
+        if name in COSTLY:
+            return pixels * COSTLY[name]
     stored = 1 if image.mode in ("1", "L", "P") else 2 if image.mode.startswith("I;") else 4
     # The pixels as stored; the result, in RGB and turned; and the grey copy that is searched.
     cost = stored * pixels + 5 * pixels // shrink**2

@@ -125,9 +125,6 @@ BAD: dict[str, bytes] = {
 }  # fmt: skip
 """Every one must end in one sentence of ours."""
 
-SLOW = many_scans(2000)
-"""A JPEG that costs time, not memory: each scan goes over every pixel."""
-
 ODD: dict[str, bytes] = {
     "jpeg named png": encode("JPEG"),
     "jpeg and zip at once": encode("JPEG") + b"PK\x03\x04" + bytes(60) + b"PK\x05\x06" + bytes(18),
