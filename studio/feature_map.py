@@ -12,6 +12,7 @@ from fermodels.data.emotions import EMOTIONS
 from fermodels.data.faces import FaceDataset
 from fermodels.nets import shelf
 from studio import models, results, theme, widgets
+from studio.plain import plain
 from studio.theme import EXPRESSION_COLORS
 
 ENOUGH = 0.02
@@ -61,7 +62,7 @@ def pick(faces: FaceDataset, allowed: NDArray[np.intp]) -> NDArray[np.intp] | No
         found = table(name, faces)
         if found is None:
             st.caption(
-                f"No map of {faces.name} yet: `python -m fermodels.explain.representation "
+                f"No map of {plain(faces.name)} yet: `python -m fermodels.explain.representation "
                 f"--model {name} --data PATH` makes one."
             )
             return None
