@@ -52,7 +52,7 @@ def sliced(rows: NDArray[np.intp], faces: FaceDataset, wanted: results.Filter) -
     for name in wanted.slices:
         mask = SLICES[name].mask(faces)
         if mask is None:
-            st.info(f"“{name}” is not known of {plain(faces.name)}: {SLICES[name].remedy}.")
+            st.info(f"“{plain(name)}” is not known of {plain(faces.name)}: {SLICES[name].remedy}.")
         else:
             rows = rows[mask[rows]]
     return rows

@@ -41,7 +41,9 @@ def section(name: str) -> None:
         draw_learned(name, found)
     st.caption(provenance(found))
     compare_with_curves(name, found)
-    st.markdown("**Before believing a score**\n" + "".join(f"\n- {note}" for note in found.notes))
+    st.markdown(
+        "**Before believing a score**\n" + "".join(f"\n- {plain(note)}" for note in found.notes)
+    )
 
 
 def scores_of(name: str) -> ConceptRecord | str:

@@ -50,8 +50,8 @@ def presets() -> None:
     """Offer the seven expressions as EMFACS describes them: each sets all sliders."""
     st.markdown("**Put on an expression**")
     with st.container(horizontal=True, gap="small"):
-        for name in EMOTIONS:
-            st.button(name, key=f"wear-{name}", on_click=wear, args=(prototype(name),))
+        for felt in EMOTIONS:
+            st.button(felt, key=f"wear-{felt}", on_click=wear, args=(prototype(felt),))
 
 
 def prototype(expression: str) -> dict[str, float]:
