@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import platform
+from functools import cache
 
 
 def keep_freed_memory() -> bool:
@@ -14,9 +15,10 @@ def keep_freed_memory() -> bool:
     For commands, not for servers: the process keeps its largest size until it ends. Returns
     False where the C library is not glibc.
     """
-    if platform.libc_ver()[0] != "glibc":
+    library = _glibc()
+    if library is None:
         return False
-    mallopt = ctypes.CDLL(None).mallopt
+    mallopt = library.mallopt
     trim_threshold, top_pad, mmap_max = -1, -2, -4  # malloc.h
     return bool(
         mallopt(mmap_max, 0) and mallopt(trim_threshold, 2**31 - 1) and mallopt(top_pad, 2**28)
@@ -30,6 +32,11 @@ def return_freed_memory() -> bool:
     in use: after some photos of 64 megapixels that was a third of a gigabyte. Takes milliseconds.
     Returns False where the C library is not glibc, or where there was nothing to give.
     """
-    if platform.libc_ver()[0] != "glibc":
-        return False
-    return bool(ctypes.CDLL(None).malloc_trim(0))
+    library = _glibc()
+    return library is not None and bool(library.malloc_trim(0))
+
+
+@cache
+def _glibc() -> ctypes.CDLL | None:
+    """Return the C library; None where it is another one."""
+    return ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None

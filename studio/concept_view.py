@@ -41,9 +41,8 @@ def section(name: str) -> None:
         draw_learned(name, found)
     st.caption(provenance(found))
     compare_with_curves(name, found)
-    st.markdown(
-        "**Before believing a score**\n" + "".join(f"\n- {plain(note)}" for note in found.notes)
-    )
+    warnings = "".join(f"\n- {plain(note)}" for note in found.notes)
+    st.markdown(f"**Before believing a score**\n{warnings}")
 
 
 def scores_of(name: str) -> ConceptRecord | str:

@@ -59,7 +59,7 @@ def responses(name: str, face: NDArray[np.uint8]) -> Responses:
     return _responses(name, models.stamp(name), models.content_hash(face), face)
 
 
-@st.cache_resource(max_entries=12, show_spinner=False)  # some 6 MB each
+@st.cache_resource(max_entries=12, show_spinner=False)  # 3 to 5 MB each
 def _responses(name: str, stamp: str, face_hash: str, _face: NDArray[np.uint8]) -> Responses:
     import torch
 

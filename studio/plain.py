@@ -14,7 +14,9 @@ import streamlit as st
 _AS_CODE = re.compile(r":\S|@|www\.|--|->|<-|[<>~]=", re.IGNORECASE)
 """Addresses, emoji, icons, colours, arrows: looked for in escaped text as well, but not in code."""
 
-_SPECIAL = re.compile(r"([\\`*_\[\]<~$&#|])")
+_SPECIAL = re.compile(r"([\\`*\[\]<~$&#|]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")
+"""Within a word an underscore stands for itself."""
+
 _LIST_OR_QUOTATION = re.compile(r"^(\d*)([-+=>.)])")
 
 

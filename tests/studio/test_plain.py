@@ -25,6 +25,7 @@ SHOWN = {
     "[log in](http://evil.example)": "`[log in](http://evil.example)`",
     "![x](y)": r"!\[x\](y)",
     "**b** _i_ ~~s~~ <i> $x$ &lt; a|b": r"\*\*b\*\* \_i\_ \~\~s\~\~ \<i> \$x\$ \&lt; a\|b",
+    "a_b_c _d_ e_": r"a_b_c \_d\_ e\_",
     "www.evil.example": "`www.evil.example`",
     "me@evil.example": "`me@evil.example`",
     ":material/delete: :smile: a: b": "`:material/delete:` `:smile:` a: b",
