@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fermodels.classify import Settings, answer, look
+from fermodels.classify import Seen, Settings, answer, look
 from fermodels.classify_sources import Source, photo_frames
 from fermodels.classify_table import Row
 from fermodels.data.emotions import EMOTIONS
@@ -95,7 +95,8 @@ def read_many(
 ) -> list[Row]:
     """Return one row per face and network of many photos; see `fermodels.classify_table`.
 
-    A photo that cannot be read gets a row with its error.
+    A photo that cannot be read gets a row with its error. One that is given several times is looked
+    at once.
 
     Args:
         photos: names and bytes.
@@ -109,7 +110,11 @@ def read_many(
     check_count(len(photos))
     names = networks(model)
     settings = Settings(tuple(names), all_faces)
-    seen = [one for name, data in photos for one in look(_source(name, data), settings)]
+    looks: dict[bytes, list[Seen]] = {}
+    for name, data in photos:
+        if data not in looks:
+            looks[data] = look(_source(name, data), settings)
+    seen = [replace(one, file=name) for name, data in photos for one in looks[data]]
     with ExitStack() as stack:
         return answer(seen, {n: stack.enter_context(lending.borrowed(n)) for n in names})
 
