@@ -98,8 +98,8 @@ def _look(source: Source, settings: Settings) -> Iterator[Seen]:
 
 def _faces(frame: Frame, settings: Settings) -> tuple[Face, ...]:
     if settings.whole_picture:
-        return (whole_face(frame.picture),)
-    found = tuple(faces_of(frame.picture))
+        return (whole_face(frame.picture, frame.size),)
+    found = tuple(faces_of(frame.picture, frame.size))
     return found if settings.all_faces else found[:1]
 
 

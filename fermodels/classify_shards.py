@@ -18,9 +18,8 @@ from numpy.typing import NDArray
 
 from fermodels import classify_table
 from fermodels.classify import Settings, answer, look, network
-from fermodels.classify_sources import Frame, Source
+from fermodels.classify_sources import Frame, Source, photo_frames
 from fermodels.classify_table import COLUMNS
-from fermodels.data.photo_decode import decode_photo
 from fermodels.errors import ConfigError, DataError, PhotoError, exit_status
 from fermodels.nets.files import check_output, not_a_table_with, write_atomically
 
@@ -74,7 +73,7 @@ def _source(cell: Any, number: int) -> Source:
     def frames() -> Iterator[Frame]:
         if not isinstance(data, bytes):
             raise PhotoError(f"the image is {type(data).__name__}: expected an encoded picture")
-        yield Frame(decode_photo(data))
+        yield from photo_frames(data)
 
     return Source(str(path or f"row {number}"), frames)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image
 
-from fermodels.data.photo_decode import PhotoLimits, decode_photo
+from fermodels.data.photo_decode import PhotoLimits, opened_photo
 from fermodels.errors import DataError, PhotoError
 
 PICTURES = (
@@ -34,6 +34,9 @@ class Frame:
 
     time: float | None = None
     """Seconds from the video's start; None for a picture."""
+
+    size: tuple[int, int] | None = None
+    """Width and height of the photo that `picture` is a reduced copy of; None if it is none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +101,17 @@ def name_of(path: Path) -> str:
 def _source(path: Path, every: float) -> Source:
     if path.suffix.lower() in VIDEOS:
         return Source(name_of(path), lambda: video_frames(path, every))
-    return Source(name_of(path), lambda: iter([Frame(decode_photo(path))]))
+    return Source(name_of(path), lambda: photo_frames(path))
+
+
+def photo_frames(photo: bytes | Path, limits: PhotoLimits | None = None) -> Iterator[Frame]:
+    """Yield a photo's one frame; what it takes is counted until the next one is asked for.
+
+    Raises:
+        PhotoError: it cannot be read.
+    """
+    with opened_photo(photo, limits=limits) as opened:
+        yield Frame(opened.picture, size=opened.size)
 
 
 def video_frames(path: Path, every: float, limits: PhotoLimits | None = None) -> Iterator[Frame]:

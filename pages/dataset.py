@@ -7,6 +7,7 @@ from studio import browse, face_choice, feature_map, results, widgets
 from studio.figures import faces as figures
 from studio.figures import tiles
 from studio.gallery import gallery
+from studio.plain import plain
 
 PER_PAGE = 96
 
@@ -18,7 +19,7 @@ widgets.opening(
 faces = widgets.dataset()
 held = widgets.carried(faces)
 for note in faces.notes:
-    st.caption(note)
+    st.caption(plain(note))
 
 wanted, model = browse.pick_filter(faces)
 answers = browse.answers(model, faces, wanted)

@@ -122,3 +122,4 @@ def run() -> None:
             chosen.run()
     finally:  # also where a room stops or starts anew
         collector.spare_libraries()
+        collector.return_memory()

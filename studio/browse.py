@@ -12,6 +12,7 @@ from fermodels.data.emotions import EMOTIONS
 from fermodels.data.faces import SPLITS, FaceDataset
 from studio import models, results, widgets
 from studio.figures import faces as figures
+from studio.plain import plain
 from studio.slices import SLICES
 
 NO_MODEL = "no model"
@@ -51,7 +52,7 @@ def sliced(rows: NDArray[np.intp], faces: FaceDataset, wanted: results.Filter) -
     for name in wanted.slices:
         mask = SLICES[name].mask(faces)
         if mask is None:
-            st.info(f"“{name}” is not known of {faces.name}: {SLICES[name].remedy}.")
+            st.info(f"“{plain(name)}” is not known of {plain(faces.name)}: {SLICES[name].remedy}.")
         else:
             rows = rows[mask[rows]]
     return rows
@@ -74,8 +75,10 @@ def answers(
         return found
     asked = f"{model} {wanted.splits} {wanted.expressions} {faces.content_hash}"
     if len(missing) > results.AT_ONCE and st.session_state.get("asked-for") != asked:
-        st.info(f"{model} has not seen {len(missing):,} of these faces (no stored answer).")
-        if not st.button(f"Ask {model} about {len(missing):,} faces", icon=":material/play_arrow:"):
+        st.info(f"{plain(model)} has not seen {len(missing):,} of these faces (no stored answer).")
+        if not st.button(
+            f"Ask {plain(model)} about {len(missing):,} faces", icon=":material/play_arrow:"
+        ):
             return found
         st.session_state["asked-for"] = asked
     return _filled(model, faces, found, missing)
@@ -88,7 +91,7 @@ def _filled(
     place = st.empty()
 
     def report(share: float) -> None:
-        place.progress(share, f"Asking {model}…")
+        place.progress(share, f"Asking {plain(model)}…")
 
     filled = found.copy()
     filled[missing] = results.computed(model, faces, missing, report)

@@ -11,6 +11,7 @@ from fermodels.data.faces import FaceDataset
 from studio import disagreement, models, results, versus, widgets
 from studio.figures import confusion as figures
 from studio.gallery import gallery
+from studio.plain import plain
 from studio.widgets import BOUND
 
 MOST = 96
@@ -24,7 +25,7 @@ def side_by_side(names: list[str], split: str, faces: FaceDataset, *, shares: bo
         for place, name in zip(st.columns(max(2, len(across))), across, strict=False):
             with place:
                 scores = models.metrics(name)[split]
-                st.markdown(f"**{name}** · {scores['accuracy']:.1%} of {scores['n']:,}")
+                st.markdown(f"**{plain(name)}** · {scores['accuracy']:.1%} of {scores['n']:,}")
                 points = widgets.show(
                     figures.matrix(versus.confusion(name, split), shares=shares, clickable=True),
                     f"confusion-{name}",
@@ -49,16 +50,18 @@ def _remember(name: str, points: list[dict[str, Any]]) -> None:
 
 def _faces_of(name: str, truth: str, guess: str, *, split: str, faces: FaceDataset) -> None:
     rows, fell = versus.faces_in_cell(name, split, truth, guess, faces)
-    st.markdown(f"**{truth}** faces that {name} called **{guess}**: {fell:,}, the surest first")
+    st.markdown(
+        f"**{truth}** faces that {plain(name)} called **{guess}**: {fell:,}, the surest first"
+    )
     if len(rows) < fell:
-        st.caption(f"{len(rows):,} of them are in the data at hand ({faces.name}).")
+        st.caption(f"{len(rows):,} of them are in the data at hand ({plain(faces.name)}).")
     answers = results.stored(name, faces)
     here = rows[:MOST]
     notes = results.notes(faces, here, answers)
     picked = gallery(faces, here, key=f"cell-{name}-{truth}-{guess}", notes=notes)
     if picked is not None:
         widgets.carry(widgets.face_at(faces, picked))
-        st.toast(f"You carry {faces.ids[picked]} now.", icon=":material/front_hand:")
+        st.toast(f"You carry {plain(faces.ids[picked])} now.", icon=":material/front_hand:")
 
 
 def difference(split: str, faces: FaceDataset) -> None:

@@ -14,6 +14,7 @@ from studio.activation_view import STAGES, View
 from studio.channel_asks import Channels
 from studio.figures import examples, tables, tiles
 from studio.insides import Responses
+from studio.plain import plain, say_error
 from studio.widgets import BOUND
 
 RECTIFIED = "relu"
@@ -42,7 +43,7 @@ def inspect(name: str, view: View, found: Responses) -> None:
     try:
         draw(name, view.layer, pick_channel(view, found), insides.faces_shown())
     except FerError as error:
-        st.error(str(error), icon=":material/error:")
+        say_error(error)
 
 
 def draw(name: str, layer: str, number: int, faces: FaceDataset) -> None:
@@ -117,7 +118,7 @@ def activity(known: Channels, number: int, faces: FaceDataset) -> str:
 
 def whose(split: str | None, faces: FaceDataset) -> str:
     """Return which faces were looked at, in words."""
-    return f"faces of {faces.name}" if split is None else f"{split} faces of {faces.name}"
+    return f"{'' if split is None else split + ' '}faces of {plain(faces.name)}"
 
 
 def origin(known: Channels) -> str:
@@ -131,7 +132,7 @@ def remedy(name: str, faces: FaceDataset) -> str:
     if name in models.names():
         return f"{many} are too many to look at now: `{channel_asks.command(name)}` does it once."
     return (
-        f"{many} are too many to look at now, and {name} is yours: name at most "
+        f"{many} are too many to look at now, and {plain(name)} is yours: name at most "
         f"{results.AT_ONCE:,} faces in the sidebar."
     )
 

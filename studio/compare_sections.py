@@ -7,6 +7,7 @@ import streamlit as st
 from fermodels.nets.paper import CITATION
 from studio import compare_tables, models, versus, widgets
 from studio.figures import confusion, reliability
+from studio.plain import plain
 from studio.theme import model_color
 from studio.widgets import BOUND
 
@@ -74,7 +75,8 @@ def other_counts(names: list[str], split: str) -> None:
     compare_tables.show(counts)
     if rest := sorted(set(names) - set(counts["model"])):
         st.caption(
-            f"Not computed for the present {', '.join(rest)}: `python -m train.labels --data PATH`."
+            f"Not computed for the present {plain(', '.join(rest))}: "
+            "`python -m train.labels --data PATH`."
         )
     st.caption(
         "Some test faces are copies of training faces, which flatters every network. FER+ asked "

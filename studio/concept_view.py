@@ -12,6 +12,7 @@ from fermodels.explain import concept_record
 from fermodels.explain.concept_record import ConceptRecord
 from studio import models, parts, puppet_asks, theme, widgets
 from studio.figures import concepts as figures
+from studio.plain import plain
 from studio.puppet_view import name_of
 from studio.widgets import BOUND
 
@@ -40,7 +41,8 @@ def section(name: str) -> None:
         draw_learned(name, found)
     st.caption(provenance(found))
     compare_with_curves(name, found)
-    st.markdown("**Before believing a score**\n" + "".join(f"\n- {note}" for note in found.notes))
+    warnings = "".join(f"\n- {plain(note)}" for note in found.notes)
+    st.markdown(f"**Before believing a score**\n{warnings}")
 
 
 def scores_of(name: str) -> ConceptRecord | str:
@@ -51,16 +53,18 @@ def scores_of(name: str) -> ConceptRecord | str:
     """
     if name not in models.names():
         command = concept_record.command("FOLDER")
-        return f"{name} is yours; this is computed for bundled networks, by `{command}`."
+        return f"{plain(name)} is yours; this is computed for bundled networks, by `{command}`."
     again = f"`{concept_record.command(name)}`"
     try:
         found = concept_record.read(name)
     except CheckpointError as error:
-        return str(error)
+        return plain(error)
     if found is None:
-        return f"{name} has no concept vectors yet: {again} computes them."
+        return f"{plain(name)} has no concept vectors yet: {again} computes them."
     if found.checkpoint_hash not in (None, models.weights_hash(name)):
-        return f"{name}'s concept vectors were made for other weights: {again} makes new ones."
+        return (
+            f"{plain(name)}'s concept vectors were made for other weights: {again} makes new ones."
+        )
     return found
 
 

@@ -14,6 +14,7 @@ from studio import explanations, models, results, theme, widgets
 from studio.explanations import Asked, MethodMap
 from studio.figures import maps, tiles
 from studio.gallery import Note, gallery
+from studio.plain import plain
 
 MOST = 48
 """Faces shown of one cell."""
@@ -68,8 +69,8 @@ def lab(pair: tuple[str, str], split: str, faces: FaceDataset, cell: tuple[str, 
     found = answers(pair, split, faces)
     if found is None:
         st.info(
-            f"{faces.name} has no {split} faces that both networks were asked about: name the "
-            "FER-2013 they were scored on in the sidebar.",
+            f"{plain(faces.name)} has no {split} faces that both networks were asked about: name "
+            "the FER-2013 they were scored on in the sidebar.",
             icon=":material/database:",
         )
         return
@@ -79,7 +80,7 @@ def lab(pair: tuple[str, str], split: str, faces: FaceDataset, cell: tuple[str, 
         f"{int((faces.labels[found.rows] == EMOTIONS.index(truth)).sum()):,}"
     )
     if len(here) == 0:
-        st.caption(f"On {faces.name} both say the same here.")
+        st.caption(f"On {plain(faces.name)} both say the same here.")
         return
     shown = here[:MOST]
     picked = gallery(

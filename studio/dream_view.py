@@ -16,6 +16,7 @@ from fermodels.data.faces import FaceDataset
 from studio import dreams, insides, models, snippets, widgets
 from studio.dreams import Wish
 from studio.figures import dream, tables, tiles
+from studio.plain import plain
 from studio.widgets import BOUND, CarriedFace
 
 if TYPE_CHECKING:
@@ -201,7 +202,7 @@ def show_one(name: str, face: CarriedFace, wish: Wish) -> None:
     if not film.done:
         st.caption(f"Stopped after step {film.steps[-1]}.")
     frames = np.stack(film.frames)
-    st.subheader(f"{film.about[0]} dreams of {film.about[2].title}", anchor=False)
+    st.subheader(f"{plain(film.about[0])} dreams of {film.about[2].title}", anchor=False)
     strip = dream.filmstrip(frames, film.steps, most=6)
     st.html(tiles.grid(strip, side=144, label="The dream, first frame to last"))
     _downloads(film, frames, strip)
@@ -245,7 +246,9 @@ def show_seven(name: str, wish: Wish) -> None:
         st.caption("The settings have changed since these dreams were dreamed.")
     if len(films) < len(EMOTIONS) or not films[-1].done:
         st.caption("Stopped before the last dream was finished.")
-    st.subheader(f"{films[0].about[0]}: one face per expression, and its dream", anchor=False)
+    st.subheader(
+        f"{plain(films[0].about[0])}: one face per expression, and its dream", anchor=False
+    )
     pictures = [tile for film in films for tile in _pair(film)]
     st.html(tiles.grid(pictures, side=144, label="Seven faces and their dreams"))
     rows = [[film.frames[0] for film in films], [film.frames[-1] for film in films]]

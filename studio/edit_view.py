@@ -14,6 +14,7 @@ from fermodels.explain import edits
 from fermodels.explain.edits import EDITS, SIDE, Area, Step
 from studio import canvas, explanations, insides, models, parts, saliency_view, snippets, widgets
 from studio.figures import dream, maps, tables, tiles
+from studio.plain import plain, say_error
 from studio.saliency_settings import Options
 from studio.widgets import BOUND, CarriedFace
 
@@ -63,7 +64,7 @@ def _kept() -> list[Step]:
     try:
         steps = edits.read(text)
     except ConfigError as error:
-        st.error(str(error), icon=":material/error:")
+        say_error(error)
         steps = []
     _keep(steps)
     return steps
@@ -203,7 +204,7 @@ def _compare_answers(
     for number, name in enumerate(names):
         before, after = (models.probabilities(name, held.image) for held in (face, changed))
         with places[number % len(places)]:
-            st.caption(f"**{name}**: {_verdict(before, after)}")
+            st.caption(f"**{plain(name)}**: {_verdict(before, after)}")
             fig = dream.before_after(before, after, EMOTIONS)
             alt = f"{name}'s probabilities before and after the edit"
             widgets.show(fig, f"edited-{number}", alt, code=code)

@@ -9,6 +9,7 @@ from fermodels.data.emotions import EMOTIONS
 from fermodels.data.faces import FaceDataset
 from studio.figures.tiles import data_uri
 from studio.gallery import gallery
+from studio.plain import code
 from studio.widgets import CarriedFace, carried, carry, dataset, face_at
 
 
@@ -16,7 +17,7 @@ def in_hand(face: CarriedFace) -> None:
     """Say which face is carried along."""
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         _portrait(face, 56)
-        st.markdown(f"In hand: **{face.expression}**, {face.split}, `{face.sample_id}`")
+        st.markdown(f"In hand: **{face.expression}**, {face.split}, {code(face.sample_id)}")
 
 
 def _portrait(face: CarriedFace, side: int) -> None:
@@ -41,7 +42,7 @@ def pick_face(key: str = "face") -> CarriedFace:
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         _portrait(face, 144)
         with st.container():
-            st.markdown(f"**{face.expression}** · {face.split}  \n`{face.sample_id}`")
+            st.markdown(f"**{face.expression}** · {face.split}  \n{code(face.sample_id)}")
             with st.container(horizontal=True, gap="small"):
                 _step(faces, row - 1, "Previous face", ":material/chevron_left:", f"{key}-prev")
                 _step(faces, row + 1, "Next face", ":material/chevron_right:", f"{key}-next")

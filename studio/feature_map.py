@@ -12,6 +12,7 @@ from fermodels.data.emotions import EMOTIONS
 from fermodels.data.faces import FaceDataset
 from fermodels.nets import shelf
 from studio import models, results, theme, widgets
+from studio.plain import code, plain
 from studio.theme import EXPRESSION_COLORS
 
 ENOUGH = 0.02
@@ -60,10 +61,8 @@ def pick(faces: FaceDataset, allowed: NDArray[np.intp]) -> NDArray[np.intp] | No
         name = widgets.pick_model("As seen by", key="map")
         found = table(name, faces)
         if found is None:
-            st.caption(
-                f"No map of {faces.name} yet: `python -m fermodels.explain.representation "
-                f"--model {name} --data PATH` makes one."
-            )
+            command = f"python -m fermodels.explain.representation --model {name} --data PATH"
+            st.caption(f"No map of {plain(faces.name)} yet: {code(command)} makes one.")
             return None
         layouts = tuple(k for k, columns in LAYOUTS.items() if columns[0] in found)
         layout = widgets.pick_one("Laid out by", layouts, key="layout")

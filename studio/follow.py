@@ -11,6 +11,7 @@ from fermodels.errors import FerError
 from fermodels.nets import runs, shelf
 from fermodels.nets.runs import Run
 from studio import models, snippets
+from studio.plain import plain, say_error
 from studio.widgets import BOUND
 
 REFRESH = 10.0
@@ -33,7 +34,7 @@ def found_runs() -> list[Run]:
     try:
         return runs.available_runs()
     except FerError as error:
-        st.error(str(error), icon=":material/error:")
+        say_error(error)
         return []
 
 
@@ -47,6 +48,7 @@ def pick_runs() -> list[str]:
             "Training runs",
             names,
             selection_mode="multi",
+            format_func=plain,
             key="runs",
             help="Runs on this machine; one that is training is followed epoch by epoch.",
             **BOUND,
@@ -66,14 +68,14 @@ def stand(names: Sequence[str]) -> None:
             continue
         kept = f"best {run.best_accuracy:.1%} on validation, epoch {run.best_epoch}"
         if run.finished:
-            st.caption(f":material/check: **{run.name}** is finished: {kept}.")
+            st.caption(f":material/check: **{plain(run.name)}** is finished: {kept}.")
         elif run.silent:
             st.caption(
-                f":material/pause: **{run.name}** stands at epoch {run.epoch} of {run.epochs}, "
-                f"last heard of {run.age / 60:.0f} min ago: {kept}."
+                f":material/pause: **{plain(run.name)}** stands at epoch {run.epoch} of "
+                f"{run.epochs}, last heard of {run.age / 60:.0f} min ago: {kept}."
             )
         else:
-            words = f"**{run.name}**, epoch {run.epoch} of {run.epochs}: {kept}, "
+            words = f"**{plain(run.name)}**, epoch {run.epoch} of {run.epochs}: {kept}, "
             left = f"about {run.seconds_left / 60:.0f} min left"
             st.progress(run.epoch / run.epochs, words + left)
 

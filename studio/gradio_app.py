@@ -24,6 +24,7 @@ from starlette.middleware import Middleware
 from fermodels.classify_table import COLUMNS
 from fermodels.data.emotions import EMOTIONS
 from fermodels.data.samples import sample_faces, sample_photos
+from fermodels.memory import return_freed_memory
 from fermodels.nets import shelf
 from studio import gradio_answers as answers
 from studio import gradio_look, photo_view
@@ -256,6 +257,7 @@ async def _sweep(demo: gr.Blocks) -> None:
         await asyncio.sleep(SWEEP_SECONDS)
         photos().sweep()
         waiting = drop_results(demo, waiting)
+        return_freed_memory()
 
 
 def drop_results(demo: gr.Blocks, seen: set[str]) -> set[str]:

@@ -7,6 +7,7 @@ import streamlit as st
 from fermodels.errors import FerError
 from fermodels.nets import shelf
 from studio import guests, public
+from studio.plain import plain, say_error
 
 MOST_MEGABYTES = 100
 HELP = (
@@ -22,9 +23,9 @@ def sidebar() -> None:
         _by_upload()
         for name in list(guests.mine()):
             with st.container(horizontal=True, vertical_alignment="center"):
-                st.markdown(f"**{name}**")
+                st.markdown(f"**{plain(name)}**")
                 st.button(
-                    ":material/close:", key=f"dismiss-{name}", help=f"Let {name} go",
+                    ":material/close:", key=f"dismiss-{name}", help=f"Let {plain(name)} go",
                     on_click=_let_go, args=(name,), type="tertiary",
                 )  # fmt: skip
 
@@ -60,7 +61,7 @@ def _by_source(source: str) -> None:
         except FerError as error:
             trouble.clear()
             trouble[source] = str(error)
-    st.error(trouble[source], icon=":material/error:")
+    say_error(trouble[source])
 
 
 def _by_upload() -> None:
@@ -90,4 +91,4 @@ def _by_upload() -> None:
         else:
             st.session_state["upload-turn"] = turn + 1
             st.rerun()
-    st.error(trouble[seen], icon=":material/error:")
+    say_error(trouble[seen])

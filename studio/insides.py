@@ -15,6 +15,7 @@ from fermodels.data.faces import FaceDataset
 from fermodels.nets import shelf
 from studio import models, widgets
 from studio.figures.maps import common_limit
+from studio.plain import plain
 from studio.widgets import CarriedFace
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def responses(name: str, face: NDArray[np.uint8]) -> Responses:
     return _responses(name, models.stamp(name), models.content_hash(face), face)
 
 
-@st.cache_resource(max_entries=12, show_spinner=False)  # some 6 MB each
+@st.cache_resource(max_entries=12, show_spinner=False)  # 3 to 5 MB each
 def _responses(name: str, stamp: str, face_hash: str, _face: NDArray[np.uint8]) -> Responses:
     import torch
 
@@ -130,7 +131,7 @@ def example(faces: FaceDataset, label: str) -> CarriedFace:
     test = rows[faces.splits[rows] == "test"]
     rows = (test if len(test) else rows)[:CANDIDATES]
     if len(rows) == 0:
-        st.info(f"{faces.name} has no face labelled {label}.")
+        st.info(f"{plain(faces.name)} has no face labelled {label}.")
         st.stop()
     pixels = faces.images[rows].reshape(len(rows), -1).astype(np.float32)
     pixels -= pixels.mean(1, keepdims=True)  # neither brightness nor contrast should decide

@@ -160,7 +160,7 @@ def answers_hash(name: str) -> str:
     return _answers_hash(name, stamp(name))
 
 
-@st.cache_data(show_spinner=False)
+@st.cache_data(max_entries=16, show_spinner=False)
 def _answers_hash(name: str, stamp: str) -> str:
     return shelf.answers_hash(predictions(name))
 

@@ -56,8 +56,8 @@ def nearest(name: str, face: CarriedFace, train: FaceDataset, report: Report) ->
     return _nearest(name, stamp, key, face, train, parts)
 
 
-# a megabyte each; FER-2013 takes 29 for every network
-@st.cache_resource(max_entries=256, show_spinner=False)
+# half a megabyte each; FER-2013 takes 29 for every network, and six networks are bundled
+@st.cache_resource(max_entries=180, show_spinner=False)
 def _directions(
     name: str, stamp: str, key: str, start: int, _train: FaceDataset
 ) -> NDArray[np.float16]:

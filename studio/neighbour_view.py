@@ -17,6 +17,7 @@ from fermodels.data.faces import FaceDataset
 from fermodels.errors import FerError
 from studio import insides, models, neighbour_asks, parts, results, snippets, widgets
 from studio.figures import examples, tiles
+from studio.plain import plain, say_error
 from studio.widgets import BOUND, CarriedFace
 
 if TYPE_CHECKING:
@@ -42,13 +43,13 @@ def section(face: CarriedFace, names: Sequence[str]) -> None:
     faces = insides.faces_shown()
     train = neighbour_asks.training(faces)
     if train is None or neighbour_asks.count_of(train, face) < 1:
-        st.info(f"{faces.name} has no other training face to compare with.")
+        st.info(f"{plain(faces.name)} has no other training face to compare with.")
         return
     for number, name in enumerate(names, 1):
         try:
             draw(name, face, train, key=f"alike-{number}")
         except FerError as error:
-            st.error(str(error), icon=":material/error:")
+            say_error(error)
     st.caption(LIMITS)
 
 
@@ -59,8 +60,8 @@ def draw(name: str, face: CarriedFace, train: FaceDataset, key: str) -> None:
         return
     says = models.probabilities(name, face.image)
     st.markdown(
-        f"**{name}**: {told(found.labels)}; it says {EMOTIONS[says.argmax()]} ({says.max():.0%}) "
-        "of this face."
+        f"**{plain(name)}**: {told(found.labels)}; it says {EMOTIONS[says.argmax()]} "
+        f"({says.max():.0%}) of this face."
     )
     pictures = train.images[found.rows]
     shown = examples.neighbour_tiles(
@@ -83,11 +84,11 @@ def look(name: str, face: CarriedFace, train: FaceDataset, key: str) -> Neighbou
     state: dict[str, bool] = st.session_state.setdefault(STARTED, {})
     seen, place = f"{len(train):,} training faces", st.empty()
     if len(train) <= results.AT_ONCE or state.get(asked):
-        with place, st.spinner(f"{name} looks at {seen}…"):
+        with place, st.spinner(f"{plain(name)} looks at {seen}…"):
             return neighbour_asks.nearest(name, face, train, lambda _share: None)
     if asked not in state:
         place.button(
-            f"Let {name} look at {seen}", key=f"{key}-start", icon=":material/play_arrow:",
+            f"Let {plain(name)} look at {seen}", key=f"{key}-start", icon=":material/play_arrow:",
             on_click=state.__setitem__, args=(asked, False),
         )  # fmt: skip
         return None
@@ -104,7 +105,7 @@ def watched(name: str, face: CarriedFace, train: FaceDataset, place: DeltaGenera
     """Return the nearest faces, showing how far it is; what a stop interrupts goes on later."""
 
     def report(share: float) -> None:
-        place.progress(share, f"{name}: {share:.0%} of {len(train):,} faces. {HOW_TO_STOP}")
+        place.progress(share, f"{plain(name)}: {share:.0%} of {len(train):,} faces. {HOW_TO_STOP}")
 
     report(0.0)
     found = neighbour_asks.nearest(name, face, train, report)

@@ -10,6 +10,7 @@ from typing import ParamSpec, TypeVar
 import streamlit as st
 
 from fermodels.errors import FerError
+from studio.plain import say_error
 
 Told = TypeVar("Told")
 Given = ParamSpec("Given")
@@ -24,7 +25,7 @@ def said() -> Iterator[None]:
     try:
         yield
     except FerError as error:
-        st.error(str(error), icon=":material/error:")
+        say_error(error)
         st.stop()
 
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fermodels.classify import Settings, answer, look
-from fermodels.classify_sources import Frame, Source
+from fermodels.classify import Seen, Settings, answer, look
+from fermodels.classify_sources import Source, photo_frames
 from fermodels.classify_table import Row
 from fermodels.data.emotions import EMOTIONS
-from fermodels.data.photo import Face, PhotoLimits, decode_photo, faces_of, whole_face
+from fermodels.data.photo import Face, PhotoLimits, faces_of, opened_photo, whole_face
 from fermodels.errors import CheckpointError, ConfigError
 from fermodels.nets import shelf
 from fermodels.nets.calibration import at_temperature, read_temperature
@@ -25,6 +25,9 @@ LIMITS = PhotoLimits(max_bytes=MAX_BYTES)
 MAX_PHOTOS = 50
 """Photos taken in one go; for more there is ``python -m fermodels.classify``."""
 
+SHOWN_SIDE = 720
+"""Longest side of the photo as shown, in pixels."""
+
 ALL = "all"
 """Stands for every bundled network."""
 
@@ -34,7 +37,9 @@ class Reading:
     """What was found in a photo."""
 
     picture: Image.Image
-    """The photo upright, RGB."""
+    """The photo upright, RGB, at most SHOWN_SIDE a side."""
+    size: tuple[int, int]
+    """Width and height of the photo itself, in whose pixels faces have their boxes."""
     faces: tuple[Face, ...]
     """Faces found, largest first; the whole picture as one if that was asked for."""
     answers: dict[str, NDArray[np.float32]]
@@ -76,11 +81,13 @@ def read(photo: bytes, whole: bool = False, model: str = ALL) -> Reading:
         CheckpointError: no such network, or it is damaged.
     """
     names = networks(model)
-    picture = decode_photo(photo, limits=LIMITS)
-    faces = (whole_face(picture),) if whole else tuple(faces_of(picture))
+    with opened_photo(photo, limits=LIMITS) as opened:
+        picture, size = opened.picture, opened.size
+        faces = (whole_face(picture, size),) if whole else tuple(faces_of(picture, size))
+        picture.thumbnail((SHOWN_SIDE, SHOWN_SIDE), Image.Resampling.BICUBIC)
     crops = [face.image for face in faces]
     answers = {name: ask(name, np.stack(crops)) for name in names} if crops else {}
-    return Reading(picture, faces, answers)
+    return Reading(picture, size, faces, answers)
 
 
 def read_many(
@@ -88,7 +95,8 @@ def read_many(
 ) -> list[Row]:
     """Return one row per face and network of many photos; see `fermodels.classify_table`.
 
-    A photo that cannot be read gets a row with its error.
+    A photo that cannot be read gets a row with its error. One that is given several times is looked
+    at once.
 
     Args:
         photos: names and bytes.
@@ -102,7 +110,11 @@ def read_many(
     check_count(len(photos))
     names = networks(model)
     settings = Settings(tuple(names), all_faces)
-    seen = [one for name, data in photos for one in look(_source(name, data), settings)]
+    looks: dict[bytes, list[Seen]] = {}
+    for name, data in photos:
+        if data not in looks:
+            looks[data] = look(_source(name, data), settings)
+    seen = [replace(one, file=name) for name, data in photos for one in looks[data]]
     with ExitStack() as stack:
         return answer(seen, {n: stack.enter_context(lending.borrowed(n)) for n in names})
 
@@ -121,7 +133,7 @@ def check_count(photos: int) -> None:
 
 
 def _source(name: str, data: bytes) -> Source:
-    return Source(name, lambda: iter([Frame(decode_photo(data, limits=LIMITS))]))
+    return Source(name, lambda: photo_frames(data, LIMITS))
 
 
 def accuracy(name: str) -> tuple[float, int] | None:

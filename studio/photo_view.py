@@ -12,16 +12,12 @@ from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from fermodels.data.emotions import EMOTIONS
 from fermodels.data.photo import Face
 from studio.figures.tiles import data_uri
 from studio.photo_reading import Reading, accuracy, confidence, temperature
 from studio.theme import EXPRESSION_COLORS
-
-SHOWN_SIDE = 720
-"""Longest side of the photo as shown, in pixels."""
 
 EMPTY = (
     '<div class="fer-empty"><p><b>Add a photo of a face.</b></p><p>Every network of the studio '
@@ -57,11 +53,9 @@ def problem_html(sentence: str) -> str:
 
 def _photo(reading: Reading) -> str:
     """Return the photo with a box around every face, the one that counts drawn solid."""
-    width, height = reading.picture.size
-    small = reading.picture.copy()
-    small.thumbnail((SHOWN_SIDE, SHOWN_SIDE), Image.Resampling.BICUBIC)
+    width, height = reading.size
     buffer = BytesIO()
-    small.save(buffer, format="JPEG", quality=88)
+    reading.picture.save(buffer, format="JPEG", quality=88)
     source = "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
     boxes = "".join(_box(face, number) for number, face in enumerate(reading.faces, start=1))
     if len(reading.faces) > 1:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fermodels.data.emotions import EMOTIONS, parse_emotion
-from fermodels.data.photo import decode_photo, faces_of, whole_face
+from fermodels.data.photo import read_photo, whole_picture
 from fermodels.errors import ConfigError, PhotoError
 from studio import lending, theme
 from studio.figures import maps
@@ -85,8 +85,7 @@ def ask_why(
     if model == ALL:
         raise ConfigError(f"one network is explained at a time: name one of {networks()}")
     (name,) = networks(model)
-    picture = decode_photo(photo, limits=LIMITS)
-    faces = [whole_face(picture)] if whole else faces_of(picture)
+    faces = [whole_picture(photo, limits=LIMITS)] if whole else read_photo(photo, limits=LIMITS)
     if not faces:
         raise PhotoError("no face was found to explain: take the whole picture instead")
     face = faces[0].image

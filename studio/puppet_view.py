@@ -12,6 +12,7 @@ from fermodels.data.synthetic.emfacs import EMFACS
 from studio import models, puppet_asks, widgets
 from studio.figures import puppet as figures
 from studio.figures import tiles
+from studio.plain import plain
 from studio.puppet_asks import Worn
 from studio.widgets import BOUND
 
@@ -49,8 +50,8 @@ def presets() -> None:
     """Offer the seven expressions as EMFACS describes them: each sets all sliders."""
     st.markdown("**Put on an expression**")
     with st.container(horizontal=True, gap="small"):
-        for name in EMOTIONS:
-            st.button(name, key=f"wear-{name}", on_click=wear, args=(prototype(name),))
+        for felt in EMOTIONS:
+            st.button(felt, key=f"wear-{felt}", on_click=wear, args=(prototype(felt),))
 
 
 def prototype(expression: str) -> dict[str, float]:
@@ -116,7 +117,7 @@ def draw_curves(name: str, worn: Worn) -> None:
     fig = figures.curves(found, at=dict(worn).get(str(unit), 0.0))
     up, down = int(found.effect.argmax()), int(found.effect.argmin())
     st.markdown(
-        f"From none to full, **{name_of(found.unit)}** moves {name} most towards "
+        f"From none to full, **{name_of(found.unit)}** moves {plain(name)} most towards "
         f"**{EMOTIONS[up]}** ({found.effect[up]:+.0%}) and away from **{EMOTIONS[down]}** "
         f"({found.effect[down]:+.0%})."
     )
@@ -141,7 +142,7 @@ def ask_for_flip(name: str, person: int, worn: Worn) -> None:
         return
     said = EMOTIONS[int(models.probabilities(name, puppet_asks.face(person, worn)).argmax())]
     if said == goal:
-        st.info(f"{name} says {goal} already: choose another expression.")
+        st.info(f"{plain(name)} says {goal} already: choose another expression.")
         return
     _show_flip(said, asked)
 
@@ -149,7 +150,7 @@ def ask_for_flip(name: str, person: int, worn: Worn) -> None:
 def _show_flip(said: str, asked: tuple[str, int, Worn, str | None, str]) -> None:
     found = puppet_asks.flip(*asked)
     if found is None:
-        st.info(f"No movement was found that makes {asked[0]} say {asked[3] or ANYTHING}.")
+        st.info(f"No movement was found that makes {plain(asked[0])} say {asked[3] or ANYTHING}.")
         return
     now = EMOTIONS[int(found.probabilities.argmax())]
     moved = [f"{name_of(unit)} {change:+.0%}" for unit, change in found.moved.items()]

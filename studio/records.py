@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from studio import models
+from studio.plain import plain
 from studio.widgets import BOUND
 
 SPANS = (1, 10, 30, 100, 300)
@@ -28,12 +29,12 @@ def sanity(names: list[str]) -> None:
     )
     rows = [
         {
-            "model": name,
+            "model": plain(name),
             "initial loss": f"{report['initial_loss']:.4f}",
             "expected (ln 7)": f"{report['expected_initial_loss']:.4f}",
-            "faces to overfit": f"{report['overfit_faces']}",
+            "faces to overfit": plain(report["overfit_faces"]),
             "accuracy on them": f"{report['overfit_accuracy']:.0%}",
-            "steps it took": f"{report['overfit_steps']}",
+            "steps it took": plain(report["overfit_steps"]),
         }
         for name in names
         for report in [models.metrics(name)["sanity"]]
@@ -48,10 +49,11 @@ def provenance(names: list[str]) -> None:
             found = models.metrics(name)
             origin = found["provenance"]
             st.markdown(
-                f"**{name}**: recipe {found['recipe']}, seed {origin['seed']}, "
-                f"{found['epochs']} epochs in {found['training_seconds'] / 60:.0f} min "
-                f"({found['images_per_second']:.0f} images/s), kept epoch {found['best_epoch']}, "
-                f"made {origin['created']}"
+                f"**{plain(name)}**: recipe {plain(found['recipe'])}, seed "
+                f"{plain(origin['seed'])}, {plain(found['epochs'])} epochs in "
+                f"{found['training_seconds'] / 60:.0f} min ({found['images_per_second']:.0f} "
+                f"images/s), kept epoch {plain(found['best_epoch'])}, made "
+                f"{plain(origin['created'])}"
             )
             st.code(origin_lines(origin), language=None, wrap_lines=True)
 

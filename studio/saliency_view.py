@@ -17,6 +17,7 @@ from fermodels.errors import ConfigError
 from studio import explanations, models, snippets, theme, verdicts, widgets
 from studio.explanations import MethodMap
 from studio.figures import bars, maps, tables, tiles
+from studio.plain import plain
 from studio.saliency_settings import RAW, SHARES, VIEWS, Options
 from studio.verdicts import Verdict
 from studio.widgets import CarriedFace
@@ -88,7 +89,7 @@ def compute(
     for count, (name, method) in enumerate(wanted):
         title = explanations.methods()[method].title
         if time.monotonic() - began > PATIENCE:  # what is cached comes without a flicker
-            words = f"{title}, {name} ({count + 1} of {len(wanted)})"
+            words = f"{title}, {plain(name)} ({count + 1} of {len(wanted)})"
             place.progress(count / len(wanted), words)
         try:
             found = explanations.attribution(name, face.image, options.asked(method))
@@ -103,7 +104,7 @@ def draw(comparison: Comparison) -> None:
     """Draw the comparison: maps on the face, alone, and by branch where there are two."""
     for name, refusals in comparison.refused.items():
         for title, why in refusals.items():
-            st.caption(f":material/block: {title} has no map of {name}: {why}")
+            st.caption(f":material/block: {title} has no map of {plain(name)}: {plain(why)}")
     if not comparison.every:
         return
     _legend(comparison)
@@ -133,7 +134,7 @@ def _section(comparison: Comparison, title: str) -> list[tiles.Tile]:
     for name, row in comparison.found.items():
         pictures = [picture(comparison, name, found, on_face=title == ON_FACE) for found in row]
         if several:
-            st.caption(f"**{name}** {_says(name, comparison.face)}")
+            st.caption(f"**{plain(name)}** {_says(name, comparison.face)}")
         st.html(tiles.grid(pictures, side=192, label=f"{title}, {name}"))
         drawn += [replace(tile, note=f"{name}: {tile.note}" if several else tile.note)
                   for tile in pictures]  # fmt: skip
@@ -189,7 +190,7 @@ def _table(comparison: Comparison) -> pd.DataFrame:
 def explain_methods(found: Sequence[MethodMap]) -> None:
     """Say what each method of the comparison does, and what to know about its map."""
     for note in dict.fromkeys(f"{m.title}: {note}" for m in found for note in m.notes):
-        st.caption(f":material/info: {note}")
+        st.caption(f":material/info: {plain(note)}")
     with st.expander("What do these methods do?", icon=":material/help:"):
         for name in dict.fromkeys(m.method for m in found):
             method = explanations.methods()[name]
@@ -211,7 +212,7 @@ def _draw_part(part: str, comparison: Comparison) -> None:
             alt = f"{m.title}, {title.lower()}, {name}. {note}"
             pictures.append(tiles.Tile(pixels, m.title, alt, note))
         if pictures:
-            st.markdown(f"**{title}**, {name}")
+            st.markdown(f"**{title}**, {plain(name)}")
             st.html(tiles.grid(pictures, side=192, label=f"{title}, {name}"))
 
 
@@ -245,7 +246,7 @@ def draw_probabilities(names: Sequence[str], face: CarriedFace, target_class: in
         top = EMOTIONS[int(values.argmax())]
         key = "probabilities" if number == 0 else f"probabilities-{number}"
         with places[number % len(places)]:
-            st.caption(f"**{name}**")
+            st.caption(f"**{plain(name)}**")
             widgets.show(
                 fig, key, f"{name} says {top} with {values.max():.0%}",
                 code=snippets.probabilities(names, face),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 
 import numpy as np
 import pandas as pd
@@ -61,7 +62,8 @@ def of_epochs(epochs: pd.DataFrame) -> Record:
     accuracy = epochs.get("validation_accuracy", pd.Series([np.nan] * count))
     return Record(
         tuple(int(n) for n in epochs["epoch"]),
-        tuple(epochs["layers"].iloc[-1]),
+        # Plotly renders tags, links too, and a visitor's network names its layers as it likes.
+        tuple(escape(str(layer)) for layer in epochs["layers"].iloc[-1]),
         np.array(epochs["sparsity"].tolist(), dtype=float),
         np.array(epochs["entropy"].tolist(), dtype=float),
         None if cells is None else np.array(cells.tolist(), dtype=np.int64).reshape(count, 7, 7),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from fermodels.memory import return_freed_memory
 from studio.collector import spare_libraries
 from studio.server_guard import secured
 
@@ -107,7 +108,8 @@ def app_options() -> dict[str, Any]:
 async def let_visits_end(every: float = 30.0) -> None:
     """Have Streamlit look for visits that ended: it does so itself only when the next one begins.
 
-    A visit that is over for two minutes goes with all that it held: uploads, faces, networks.
+    A visit that is over for two minutes goes with all that it held: uploads, faces, networks. What
+    was freed since goes back to the system.
     """
     from streamlit import runtime
 
@@ -115,3 +117,4 @@ async def let_visits_end(every: float = 30.0) -> None:
         await asyncio.sleep(every)
         if runtime.exists():
             runtime.Runtime.instance()._session_mgr.list_sessions()
+        return_freed_memory()

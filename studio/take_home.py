@@ -12,6 +12,7 @@ import streamlit as st
 from studio import theme
 from studio.figures import tables, tiles
 from studio.figures.tiles import Tile
+from studio.plain import plain
 
 SCALE = 8
 """Screen pixels per pixel of a picture that is taken home."""
@@ -118,7 +119,7 @@ def show(
     if code is not None:
         take_home(key, lambda: tables.of_figure(fig), code, chart=True, note=note)
     elif note:
-        st.caption(note)
+        st.caption(plain(note))
     return points
 
 
@@ -148,7 +149,7 @@ def take_home(
         gap="small", wrap=False,
     )  # fmt: skip
     if note:
-        row.caption(note, width="stretch")
+        row.caption(plain(note), width="stretch")
     with row.popover("Take home", icon=":material/download:", type="tertiary", key=f"take-{key}"):
         if chart:
             _saver(key=f"saver-{key}", data={"chart": key}, height="content")

@@ -15,6 +15,7 @@ import streamlit as st
 from fermodels.errors import CheckpointError
 from fermodels.nets import shelf
 from studio import guests, models
+from studio.plain import plain
 
 if TYPE_CHECKING:
     from fermodels.explain.scorecard_record import Scorecard
@@ -89,8 +90,10 @@ def explain(names: Sequence[str], methods: Mapping[str, str]) -> None:
         )
         for name in names:
             verdicts = {title: verdict(name, method) for method, title in methods.items()}
-            st.markdown(f"**{name}**")
+            st.markdown(f"**{plain(name)}**")
             if {v.words for v in verdicts.values()} == {UNSCORED}:
-                st.caption(next(iter(verdicts.values())).why)
+                st.caption(plain(next(iter(verdicts.values())).why))
                 continue
-            st.markdown("\n".join(f"- {v.words}, **{t}**: {v.why}" for t, v in verdicts.items()))
+            st.markdown(
+                "\n".join(f"- {v.words}, **{t}**: {plain(v.why)}" for t, v in verdicts.items())
+            )

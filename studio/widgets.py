@@ -16,6 +16,7 @@ from fermodels.errors import FerError
 from fermodels.nets import shelf
 from studio import models, public
 from studio.gallery import face_png as face_png
+from studio.plain import plain, say_error
 from studio.take_home import download_data as download_data
 from studio.take_home import show as show
 from studio.take_home import take_home as take_home
@@ -74,9 +75,9 @@ def dataset() -> FaceDataset:
             _ask_for_faces()
         faces = read_or_say(source())
         if faces is not None:
-            st.caption(f"{faces.name}: {len(faces):,} faces")
+            st.caption(f"{plain(faces.name)}: {len(faces):,} faces")
     if faces is None and source() != SAMPLES:
-        st.info(f"{source()} could not be read (see the sidebar): showing the sample set.")
+        st.info(f"{plain(source())} could not be read (see the sidebar): showing the sample set.")
         faces = read_or_say(SAMPLES)
     if faces is None:
         st.info("There are no faces to show: name your own in the sidebar.")
@@ -109,7 +110,7 @@ def read_or_say(source: str) -> FaceDataset | None:
     try:
         return _read(source)
     except FerError as error:
-        st.error(str(error), icon=":material/error:")
+        say_error(error)
         return None
 
 
@@ -164,10 +165,13 @@ def pick_models(
     names, bundled = models.bringing(*needs), models.names()
     first = [name for name in names if name in FIRST or name not in bundled] or names
     chosen = st.pills(
-        label, names, selection_mode="multi", default=first, key=key, width="stretch", **BOUND
-    )
+        label, names, selection_mode="multi", default=first, key=key, width="stretch",
+        format_func=plain, **BOUND,
+    )  # fmt: skip
     for name in [name for name in models.choices() if name not in names]:
-        st.caption(f":material/info: {name} came without {' and '.join(needs)}: not shown here.")
+        st.caption(
+            f":material/info: {plain(name)} came without {' and '.join(needs)}: not shown here."
+        )
     if not chosen:
         st.info("Choose at least one model.", icon=":material/arrow_upward:")
         st.stop()
@@ -179,7 +183,7 @@ def lacks(name: str, file: str, what: str) -> bool:
     if models.has(name, file):
         return False
     st.info(
-        f"**{name}** came without `{file}`, so there is nothing to show here: {what}.",
+        f"**{plain(name)}** came without `{file}`, so there is nothing to show here: {what}.",
         icon=":material/inventory_2:",
     )
     return True
@@ -233,6 +237,6 @@ def _find(faces: FaceDataset, sample_id: str | None) -> CarriedFace:
     if len(rows):
         return face_at(faces, int(rows[0]))
     if sample_id:
-        st.info(f"The face {sample_id!r} is not in {faces.name}: showing another.")
+        st.info(f"The face {plain(sample_id)} is not in {plain(faces.name)}: showing another.")
     test = np.flatnonzero(faces.splits == "test")
     return face_at(faces, int(test[0]) if len(test) else 0)

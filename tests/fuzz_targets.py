@@ -18,7 +18,7 @@ import pandas as pd
 from fermodels import classify_table
 from fermodels.data import csv_form, parquet_form
 from fermodels.data.emotions import parse_emotion
-from fermodels.data.photo_decode import PhotoLimits, decode_photo
+from fermodels.data.photo_decode import PhotoLimits, opened_photo
 from fermodels.data.pictures import PictureReader
 from fermodels.errors import FerError
 from fermodels.nets import checkpoint, hub, shelf
@@ -88,6 +88,11 @@ def _table_seeds() -> list[bytes]:
     return [classify_table.to_csv([row | {"file": "=a,b", "face": 0, "score": 0.5}]).encode()]
 
 
+def _open_photo(data: bytes) -> object:
+    with opened_photo(data, limits=SMALL) as photo:
+        return photo
+
+
 def _read_config(data: bytes) -> object:
     return NetConfig.from_dict(shelf.read_json(_file("x.json", data)))
 
@@ -104,7 +109,7 @@ def _read_names(data: bytes) -> object:
 
 
 TARGETS: dict[str, Target] = {
-    "photo": Target(lambda data: decode_photo(data, limits=SMALL), _pictures),
+    "photo": Target(_open_photo, _pictures),
     "dataset picture": Target(lambda data: PictureReader().read(data, "x"), _pictures),
     "csv": Target(lambda data: csv_form.read(_file("x.csv", data)), _csv_seeds),
     "parquet": Target(lambda data: parquet_form.read([_file("x.parquet", data)]), _parquet_seeds),

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fermodels.data.detect import Detection, detect_faces, unturn
-from fermodels.data.photo_decode import PhotoLimits, decode_photo
+from fermodels.data.photo_decode import PhotoLimits, opened_photo
 
 __all__ = [
-    "Face", "PhotoLimits", "decode_photo", "faces_of", "read_photo", "whole_face",
+    "Face", "PhotoLimits", "faces_of", "opened_photo", "read_photo", "whole_face",
     "whole_picture",
 ]  # fmt: skip
 
@@ -85,22 +85,25 @@ def read_photo(source: bytes | str | Path, *, limits: PhotoLimits | None = None)
     Raises:
         PhotoError: the picture cannot be read, or the face detector is missing.
     """
-    return faces_of(decode_photo(source, limits=limits))
+    with opened_photo(source, limits=limits) as photo:
+        return faces_of(photo.picture, photo.size)
 
 
-def faces_of(picture: Image.Image) -> list[Face]:
+def faces_of(picture: Image.Image, size: tuple[int, int] | None = None) -> list[Face]:
     """Return every face of a decoded, upright picture, as `read_photo` does.
 
     Args:
-        picture: from `decode_photo`, or a video's frame; any mode that converts to grey.
+        picture: from `opened_photo`, or a video's frame; any mode that converts to grey.
+        size: width and height in which boxes are told, where the picture was reduced.
 
     Raises:
         PhotoError: the face detector is missing.
     """
     grey = picture.convert("L")
-    if max(grey.size) <= ALREADY_A_CROP:
-        return [_centre_square(grey)]
-    return [_cut_face(grey, detection) for detection in detect_faces(grey)]
+    size = size or grey.size
+    if max(size) <= ALREADY_A_CROP:
+        return [_centre_square(grey, size)]
+    return [_cut_face(grey, detection, size) for detection in detect_faces(grey)]
 
 
 def whole_picture(source: bytes | str | Path, *, limits: PhotoLimits | None = None) -> Face:
@@ -109,20 +112,21 @@ def whole_picture(source: bytes | str | Path, *, limits: PhotoLimits | None = No
     Raises:
         PhotoError: the picture cannot be read.
     """
-    return whole_face(decode_photo(source, limits=limits))
+    with opened_photo(source, limits=limits) as photo:
+        return whole_face(photo.picture, photo.size)
 
 
-def whole_face(picture: Image.Image) -> Face:
-    """Return the central square of a decoded, upright picture as one face."""
-    return _centre_square(picture.convert("L"))
+def whole_face(picture: Image.Image, size: tuple[int, int] | None = None) -> Face:
+    """Return the central square of a decoded, upright picture as one face; see `faces_of`."""
+    return _centre_square(picture.convert("L"), size or picture.size)
 
 
-def _centre_square(grey: Image.Image) -> Face:
+def _centre_square(grey: Image.Image, size: tuple[int, int]) -> Face:
     frame = _Frame(grey.width / 2, grey.height / 2, float(min(grey.size)))
-    return Face(_cut(grey, frame), _box(grey, frame), score=0.0, whole_picture=True)
+    return Face(_cut(grey, frame), _box(grey, frame, size), score=0.0, whole_picture=True)
 
 
-def _cut_face(grey: Image.Image, detection: Detection) -> Face:
+def _cut_face(grey: Image.Image, detection: Detection, size: tuple[int, int]) -> Face:
     """Frame a detection as FER-2013 would and cut it out."""
     dx, dy = unturn(0.0, -FRAME_RISE * detection.side, detection.angle)
     frame = _Frame(
@@ -130,18 +134,19 @@ def _cut_face(grey: Image.Image, detection: Detection) -> Face:
     )
     return Face(
         _cut(grey, frame),
-        _box(grey, frame),
+        _box(grey, frame, size),
         score=detection.score,
         whole_picture=False,
         angle=detection.angle,
     )
 
 
-def _box(grey: Image.Image, frame: _Frame) -> tuple[int, int, int, int]:
-    """Return the frame's left, top, right, bottom, rounded and clipped to the picture."""
+def _box(grey: Image.Image, frame: _Frame, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Return the frame's left, top, right, bottom in a picture of `size`, rounded and clipped."""
     half = frame.side / 2
-    left, right = (min(max(round(frame.x + d), 0), grey.width) for d in (-half, half))
-    top, bottom = (min(max(round(frame.y + d), 0), grey.height) for d in (-half, half))
+    across, down = size[0] / grey.width, size[1] / grey.height
+    left, right = (min(max(round((frame.x + d) * across), 0), size[0]) for d in (-half, half))
+    top, bottom = (min(max(round((frame.y + d) * down), 0), size[1]) for d in (-half, half))
     return left, top, right, bottom
 
 

@@ -9,10 +9,13 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from fermodels.data.dataset import FACE_SHAPE
-from fermodels.data.photo_decode import FORMATS
-from fermodels.errors import DataError
+from fermodels.data.photo_decode import FORMATS, decoding_bytes
+from fermodels.errors import DataError, PhotoError
 
-_DECODE_ERRORS = (UnidentifiedImageError, OSError, ValueError, SyntaxError)
+MAX_MEMORY = 16_000_000
+"""Bytes that decoding one face may take: a TIFF of 48x48 can claim tiles of a gigabyte."""
+
+_DECODE_ERRORS = (UnidentifiedImageError, OSError, ValueError, SyntaxError, PhotoError)
 
 
 class PictureReader:
@@ -32,6 +35,12 @@ class PictureReader:
         try:
             picture = Image.open(io.BytesIO(data), formats=FORMATS)
             if picture.size == FACE_SHAPE:  # nothing larger is decoded: it may be a bomb
+                cost = decoding_bytes(picture, data, picture.size)
+                if cost > MAX_MEMORY:
+                    raise DataError(
+                        f"{where} takes {cost:,} bytes to decode, more than {MAX_MEMORY:,}: save "
+                        "it as PNG"
+                    )
                 picture.load()
         except (*_DECODE_ERRORS, Image.DecompressionBombError) as error:
             raise DataError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -140,7 +141,7 @@ def layers(epochs: pd.DataFrame, column: str, title: str, height: int = 320) -> 
         title: of the y axis.
         height: in pixels.
     """
-    names: Sequence[str] = list(epochs["layers"].iloc[-1])
+    names: Sequence[str] = [escape(str(layer)) for layer in epochs["layers"].iloc[-1]]
     values = np.array(epochs[column].tolist(), dtype=float)
     at, last = epochs["epoch"].to_numpy(), max(1, len(names) - 1)
     drawn = [_line(name, at, values[:, k], _between(k / last)) for k, name in enumerate(names)]

@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -25,18 +26,22 @@ def find_chromium() -> str:
     return found
 
 
-@pytest.fixture(scope="package")
-def studio() -> Iterator[str]:
-    """The real server, started as the README says; gives its address."""
+@contextmanager
+def served(script: str, **environment: str) -> Iterator[str]:
+    """Serve a Streamlit script by its real server; gives its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "studio/Home.py",
+    command = [sys.executable, "-m", "streamlit", "run", script,
                "--server.port", str(port), "--server.address", "127.0.0.1",
                "--server.headless", "true"]  # fmt: skip
-    environment = {k: v for k, v in os.environ.items() if k != "FER2013_DIR"}
+    plain = {k: v for k, v in os.environ.items() if k != "FER2013_DIR"}
     process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command,
+        cwd=ROOT,
+        env=plain | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     )
     address = f"http://127.0.0.1:{port}"
     try:
@@ -45,6 +50,13 @@ def studio() -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(timeout=20)
+
+
+@pytest.fixture(scope="package")
+def studio() -> Iterator[str]:
+    """The studio, started as the README says; gives its address."""
+    with served("studio/Home.py") as address:
+        yield address
 
 
 def wait_until_healthy(url: str, process: subprocess.Popen[bytes]) -> None:

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import struct
+import threading
+import time
 import zlib
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import ExifTags, Image, ImageFile
+from PIL import ExifTags, Image, ImageFile, ImageOps
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from fermodels.data import photo_decode
-from fermodels.data.photo_decode import PhotoLimits, decode_photo
+from fermodels.data.photo_decode import PhotoLimits, opened_photo
 from fermodels.errors import ConfigError, PhotoError
+from tests.hostile.pictures import many_scans, tiled_tiff
 
 
 def encode(image: Image.Image, format_: str = "PNG", **options: object) -> bytes:
     buffer = BytesIO()
     image.save(buffer, format_, **options)
     return buffer.getvalue()
+
+
+def decode_photo(source: bytes | str | Path, **limits: PhotoLimits) -> Image.Image:
+    """Return the picture alone."""
+    with opened_photo(source, **limits) as photo:
+        return photo.picture
 
 
 @pytest.fixture
@@ -240,7 +249,7 @@ def test_each_limit_is_enforced_and_named(scene: Image.Image, tmp_path: Path) ->
     assert decode_photo(path, limits=exact).size == (64, 48)
 
 
-@pytest.mark.parametrize("field", ["max_bytes", "max_pixels", "max_side", "min_side"])
+@pytest.mark.parametrize("field", ["max_bytes", "max_pixels", "max_memory", "max_side", "min_side"])
 def test_limits_below_one_or_above_pillows_own_are_refused(field: str) -> None:
     with pytest.raises(ConfigError, match=field):
         PhotoLimits(**{field: 0})
@@ -280,3 +289,113 @@ def test_heic_is_read_and_damage_named_when_its_reader_is_installed(scene: Image
     with pytest.raises(PhotoError) as caught:
         decode_photo(data[: len(data) // 2])
     assert_one_sentence(caught.value)
+
+
+def plain_way(data: bytes) -> Image.Image:
+    """Decode as Pillow's manual does, with whole copies and nothing reduced."""
+    image = Image.open(BytesIO(data))
+    image.load()
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode.startswith("I"):
+        grey = np.asarray(upright).astype(np.float32) * (255 / 65535) + 0.5
+        return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
+    if upright.has_transparency_data:
+        grey = Image.new("RGBA", upright.size, (128, 128, 128, 255))
+        return Image.alpha_composite(grey, upright.convert("RGBA")).convert("RGB")
+    return upright.convert("RGB")
+
+
+def large_scene(width: int, height: int) -> Image.Image:
+    """Smooth, different in every corner and channel."""
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    return Image.fromarray(
+        np.stack([x * 255 / width, y * 255 / height, (x + y) * 255 / (width + height)], -1).astype(
+            np.uint8
+        )
+    )
+
+
+def stored_in_every_way(picture: Image.Image) -> dict[str, bytes]:
+    """Return a picture in the formats and modes that take different paths."""
+    few, exif = picture.quantize(32), Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    soft = picture.copy()
+    soft.putalpha(picture.getchannel(0))
+    deep = Image.fromarray(np.asarray(picture.convert("L")).astype(np.uint16) * 257)
+    return {
+        "JPEG": encode(picture, "JPEG", quality=90),
+        "JPEG in scans": encode(picture, "JPEG", quality=90, progressive=True),
+        "JPEG turned": encode(picture, "JPEG", quality=90, exif=exif),
+        "JPEG in CMYK": encode(picture.convert("CMYK"), "JPEG", quality=90),
+        "PNG": encode(picture, compress_level=1),
+        "PNG with alpha": encode(soft, compress_level=1),
+        "PNG of a palette": encode(few),
+        "PNG of a palette with transparency": encode(few, transparency=3),
+        "PNG of 16 bits": encode(deep, compress_level=1),
+        "TIFF": encode(picture, "TIFF", compression="tiff_lzw"),
+        "TIFF turned": encode(picture, "TIFF", compression="tiff_lzw", exif=exif),
+        "GIF": encode(few, "GIF"),
+    }
+
+
+def test_an_ordinary_photo_is_to_the_pixel_what_pillow_makes_of_it() -> None:
+    for name, data in stored_in_every_way(large_scene(1501, 1003)).items():
+        with opened_photo(data) as photo:
+            expected = plain_way(data)
+            assert photo.size == photo.picture.size == expected.size, name
+            assert np.array_equal(np.asarray(photo.picture), np.asarray(expected)), name
+
+
+def test_a_large_photo_comes_reduced_and_says_its_size() -> None:
+    for name, data in stored_in_every_way(large_scene(5203, 3103)).items():
+        with opened_photo(data) as photo:
+            expected = plain_way(data)
+            assert photo.size == expected.size, name
+            assert photo.picture.size == tuple(-(-side // 4) for side in expected.size), name
+            small = expected.resize(photo.picture.size, Image.Resampling.BOX)
+            apart = np.abs(np.asarray(photo.picture, float) - np.asarray(small, float))
+            assert apart.mean() < 1.5 and np.quantile(apart, 0.99) < 8, (name, apart.mean())
+
+
+def test_what_decoding_takes_is_judged_from_the_header() -> None:
+    for data, says in (
+        (encode(Image.new("RGB", (4600, 4600)), "WEBP"), "this WEBP takes 339 MB"),
+        (encode(Image.new("RGB", (7600, 7600)), "JPEG", progressive=True, subsampling=0), "JPEG"),
+        (tiled_tiff(20_000), "this TIFF takes 400 MB"),
+    ):
+        with pytest.raises(PhotoError, match=says) as caught:
+            decode_photo(data)
+        assert_one_sentence(caught.value)
+
+
+def test_a_jpeg_of_endless_scans_is_refused_before_any_is_decoded() -> None:
+    assert decode_photo(many_scans(20)).size == (48, 48)
+    with pytest.raises(PhotoError, match=r"2,01. scans") as caught:
+        decode_photo(many_scans(2000))
+    assert_one_sentence(caught.value)
+
+
+def test_threads_share_the_memory_for_photos_and_the_large_one_gets_its_turn() -> None:
+    budget, held, most, order = photo_decode._MemoryBudget(10), [], [0], []
+
+    def work(size: int) -> None:
+        with budget.taken(size):
+            held.append(min(size, 10))
+            most[0] = max(most[0], sum(held))
+            time.sleep(0.02)
+            held.remove(min(size, 10))
+            order.append(size)
+
+    sizes = [3, 3, 3, 99, *[3] * 12]
+    threads = [threading.Thread(target=work, args=(size,)) for size in sizes]
+    for thread in threads:
+        thread.start()
+        time.sleep(0.001)
+    for thread in threads:
+        thread.join(10)
+    assert most[0] <= 10
+    assert order.index(99) <= 4, "small ones must not pass a large one for ever"
+    with pytest.raises(ZeroDivisionError), budget.taken(10):
+        _ = 1 / 0
+    with budget.taken(10):
+        pass

@@ -127,9 +127,9 @@ def test_blocks_are_kept_between_calls_and_go_with_the_model() -> None:
     face = np.full((48, 48), 90, np.uint8)
     explain(net, face, "saliency", 3)
     (name,) = [key for key in kept._KEPT[net] if key.endswith("of conv2.conv")]
-    first = kept._KEPT[net][name][1]
+    first = kept._KEPT[net][name].made
     explain(net, face, "grad-cam", 3)
-    assert kept._KEPT[net][name][1] is first
+    assert kept._KEPT[net][name].made is first
     held = len(kept._KEPT)
     del net
     gc.collect()

@@ -39,6 +39,24 @@ def tiff(width: int, height: int) -> bytes:
     return b"II*\0" + struct.pack("<I", 8) + struct.pack("<H", len(tags)) + body + bytes(4)
 
 
+def tiled_tiff(side: int) -> bytes:
+    """Return a TIFF of 48 x 48 pixels whose one deflated tile unfolds to `side` squared bytes."""
+    packer = zlib.compressobj(9)
+    row = bytes(side)
+    tile = b"".join(packer.compress(row) for _ in range(side)) + packer.flush()
+    tags = [(256, 4, 48), (257, 4, 48), (258, 3, 8), (259, 3, 8), (262, 3, 1), (277, 3, 1),
+            (322, 4, side), (323, 4, side), (324, 4, 134), (325, 4, len(tile))]  # fmt: skip
+    body = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in tags)
+    return b"II*\0" + struct.pack("<I", 8) + struct.pack("<H", len(tags)) + body + bytes(4) + tile
+
+
+def many_scans(scans: int) -> bytes:
+    """Return a progressive JPEG that repeats its last scan."""
+    sound = encode("JPEG", progressive=True)
+    last, end = sound.rindex(b"\xff\xda"), sound.rindex(b"\xff\xd9")
+    return sound[:end] + sound[last:end] * scans + sound[end:]
+
+
 def webp(width: int, height: int) -> bytes:
     """Return a WebP whose extended header claims a size."""
     size = struct.pack("<I", width - 1)[:3] + struct.pack("<I", height - 1)[:3]
@@ -98,6 +116,7 @@ BAD: dict[str, bytes] = {
     "png too wide": png(2**31 - 1, 1),
     "png of negative size": png(2**32 - 1, 2**32 - 1),
     "png text bomb": text_bomb(),
+    "tiff tile bomb": tiled_tiff(20_000),
     "png of endless frames": endless_frames(),
     "png with too few pixels": png(48, 48, pixels=b"\0"),
     "png with a broken stream": encode("PNG").replace(b"IDAT", b"IDAT\xff", 1),

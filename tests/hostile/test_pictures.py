@@ -11,7 +11,7 @@ import pytest
 from fermodels.classify import Settings, look
 from fermodels.classify_sources import find
 from fermodels.data.photo import read_photo
-from fermodels.data.photo_decode import decode_photo
+from fermodels.data.photo_decode import opened_photo
 from fermodels.data.pictures import PictureReader
 from fermodels.errors import FerError
 from tests.hostile.pictures import BAD, ODD
@@ -51,14 +51,16 @@ def test_a_bomb_costs_next_to_no_memory(name: str, door: str) -> None:
 
 @pytest.mark.parametrize("name", ODD)
 def test_an_odd_picture_is_read_as_a_picture(name: str) -> None:
-    assert decode_photo(ODD[name]).size == (48, 48)
+    with opened_photo(ODD[name]) as photo:
+        assert photo.picture.size == photo.size == (48, 48)
 
 
 def test_a_wrong_ending_changes_nothing(tmp_path: Path) -> None:
     for name, data in ODD.items():
         path = tmp_path / f"{name}.tiff"
         path.write_bytes(data)
-        assert decode_photo(path).tobytes() == decode_photo(data).tobytes()
+        with opened_photo(path) as named, opened_photo(data) as plain:
+            assert named.picture.tobytes() == plain.picture.tobytes()
 
 
 def test_a_folder_of_nothing_but_bad_pictures_is_worked_through(tmp_path: Path) -> None:

@@ -49,3 +49,14 @@ def test_garbage_of_before_and_after_is_collected() -> None:
     del after
     gc.collect()
     assert gone_after() is None
+
+
+def test_memory_is_returned_after_a_run_but_not_after_every_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(collector, "return_freed_memory", lambda: asked.append(1))
+    monkeypatch.setattr(collector, "_returned", -2 * collector.PAUSE)
+    for _ in range(5):
+        collector.return_memory()
+    assert asked == [1]

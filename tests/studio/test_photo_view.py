@@ -2,6 +2,7 @@
 
 import json
 from html.parser import HTMLParser
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ from PIL import Image
 
 from fermodels.data.emotions import EMOTIONS
 from fermodels.data.photo import Face
+from fermodels.data.samples import sample_photos
 from fermodels.nets import checkpoint
-from studio import photo_view, photo_why
+from studio import photo_reading, photo_view, photo_why
 from studio.photo_reading import Reading, as_json, read
 from studio.theme import EXPRESSION_COLORS
 from tests.studio.photo_toys import ASTRONAUT, NAMES
@@ -45,7 +47,7 @@ def reading(boxes: list[tuple[int, int, int, int]], names: tuple[str, ...] = NAM
     faces = tuple(Face(np.zeros((48, 48), np.uint8), box, 1.0, False) for box in boxes)
     answer = np.array([0.001, 0.009, 0.04, 0.9, 0.02, 0.02, 0.01], dtype=np.float32)
     answers = dict.fromkeys(names, np.stack([answer] * len(faces))) if faces else {}
-    return Reading(Image.new("RGB", (800, 600)), faces, answers)
+    return Reading(Image.new("RGB", (720, 540)), (800, 600), faces, answers)
 
 
 def test_every_face_is_boxed_where_it_was_found(checkpoints: Path) -> None:
@@ -119,3 +121,40 @@ def test_a_replaced_checkpoint_answers_at_the_next_photo(checkpoints: Path) -> N
 def test_the_answer_is_json_that_survives_a_round_trip() -> None:
     told = as_json(reading([(0, 0, 9, 9)]))
     assert json.loads(json.dumps(told)) == told
+
+
+def test_a_photo_given_fifty_times_is_looked_at_once(
+    checkpoints: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[bytes] = []
+    frames = photo_reading.photo_frames
+    monkeypatch.setattr(
+        photo_reading,
+        "photo_frames",
+        lambda data, limits: opened.append(data) or frames(data, limits),
+    )
+    photos = [(f"{number}.jpg", bytes(ASTRONAUT)) for number in range(49)] + [("junk", b"junk")]
+    rows = photo_reading.read_many(photos, "deep")
+    assert opened == [ASTRONAUT, b"junk"]
+    assert [row["file"] for row in rows] == [name for name, _ in photos]
+    assert {row["prediction"] for row in rows[:49]} == {rows[0]["prediction"]} != {None}
+    assert rows[-1]["error"]
+
+
+def test_a_reading_keeps_a_small_picture_and_boxes_in_pixels_of_the_photo(
+    checkpoints: Path,
+) -> None:
+    found = Image.fromarray(sample_photos()["astronaut"]).resize((4200, 4200))
+    buffer = BytesIO()
+    found.save(buffer, "JPEG", quality=70)
+    small, large = read(ASTRONAUT, model="deep"), read(buffer.getvalue(), model="deep")
+    assert max(large.picture.size) <= photo_reading.SHOWN_SIDE
+    assert large.size == (4200, 4200)
+    assert small.face is not None and large.face is not None
+    zoom = large.size[0] / small.size[0]
+    side = (small.face.box[2] - small.face.box[0]) * zoom
+    apart = np.subtract(large.face.box, np.multiply(small.face.box, zoom))
+    assert np.abs(apart).max() < side / 8
+    assert 'viewBox="0 0 4200 4200"' in photo_view.reading_html(large)
+    whole = read(buffer.getvalue(), whole=True, model="deep")
+    assert whole.face is not None and whole.face.box == (0, 0, 4200, 4200)
