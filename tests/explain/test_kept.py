@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fermodels import explain
 from fermodels.explain import kept as module
+from fermodels.explain.attribution import explain
 from fermodels.explain.kept import kept
 from tests.toys import tiny_net
 
