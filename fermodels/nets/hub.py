@@ -181,10 +181,11 @@ def _digest(path: Path, length: int) -> str:
 
 
 def _drop(path: Path) -> None:
-    """Delete a cached file and the blob behind it."""
-    blob = path.resolve()
+    """Delete a cached file, ``REPO/snapshots/COMMIT/NAME``, and the blob of the cache behind it."""
+    blob, blobs = path.resolve(), path.parents[2].resolve() / "blobs"
     path.unlink(missing_ok=True)
-    blob.unlink(missing_ok=True)
+    if blob.parent == blobs:  # a link may lead anywhere: what is not the cache's stays
+        blob.unlink(missing_ok=True)
 
 
 def _cached(repo: str, revision: str) -> Path | None:

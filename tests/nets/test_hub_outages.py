@@ -53,6 +53,22 @@ def test_a_damaged_cache_is_noticed_and_fetched_again(
     assert "not in the cache" in failure(dead, "pull", REPO, sha, cache=tmp_path)
 
 
+def test_what_a_link_in_the_cache_leads_to_is_no_file_of_the_cache(
+    client: HubClient, folder: Path, tmp_path: Path
+) -> None:
+    """A user may have put his own file in the place of a cached one: it is not removed."""
+    sha = client.call("push", str(folder), REPO, token=OWNER).rsplit("/", 1)[-1]
+    cached = Path(client.call("pull", REPO, sha, token=OWNER, cache=tmp_path / "cache"))
+    mine = tmp_path / "mine.safetensors"
+    mine.write_bytes(b"mine")
+    (cached / checkpoint.WEIGHTS).unlink()
+    (cached / checkpoint.WEIGHTS).symlink_to(mine)
+    again = Path(client.call("pull", REPO, sha, token=OWNER, cache=tmp_path / "cache"))
+    weights = (folder / checkpoint.WEIGHTS).read_bytes()
+    assert (again / checkpoint.WEIGHTS).read_bytes() == weights
+    assert mine.read_bytes() == b"mine"
+
+
 def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
