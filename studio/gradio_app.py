@@ -293,8 +293,7 @@ def mount_options(demo: gr.Blocks, *, alone: bool = False) -> dict[str, Any]:
     """
     return {
         "theme": gradio_look.theme(),
-        "css": gradio_look.font_faces() + gradio_look.CSS,
-        "allowed_paths": [str(path) for path in gradio_look.FONT_FILES.values()],
+        "css": gradio_look.font_faces(private_folder() / "fonts") + gradio_look.CSS,
         "max_file_size": MAX_BYTES,
         "footer_links": ["api"],
         "run_history": False,

@@ -73,7 +73,8 @@ class Photos:
     """The photos held for visitors, in one folder: received, read, removed by age."""
 
     folder: Path
-    """Ours alone (mode 0700); uploads lie in ``uploads/TOKEN/NAME``, examples in ``examples/``."""
+    """Ours alone (mode 0700); uploads lie in ``uploads/TOKEN/NAME``; ``examples`` and ``fonts`` are
+    the page's own."""
     sizes: dict[Path, tuple[int, float]] = field(default_factory=dict)
     """Each upload's bytes and the time it was stored (`time.monotonic`)."""
     arriving: int = 0
@@ -146,7 +147,7 @@ class Photos:
 
     def _place_for(self, name: str) -> Path:
         """Return where an upload goes: its own name, made harmless, in a new random folder."""
-        harmless = re.sub(r"[^\w.-]+", "_", _base_name(name)).strip(".")[-80:] or "photo"
+        harmless = re.sub(r"[^A-Za-z0-9_.-]+", "_", _base_name(name)).strip(".")[-80:] or "photo"
         return self.folder / "uploads" / secrets.token_urlsafe(18) / harmless
 
     def _remove(self, path: Path) -> None:
@@ -154,12 +155,16 @@ class Photos:
         self.sizes.pop(path, None)
 
     def holds(self, path: object) -> bool:
-        """Return whether `path` is, to the letter, a photo that was uploaded or is an example."""
-        if not isinstance(path, str) or "\0" in path:
+        """Return whether `path` is, to the letter, a file here that is everybody's to name.
+
+        That is an upload, whose name only its sender was told, an example or a font.
+        """
+        if not isinstance(path, str) or "\0" in path or str(Path(path)) != path:
             return False
-        return Path(path) in self.sizes or (
-            Path(path).parent == self.folder / "examples" and Path(path).is_file()
-        )
+        if Path(path) in self.sizes:
+            return True
+        shared = (self.folder / "examples", self.folder / "fonts")
+        return Path(path).parent in shared and Path(path).is_file()
 
     def read(self, path: object) -> bytes:
         """Return the bytes of a photo that is held here: a regular file, never through a link.
@@ -198,7 +203,7 @@ async def _parse(headers: Mapping[str, str], stream: AsyncGenerator[bytes, None]
     parser.spool_max_size = 2 * MAX_UPLOAD  # in memory to the last byte, never on a disk
     try:
         return await parser.parse()
-    except (MultiPartException, KeyError) as error:
+    except (MultiPartException, KeyError, ValueError, LookupError) as error:
         reason = getattr(error, "message", "it is no form")
         raise PhotoError(
             f"the upload cannot be read ({reason}): send 1 to {MAX_PHOTOS} photos as the files "
@@ -243,8 +248,8 @@ def photos() -> Photos:
         handle = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR, 0o600)
         if fcntl:
             fcntl.flock(handle, fcntl.LOCK_EX)
-        (folder / "uploads").mkdir(mode=0o700)
-        (folder / "examples").mkdir(mode=0o700)
+        for part in ("uploads", "examples", "fonts"):
+            (folder / part).mkdir(mode=0o700)
         _photos.append((Photos(folder), handle))
         os.environ["GRADIO_TEMP_DIR"] = str(folder)
     return _photos[0][0]

@@ -21,9 +21,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from fermodels.errors import FerError
 from studio import public
 from studio.gradio_files import MAX_UPLOAD, FullError, photos
-from studio.gradio_look import FONT_FILES
 from studio.photo_reading import MAX_PHOTOS
-from studio.server_guard import Refusal, named_hosts
+from studio.server_guard import Refusal, comes_from_own_page
 
 if TYPE_CHECKING:
     from gradio import Blocks
@@ -126,8 +125,7 @@ class Guard:
         """See that what is read is there for everybody, or belongs to whoever knows its name."""
         asked = parse_qsl(scope["query_string"].decode("latin-1"))
         if file := FILE.fullmatch(path):
-            fonts = {str(font) for font in FONT_FILES.values()}
-            if not (photos().holds(file["path"]) or file["path"] in fonts):
+            if not photos().holds(file["path"]):
                 raise Refusal(403, "no such photo: photos are kept for ten minutes")
         elif stream := STREAM.fullmatch(path):
             self._check_waiting(stream["event"] or dict(asked).get("session_hash", ""))
@@ -204,20 +202,6 @@ _REWRITTEN = (b"content-length", b"content-type", b"transfer-encoding")
 def is_open(fn: BlockFunction) -> bool:
     """Return whether an event belongs to the API; the others are the page's own."""
     return fn.api_visibility == "public" and bool(fn.api_name)
-
-
-def comes_from_own_page(scope: Scope) -> bool | None:
-    """Return whether a browser says that the studio's own page asks; None where none says so.
-
-    A browser states a page's origin with every POST, and no page can make it lie; a program can.
-    """
-    headers = Headers(scope=scope)
-    origin = headers.get("origin")
-    if origin is None:
-        return None
-    asking = origin.rpartition("://")[2]
-    own = {headers.get("host"), headers.get("x-forwarded-host")}
-    return asking in own or asking.partition(":")[0] in named_hosts()
 
 
 async def _receive_upload(scope: Scope, receive: Receive) -> Response:
@@ -339,9 +323,15 @@ def _photo(value: object) -> dict[str, Any]:
     name = value.get("orig_name")
     return {
         "path": told,
-        "orig_name": name[:MAX_WORD] if isinstance(name, str) else None,
+        "orig_name": clean(name) if isinstance(name, str) else None,
         "meta": {"_type": "gradio.FileData"},
     }
+
+
+def clean(name: str) -> str:
+    """Return a file's name that can be printed and encoded."""
+    shown = "".join(letter if letter.isprintable() else "_" for letter in name[:MAX_WORD])
+    return shown.encode("utf-8", "replace").decode()
 
 
 def _again(body: bytes, receive: Receive) -> Receive:

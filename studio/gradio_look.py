@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from pathlib import Path
 
 import gradio as gr
@@ -26,16 +27,19 @@ def _streamlit_fonts() -> dict[str, Path]:
     return {name: file for name, glob in patterns.items() for file in media.glob(glob)}
 
 
-FONT_FILES = _streamlit_fonts()
+def font_faces(folder: Path) -> str:
+    """Copy the studio's two fonts into a folder and return CSS that loads them from there.
 
-
-def font_faces() -> str:
-    """Return CSS that loads the studio's two fonts; without them the system's are used."""
-    return "".join(
-        f'@font-face {{ font-family: "{name}"; font-weight: 200 900; font-display: swap;\n'
-        f'  src: url("gradio_api/file={file}") format("woff2"); }}\n'
-        for name, file in FONT_FILES.items()
-    )
+    Without them the system's are used.
+    """
+    faces = []
+    for name, file in _streamlit_fonts().items():
+        copied = shutil.copyfile(file, folder / file.name)
+        faces.append(
+            f'@font-face {{ font-family: "{name}"; font-weight: 200 900; font-display: swap;\n'
+            f'  src: url("gradio_api/file={copied}") format("woff2"); }}\n'
+        )
+    return "".join(faces)
 
 
 def theme() -> gr.themes.Base:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
+from streamlit import net_util
 
 from fermodels.memory import return_freed_memory
 from studio.collector import spare_libraries
@@ -91,6 +92,9 @@ class Split:
 def app_options() -> dict[str, Any]:
     """Return what `st.App` needs besides the script: lifespan and middleware."""
     gradio = LazyGradio()
+    # Streamlit would ask an outside server for this machine's address, and wait for it, to compare
+    # it with the origin of a page that is not its own; such pages are refused anyhow.
+    net_util._external_ip = "127.0.0.1"
 
     @contextlib.asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:

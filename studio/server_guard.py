@@ -42,8 +42,20 @@ SLOWEST = 32 * 1024
 MAX_BODY = 101 * 1024 * 1024
 """Bytes of any body: 100 MB of photos, or of a network's weights, and the form around them."""
 
+MAX_NAME = 255
+"""Bytes of one part of an address; file systems take no more, and fail."""
+
 MAX_MESSAGE = 4 * 1024 * 1024
-"""Bytes of a WebSocket message: what a visitor chose in a room."""
+"""Bytes of a WebSocket message: what a visitor chose in a room; a lasso round many is largest."""
+
+MAX_WIDGETS = 1_000
+"""Widgets whose state one message may tell."""
+
+MESSAGES = ("rerun_script", "stop_script", "app_heartbeat", "file_urls_request",
+            "backend_operation_request")  # fmt: skip
+OPERATIONS = ("deferred_file", "dataframe_chunk", None)
+"""What a page may ask, and which operations of the server. Streamlit knows more: clearing
+everybody's caches, reading git's state, writing files for coding agents into the project."""
 
 SESSION_FILES, SESSION_BYTES = 20, 250_000_000
 """What the uploads of one visit to the rooms may come to."""
@@ -63,7 +75,7 @@ POLICY = "; ".join(
         "img-src 'self' data: blob:",
         "media-src 'self' data: blob:",
         "font-src 'self' data:",
-        "connect-src 'self' ws: wss: data: blob:",
+        "connect-src 'self' data: blob:",
         "frame-src 'self' blob: data:",
         "object-src 'none'",
         "base-uri 'self'",
@@ -186,6 +198,11 @@ class KnownHost:
             if len(hosts) != 1 or not is_known(hosts[0]):
                 await self._refuse(scope, receive, send)
                 return
+        if scope["type"] == "websocket":
+            if comes_from_own_page(scope) is False:
+                await self._refuse(scope, receive, send)
+                return
+            _as_own_origin(scope)
         await self.app(scope, receive, send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -194,6 +211,31 @@ class KnownHost:
             return
         no = Refusal(421, f"the studio does not go by that name: see {HOSTS} in docs/deploy.md")
         await no.answer()(scope, receive, send)
+
+
+def comes_from_own_page(scope: Scope) -> bool | None:
+    """Return whether a browser says that the studio's own page asks; None where none says so.
+
+    A browser states a page's origin with every POST and WebSocket, and no page can make it lie; a
+    program can.
+    """
+    headers = Headers(scope=scope)
+    origin = headers.get("origin")
+    if origin is None:
+        return None
+    asking = origin.rpartition("://")[2]
+    own = {headers.get("host"), headers.get("x-forwarded-host")}
+    return asking in own or asking.partition(":")[0] in named_hosts()
+
+
+def _as_own_origin(scope: Scope) -> None:
+    """State an origin that was found to be ours as Streamlit knows it, by ``Host``.
+
+    To others it would compare this machine's public address, and ask another server for that.
+    """
+    headers = MutableHeaders(scope=scope)
+    if "origin" in headers:
+        headers["origin"] = f"{scope['scheme'].replace('ws', 'http')}://{headers['host']}"
 
 
 def named_hosts() -> set[str]:
@@ -233,10 +275,13 @@ class BoundedBody:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] == "websocket":
-            await self.app(scope, _small_messages(receive), send)
+            await self.app(scope, _fit_messages(receive), send)
             return
         if scope["type"] != "http":
             await self.app(scope, receive, send)
+            return
+        if max(map(len, scope["path"].encode("utf-8", "replace").split(b"/"))) > MAX_NAME:
+            await Refusal(404, "there is no such page").answer()(scope, receive, send)
             return
         upload = UPLOAD.fullmatch(scope["path"]) if scope["method"] in ("PUT", "POST") else None
         if upload is None:
@@ -315,17 +360,40 @@ class BoundedBody:
             await ended.answer()(scope, receive, send)
 
 
-def _small_messages(receive: Receive) -> Receive:
-    """Return a `receive` that ends a WebSocket on which more than MAX_MESSAGE comes at once."""
+def _fit_messages(receive: Receive) -> Receive:
+    """Return a `receive` that ends a WebSocket on which no message of a page of ours comes."""
 
-    async def small() -> Message:
+    async def fit() -> Message:
         message = await receive()
-        content = message.get("bytes") or message.get("text") or b""
-        if len(content) > MAX_MESSAGE:
+        if message["type"] == "websocket.receive" and not is_fit(message.get("bytes")):
             return {"type": "websocket.disconnect", "code": 1009}
         return message
 
-    return small
+    return fit
+
+
+def is_fit(content: bytes | None) -> bool:
+    """Return whether a message to a room is one that our pages send, of a bearable size.
+
+    Streamlit makes an address for each file announced, and looks at each widget: a message of
+    4 MB could announce two million.
+    """
+    from google.protobuf.message import DecodeError
+    from streamlit.proto.BackMsg_pb2 import BackMsg
+
+    if content is None or len(content) > MAX_MESSAGE:
+        return False
+    try:
+        asked = BackMsg.FromString(content)
+    except DecodeError:
+        return False
+    return (
+        asked.WhichOneof("type") in MESSAGES
+        and asked.backend_operation_request.WhichOneof("payload") in OPERATIONS
+        and len(asked.file_urls_request.file_names) <= SESSION_FILES
+        and len(asked.rerun_script.widget_states.widgets) <= MAX_WIDGETS
+        and len(asked.rerun_script.cached_message_hashes) <= MAX_WIDGETS
+    )
 
 
 def _length(headers: Headers) -> int:

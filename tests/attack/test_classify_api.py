@@ -75,6 +75,7 @@ def targets(served: Served, fifo: Path) -> list[str]:
         f"{held.parent}/../{held.parent.name}/{held.name}", str(held.parent), f"{held}\0.png",
         str(held.parents[2] / ".lock"), f"file://{served.secret_file}", "~/.bashrc",
         "http://127.0.0.1/x.png", " HTTPS://example.org/x.png",
+        f"{held.parent}//{held.name}", f"{held.parent}/./{held.name}", f"{held}/",
     ]  # fmt: skip
 
 
@@ -143,7 +144,7 @@ def test_an_error_never_prints_what_is_no_short_word(served: Served) -> None:
 
 def test_only_uploads_examples_and_fonts_are_served(served: Served, fifo: Path) -> None:
     for path in targets(served, fifo):
-        dots = quote(path).replace("..", "%2e%2e")  # a client would resolve them itself
+        dots = quote(path).replace("/.", "/%2e")  # a client would resolve them itself
         answer = served.client.get(f"{served.api}/file={dots}")
         assert answer.status_code in (403, 404), path
         assert served.secret not in answer.text
@@ -217,6 +218,43 @@ def test_a_photo_named_many_times_takes_no_place(served: Served) -> None:
     assert time.monotonic() - begun < 2
 
 
+def test_a_photo_is_named_in_one_spelling_alone(served: Served) -> None:
+    """Else 50 spellings of one would be 50 photos."""
+    path = Path(served.upload(PNG).json()[0])
+    spellings = [f"{path.parent}{'/.' * number}/{path.name}" for number in range(1, 50)]
+    photos = [{"path": spelling, **META} for spelling in [str(path), *spellings]]
+    status, said = say(served, "call/classify_many", {"data": [photos, "all", True]})
+    assert status == 400, said
+
+
+def test_a_name_that_cannot_be_encoded_is_shown_and_not_logged(served: Served) -> None:
+    file = {"path": served.upload(b"no picture").json()[0], "orig_name": "\ud800\x00x.jpg", **META}
+    status, said = say(served, "call/classify_many", {"data": [[file], "deep", True]})
+    assert status == 200 and "event: complete" in said and "x.jpg" in said
+
+
+@pytest.mark.parametrize("name", ["\U0001f600" * 80 + ".jpg", "x" * 5000, "..", "", "a/b\\c.jpg"])
+def test_a_photo_may_have_any_name(served: Served, name: str) -> None:
+    assert served.upload(PNG, name).status_code in (200, 400)
+
+
+@pytest.mark.parametrize("charset", ["undefined", "punycode", "nonsense", "utf-7", "idna"])
+def test_a_form_of_any_charset_is_no_fault(served: Served, charset: str) -> None:
+    body = (b'--x\r\nContent-Disposition: form-data; name="files"; filename="\xff\xfe.jpg"\r\n\r\n'
+            + PNG + b"\r\n--x--\r\n")  # fmt: skip
+    kind = f"multipart/form-data; boundary=x; charset={charset}"
+    answer = served.client.post(
+        f"{served.api}/upload", content=body, headers={"content-type": kind}
+    )
+    assert answer.status_code in (200, 400), answer.text
+
+
+def test_the_page_tells_no_path_of_the_installation(served: Served) -> None:
+    for path in ("/config", "/gradio_api/info", "/"):
+        said = served.client.get(f"{served.gradio}{path}").text
+        assert str(ROOT) not in said and "site-packages" not in said
+
+
 def test_cut_uploads_hold_nothing(served: Served) -> None:
     """20 uploads that stop after 5 of 90 MB: no file of theirs, and the next photo is taken."""
     folder = Path(served.upload(PNG).json()[0]).parents[1]
@@ -283,6 +321,8 @@ def test_junk_is_never_a_fault(served: Served) -> None:
                  "deep_link", "../config", "info?all_endpoints=true"):  # fmt: skip
         answer = client.get(f"{served.api}/{path}")
         assert answer.status_code < 500, (path, answer.text[:200])
+    for long in ("svelte/", "assets/", "static/", "gradio_api/file=/"):
+        assert client.get(f"{served.gradio}/{long}{'a' * 5000}").status_code in (403, 404, 414)
     assert client.get(f"{served.gradio}/?deep_link=../../../etc/passwd").status_code == 200
     for origin in ("null", "http://[::1", "x", "http://a:99999"):
         body = {"data": [], "session_hash": "a", "fn_index": 0}

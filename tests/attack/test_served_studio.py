@@ -83,13 +83,48 @@ def visit(studio: Served, **headers: str) -> Iterator[tuple[ClientConnection, st
 
 
 def test_a_foreign_page_opens_no_room(studio: Served) -> None:
-    foreign = {"Origin": "http://evil.example"}
-    if studio.way == "private":
-        foreign["Host"] = "evil.example"
-    with pytest.raises(InvalidStatus), visit(studio, **foreign):
+    """And none is looked up: Streamlit asks an outside server, and all wait, what is its own."""
+    begun = time.monotonic()
+    for origin in ("http://evil.example", "http://localhost:3000", "null", "", "http://[::1"):
+        with pytest.raises(InvalidStatus), visit(studio, Origin=origin):
+            pass
+    with pytest.raises(InvalidStatus), visit(studio, Origin="http://x.y", Host="evil.example"):
         pass
-    with visit(studio) as (_, name):
+    assert time.monotonic() - begun < 3
+    with visit(studio, Origin=studio.root) as (_, name):
         assert name
+
+
+def message(kind: str) -> bytes:
+    """Return what no page of ours sends."""
+    ask = BackMsg()
+    if kind == "files":
+        ask.file_urls_request.file_names.extend([""] * 200_000)
+    elif kind == "widgets":
+        for number in range(5_000):
+            ask.rerun_script.widget_states.widgets.add().id = str(number)
+    elif kind == "skills":
+        ask.backend_operation_request.install_skills.SetInParent()
+    elif kind == "junk":
+        return b"\xff" * 100
+    elif kind != "nothing":
+        setattr(ask, kind, True)
+    return ask.SerializeToString()
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["files", "widgets", "skills", "junk", "nothing", "clear_cache", "load_git_info",
+     "set_run_on_save", "debug_disconnect_websocket", "debug_shutdown_runtime"],
+)  # fmt: skip
+def test_what_no_page_asks_is_not_done(studio: Served, kind: str) -> None:
+    """Streamlit would stand still over the first, and write files for the third."""
+    with visit(studio) as (line, _), pytest.raises(ConnectionClosed):
+        line.send(message(kind))
+        assert studio.lives()
+        while True:
+            line.recv(timeout=20)
+    assert studio.lives()
 
 
 def put(studio: Served, name: str, number: int, size: int) -> int:
@@ -142,8 +177,9 @@ def test_a_page_may_load_nothing_from_elsewhere(served: Served) -> None:
         policy = dict(part.split(" ", 1) for part in headers["content-security-policy"].split("; "))
         assert policy["default-src"] == "'self'" and policy["object-src"] == "'none'"
         allowed = {word for words in policy.values() for word in words.split()}
-        assert allowed <= {"'self'", "'none'", "'unsafe-inline'", "'unsafe-eval'", "data:", "blob:",
-                           "ws:", "wss:"}  # fmt: skip
+        assert allowed <= {
+            "'self'", "'none'", "'unsafe-inline'", "'unsafe-eval'", "data:", "blob:"
+        }  # fmt: skip
         assert headers["x-content-type-options"] == "nosniff"
 
 
