@@ -95,7 +95,7 @@ class Bench:
             target = net.predict(faces).argmax(1)  # type: ignore[operator]
         zeros = np.zeros(faces.shape, np.float32)
         return cls(
-            net, faces, target, known_faces(len(faces), seed, net),
+            net, faces, target, known_faces(max(len(faces), ENOUGH), seed, net),
             tuple(cascade(net, seed + number) for number in SEEDS),
             infidelity(net, faces, zeros, target, "", seed=seed), seed, budget,
         )  # fmt: skip
