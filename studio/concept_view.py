@@ -79,8 +79,8 @@ def recognition(name: str, found: ConceptRecord) -> str:
     best_first = sorted(found.rendered.items(), key=lambda row: -row[1][0] / max(1, row[1][1]))
     shares = ", ".join(f"{emotion} {right} of {n}" for emotion, (right, n) in best_first)
     return (
-        f"Rendered faces are not photographs. {name} reads as what they show: {shares}. Where it "
-        "reads few, a movement rendered says little about that expression."
+        f"Rendered faces are not photographs. Read as meant by {name}: {shares}. Where few are, "
+        "a rendered movement says little about that expression."
     )
 
 

@@ -51,8 +51,8 @@ NOTES = (
     "concepts and expressions of this layer.",
     "To differ is not to matter: a small effect can be a sure one. Its size is in logits, to first "
     "order; its interval draws people and faces anew and is not corrected.",
-    "A network with random weights answers to a movement as well, surely if faintly: that an effect "
-    "differs does not say that it was learned.",
+    "A network with random weights answers to a movement as well, surely if faintly: that an "
+    "effect differs does not say that it was learned.",
     "The share of faces that rise has no test of its own: swapped labels, too, make a vector along "
     "which most faces of an expression rise, or few do.",
     "FER-2013 does not say who is on a photograph: the faces asked count as independent.",

@@ -89,11 +89,6 @@ class Pointing:
     chance: NDArray[np.float64]
     """``(N,)``: the region's share of the face: what a random map scores on both."""
 
-    @property
-    def enough(self) -> bool:
-        """Whether the faces suffice to say anything: ENOUGH or more."""
-        return len(self.hit) >= ENOUGH
-
 
 def pointing(importances: Maps, regions: Masks, seed: int = 0) -> Pointing:
     """Compare maps with regions.

@@ -74,12 +74,6 @@ def test_a_network_that_reads_no_face_right_has_no_known_faces() -> None:
     assert known.faces.shape == known.regions.shape == (0, 48, 48)
 
 
-def test_few_faces_are_not_enough_evidence() -> None:
-    maps, regions = np.ones((ENOUGH, 48, 48), np.float32), np.ones((ENOUGH, 48, 48), bool)
-    assert pointing(maps, regions).enough
-    assert not pointing(maps[1:], regions[1:]).enough
-
-
 def test_a_scorecard_leaves_pointing_out_where_too_few_faces_are_read_right(net) -> None:
     faces = sample_faces().split("test").images[:2]
     for right, wanted in ((ENOUGH - 1, False), (ENOUGH, True)):
