@@ -193,14 +193,28 @@ def test_agreement_counts_only_scores_that_are_not_chance(record: ConceptRecord)
     assert "nothing to compare" in concept_view.agreement(record, "AU4", effect)
 
 
-def test_the_room_draws_the_file_with_its_numbers_and_notes(faces: Path, tmp_path: Path) -> None:
-    record = store(tmp_path, checkpoint_hash=shelf.weights_hash(shelf.find("shallow")))
-    app = open_room("puppet", faces)
-    heat = next(
+def heatmap(app: AppTest) -> dict[str, Any]:
+    return next(
         spec
         for number in range(len(app.get("plotly_chart")))
         if (spec := chart(app, number))["data"][0]["type"] == "heatmap"
     )
+
+
+def test_the_cells_show_what_the_visitor_chose(faces: Path, tmp_path: Path) -> None:
+    record = store(tmp_path, checkpoint_hash=shelf.weights_hash(shelf.find("shallow")))
+    for words, written in (
+        ("logit change", f"{record.effect[0, HAPPY]:+.1f}"), ("share that rises", "100")
+    ):  # fmt: skip
+        app = open_room("puppet", faces, **{"concept-cells": words})
+        notes = heatmap(app)["layout"]["annotations"]
+        assert next(note["text"] for note in notes if note["x"] == "happy") == written
+
+
+def test_the_room_draws_the_file_with_its_numbers_and_notes(faces: Path, tmp_path: Path) -> None:
+    record = store(tmp_path, checkpoint_hash=shelf.weights_hash(shelf.find("shallow")))
+    app = open_room("puppet", faces)
+    heat = heatmap(app)
     assert heat["data"][0]["y"][:2] == figures.titles(record)
     said = words_of(app)
     assert "2 of 12 effects differ" in said and "A note of the file." in said
