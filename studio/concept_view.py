@@ -30,9 +30,9 @@ def section(name: str) -> None:
         return
     st.markdown(
         "A concept vector points, inside the network, from faces without a movement to the same "
-        "faces with it. Each cell is the share of an expression's faces, in %, whose logit rises "
-        "along that vector: amber, most rise; blue, most fall; grey, neither. Pale numbers in "
-        f"brackets may be chance. {told(found)}"
+        "faces with it. Cells say how far the logit of an expression moves on that expression's "
+        "faces when the activations move by the whole difference: amber, up; blue, down. Pale "
+        f"numbers in brackets may be chance. {told(found)}"
     )
     left, right = st.columns([5, 3], gap="medium")
     with left:
@@ -40,6 +40,7 @@ def section(name: str) -> None:
     with right:
         draw_learned(name, found)
     st.caption(provenance(found))
+    st.caption(recognition(name, found))
     compare_with_curves(name, found)
     warnings = "".join(f"\n- {plain(note)}" for note in found.notes)
     st.markdown(f"**Before believing a score**\n{warnings}")
@@ -69,21 +70,33 @@ def scores_of(name: str) -> ConceptRecord | str:
 
 
 def told(found: ConceptRecord) -> str:
-    """Return how many scores differ from random directions', in a sentence."""
-    asked = np.isfinite(found.score)
+    """Return how many effects differ from those of swapped labels, in a sentence."""
+    tested = int(np.isfinite(found.effect).sum())
     return (
-        f"{int(found.significant.sum())} of {int(asked.sum())} scores differ from those of random "
-        f"directions, in the last row, at a family-wise error of {found.settings['alpha']:.0%}."
+        f"{int(found.significant.sum())} of {tested} effects differ from those of swapped labels "
+        f"(permutation tests, corrected by Holm, at {found.settings['alpha']:.0%})."
+    )
+
+
+def recognition(name: str, found: ConceptRecord) -> str:
+    """Return how many rendered faces of each expression a network reads as meant."""
+    best_first = sorted(found.rendered.items(), key=lambda row: -row[1][0] / max(1, row[1][1]))
+    shares = ", ".join(f"{emotion} {right} of {n}" for emotion, (right, n) in best_first)
+    return (
+        f"Rendered faces are not photographs. Read as meant by {name}: {shares}. Where few are, "
+        "a rendered movement says little about that expression."
     )
 
 
 def draw_scores(name: str, found: ConceptRecord) -> None:
-    """Draw the scores of every unit for every expression."""
-    alt = f"Concept scores of action units for seven expressions in {name}: {told(found)}"
-    st.markdown("**Does an expression rise along it?** in % of its faces")
+    """Draw the figures of every unit for every expression."""
+    alt = f"Effects of action units on seven expressions in {name}: {told(found)}"
+    st.markdown("**Does an expression's logit move along it?**")
+    words = widgets.pick_one("Cells", tuple(figures.CELLS), key="concept-cells")
     ink = theme.INK[st.context.theme.type or "light"]
-    widgets.show(figures.scores(found, ink), "concept-scores", alt)
-    widgets.take_home("concept-scores", found.table, _code(name, "found.score"), chart=True)
+    field = figures.CELLS[words]
+    widgets.show(figures.scores(found, ink, field), "concept-scores", alt)
+    widgets.take_home("concept-scores", found.table, _code(name, f"found.{field}"), chart=True)
 
 
 def draw_learned(name: str, found: ConceptRecord) -> None:
@@ -95,7 +108,7 @@ def draw_learned(name: str, found: ConceptRecord) -> None:
         f"{found.titles[low]}, {found.accuracy[low]:.0%}"
     )
     widgets.show(figures.learned(found), "concept-accuracy", alt)
-    code = _code(name, "found.accuracy, found.accuracy_spread")
+    code = _code(name, "found.accuracy, found.accuracy_low, found.accuracy_high")
     widgets.take_home("concept-accuracy", found.table, code, chart=True)
 
 
@@ -111,11 +124,13 @@ def provenance(found: ConceptRecord) -> str:
     """Return layer, numbers and origin of the scores, and whether the weights are known."""
     asked, origin = found.settings, found.provenance
     words = (
-        f"Layer `{found.layer}`. Each unit: {asked['people']} rendered people with and without "
-        f"it, {asked['repeats']} vectors; dots and ± are mean and standard deviation over them. "
+        f"Layer `{found.layer}`. Each unit: {asked['people']} rendered people, one pair each, with "
+        f"and without it; {asked['permutations']:,} swaps of labels within pairs, and as many sign "
+        "flips of the faces asked: an effect must pass both. On the right: people told apart by "
+        "the other half's vector, with 95% intervals. "
         f"Asked: up to {asked['faces_per_class']} {found.split} faces of each expression of "
-        f"{origin['data_name']}, and {asked['repeats']} random directions. Made "
-        f"{origin['created']}, seed {origin['seed']}, code {origin['git_revision'][:7]}."
+        f"{origin['data_name']}. Made {origin['created']}, seed {origin['seed']}, code "
+        f"{origin['git_revision'][:7]}."
     )
     if found.checkpoint_hash is None:
         words += (
@@ -137,7 +152,7 @@ def compare_with_curves(name: str, found: ConceptRecord) -> None:
 
 
 def agreement(found: ConceptRecord, unit: str, effect: NDArray[np.float64]) -> str:
-    """Return in a sentence where a unit's scores and its curves point the same way.
+    """Return in a sentence where a unit's effects and its curves point the same way.
 
     Args:
         found: the scores.
@@ -147,14 +162,14 @@ def agreement(found: ConceptRecord, unit: str, effect: NDArray[np.float64]) -> s
     row = found.units.index(unit)
     sure = np.flatnonzero(found.significant[row])
     if not len(sure):
-        return f"No score of {name_of(unit)} differs from chance: there is nothing to compare."
-    same = (found.score[row] > figures.EVEN) == (effect > 0)
+        return f"No effect of {name_of(unit)} differs from chance: there is nothing to compare."
+    same = (found.effect[row] > 0) == (effect > 0)
     sides = [
         ", ".join(EMOTIONS[k] for k in sure if same[k] == agrees) or "no expression"
         for agrees in (True, False)
     ]
     return (
-        f"Where the scores of **{name_of(unit)}** differ from chance, the curves of faces at rest "
-        f"go the same way for {sides[0]} and the other way for {sides[1]}. Scores follow logits "
-        "of labelled faces, curves the probabilities of rendered ones."
+        f"Where the effects of **{name_of(unit)}** differ from chance, the curves of faces at rest "
+        f"go the same way for {sides[0]} and the other way for {sides[1]}. Effects are of logits "
+        "of labelled faces, curves of probabilities of rendered ones."
     )

@@ -44,11 +44,6 @@ def render_pairs(unit: str, people: int, seed: int) -> Pairs:
     return Pairs(np.stack(faces[0]), np.stack(faces[1]))
 
 
-def render_people(people: int, seed: int) -> NDArray[np.uint8]:
-    """Return the people of `render_pairs` as they were drawn, uint8 ``(N, 48, 48)``."""
-    return np.stack([_render(number, seed) for number in range(people)])
-
-
 def _worn(number: int, seed: int, unit: str, level: float) -> NDArray[np.uint8]:
     spec = person(number, seed)
     if spec.action_units[unit] == level:

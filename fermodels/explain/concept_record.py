@@ -12,9 +12,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fermodels.data.emotions import EMOTIONS
+from fermodels.errors import CheckpointError
 from fermodels.nets.shelf import complete, read_result
 
 Floats = NDArray[np.float64]
+FORMAT = 2
+"""1 held t tests over refits that shared their people; its verdicts are not to be shown."""
+CELLS = ("score", "effect", "low", "high", "by_chance", "p_people", "p_faces", "p_holm")
+"""Figures of every unit and class; fields of ConceptRecord."""
+ACCURACY = ("accuracy", "accuracy_low", "accuracy_high")
+"""Figures of every unit; fields of ConceptRecord."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,26 +39,36 @@ class ConceptRecord:
     """What a person should know before believing a score."""
     checkpoint_hash: str | None
     """SHA-256 of the weights; None in a file made before hashes were kept."""
+    rendered: Mapping[str, tuple[int, int]]
+    """Expression -> rendered sample faces that the network reads as meant, and of how many."""
     units: tuple[str, ...]
     """``(U,)``: names of the action units."""
     titles: tuple[str, ...]
     """``(U,)``: their FACS titles."""
     accuracy: Floats
-    """``(U,)``: mean share of held-out faces whose unit is told; chance is 0.5."""
-    accuracy_spread: Floats
-    """``(U,)``: standard deviation over the concept's vectors."""
+    """``(U,)``: share of people told apart by the other half's vector; chance is 0.5."""
+    accuracy_low: Floats
+    """``(U,)``: lower end of its 95% interval (Wilson)."""
+    accuracy_high: Floats
+    """``(U,)``: upper end."""
     score: Floats
-    """``(U, 7)``: mean share of a class's faces whose logit rises; NaN for a class without one."""
-    spread: Floats
-    """``(U, 7)``: standard deviation over the concept's vectors."""
-    random: Floats
-    """``(U, 7)``: mean score of random directions, the same for every unit."""
-    random_spread: Floats
-    """``(U, 7)``: its standard deviation over those directions."""
+    """``(U, 7)``: share of a class's faces whose logit rises; NaN for a class without one."""
+    effect: Floats
+    """``(U, 7)``: mean change of the class's logit for the mean with-without difference."""
+    low: Floats
+    """``(U, 7)``: lower end of its 95% interval, over people and faces."""
+    high: Floats
+    """``(U, 7)``: upper end."""
+    by_chance: Floats
+    """``(U, 7)``: size of effect that 95% of the label swaps stay below."""
+    p_people: Floats
+    """``(U, 7)``: of the test that swaps labels within people; uncorrected."""
+    p_faces: Floats
+    """``(U, 7)``: of the test that turns the signs of faces' slopes; uncorrected."""
     p_holm: Floats
-    """``(U, 7)``: corrected by Holm over all tests of the file."""
+    """``(U, 7)``: the larger of both, corrected by Holm over all tests of the file."""
     significant: NDArray[np.bool_]
-    """``(U, 7)``: whether the score differs from a random direction's."""
+    """``(U, 7)``: whether the effect differs from those of swapped labels."""
     provenance: Mapping[str, Any]
 
     def table(self) -> pd.DataFrame:
@@ -62,11 +79,8 @@ class ConceptRecord:
             "title": np.take(self.titles, rows),
             "expression": np.take(EMOTIONS, columns),
         }
-        cells = {
-            name: getattr(self, name).ravel()
-            for name in ("score", "spread", "random", "random_spread", "p_holm", "significant")
-        }
-        learned = {name: getattr(self, name)[rows] for name in ("accuracy", "accuracy_spread")}
+        cells = {name: getattr(self, name).ravel() for name in (*CELLS, "significant")}
+        learned = {name: getattr(self, name)[rows] for name in ACCURACY}
         return pd.DataFrame(about | cells | learned)
 
 
@@ -87,11 +101,16 @@ def read(model: str) -> ConceptRecord | None:
         model: a bundled checkpoint's name.
 
     Raises:
-        CheckpointError: the file is damaged or incomplete.
+        CheckpointError: the file is damaged, incomplete or of another format.
     """
     raw = read_result(file_name(model))
     if raw is None:
         return None
+    if raw.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{file_name(model)}.json has format {raw.get('format')!r}: expected {FORMAT}; run "
+            f"{command(model)}"
+        )
     with complete(f"{file_name(model)}.json", command(model)):
         return _record(raw)
 
@@ -100,10 +119,8 @@ def _record(raw: Mapping[str, Any]) -> ConceptRecord:
     found = raw["concepts"]
     if not found:
         raise ValueError("no concept is in it")
-    cells = {
-        name: _cells(found, name)
-        for name in ("score", "spread", "random", "random_spread", "p_holm")
-    }
+    cells = {name: _cells(found, name) for name in CELLS}
+    learned = {name: np.array([entry[name] for entry in found], float) for name in ACCURACY}
     return ConceptRecord(
         model=raw["model"],
         layer=raw["layer"],
@@ -113,10 +130,13 @@ def _record(raw: Mapping[str, Any]) -> ConceptRecord:
         checkpoint_hash=raw.get("checkpoint_hash"),
         units=tuple(entry["concept"] for entry in found),
         titles=tuple(entry["title"] for entry in found),
-        accuracy=np.array([entry["accuracy"] for entry in found], float),
-        accuracy_spread=np.array([entry["accuracy_spread"] for entry in found], float),
         significant=_cells(found, "significant") == 1,
         provenance=raw["provenance"],
+        rendered={
+            emotion: (raw["rendered"][emotion]["right"], raw["rendered"][emotion]["n"])
+            for emotion in EMOTIONS
+        },
+        **learned,
         **cells,
     )
 

@@ -1,9 +1,9 @@
 """Does the network use what a facial muscle does? Concept vectors of action units.
 
-TCAV (Kim et al. 2018, arXiv 1711.11279): a linear classifier tells a layer's activations with a
-concept from those without; its normal is the concept's vector. The score of a class is the share
-of its faces whose logit rises when the activations move along that vector. Here a concept is one
-action unit: the same rendered person in the same pose and light, with the unit and without it.
+After TCAV (Kim et al. 2018, ICML, arXiv 1711.11279). Here a concept is one action unit: the same
+rendered person in the same pose and light, with the unit and without it. Its vector is the mean
+difference of a layer's activations; asked is whether, and how far, the logit of a class moves
+along it on that class's faces. `concept_tests` says how that is tested, and why so.
 
 ``python -m fermodels.explain.concepts --model NAME --data PATH`` writes
 ``results/concepts-NAME.json``.
@@ -25,15 +25,17 @@ from torch import nn
 
 from fermodels.data.emotions import EMOTIONS
 from fermodels.data.faces import FaceDataset, read_faces
+from fermodels.data.samples import sample_faces
 from fermodels.data.synthetic.action_units import ACTION_UNITS, AU_NAMES
 from fermodels.errors import ConfigError, exit_status
-from fermodels.explain.concept_faces import Pairs, render_pairs, render_people
-from fermodels.explain.concept_record import file_name
-from fermodels.explain.concept_tests import ConceptScores, judge, ridge_direction, sign_scores
+from fermodels.explain.concept_faces import render_pairs
+from fermodels.explain.concept_record import FORMAT, file_name
+from fermodels.explain.concept_tests import ConceptScores, judge, score_concept
 from fermodels.explain.guard import exact, outputs_of
 from fermodels.explain.layers import check_layer, layer_names
 from fermodels.explain.puppet import private
 from fermodels.explain.representation import batches
+from fermodels.explain.trust_pointing import read_right
 from fermodels.memory import keep_freed_memory
 from fermodels.nets import checkpoint
 from fermodels.nets.files import check_output, not_a_result, write_json
@@ -44,9 +46,16 @@ from fermodels.nets.shelf import results_dir, weights_hash
 Matrix = NDArray[np.float32]
 NOTES = (
     "The concepts are learned from rendered faces; the faces asked about need not be rendered.",
-    "The vectors of one concept share most of their people, so its test is kinder than independent "
-    "samples would make it (as in Kim et al. 2018); Holm's correction is over all tests.",
-    "A score says which way the logit moves along the vector, not how far.",
+    "An effect differs if it is larger than labels swapped within people make it, and larger than "
+    "its signs turned from face to face make it; both by permutation, corrected by Holm over all "
+    "concepts and expressions of this layer.",
+    "To differ is not to matter: a small effect can be a sure one. Its size is in logits, to first "
+    "order; its interval draws people and faces anew and is not corrected.",
+    "A network with random weights answers to a movement as well, surely if faintly: that an "
+    "effect differs does not say that it was learned.",
+    "The share of faces that rise has no test of its own: swapped labels, too, make a vector along "
+    "which most faces of an expression rise, or few do.",
+    "FER-2013 does not say who is on a photograph: the faces asked count as independent.",
 )
 """What a person should know before believing a score."""
 
@@ -56,26 +65,36 @@ class ConceptSettings:
     """How concepts are learned and tested."""
 
     people: int = 48
-    """Rendered people per concept; each is seen with and without the unit."""
-    repeats: int = 20
-    """Concept vectors per concept, each from another random two thirds of the people; and random
-    vectors to compare with."""
+    """Rendered people per concept; each is one pair, seen with and without the unit."""
+    permutations: int = 20_000
+    """Swaps of labels within people, and sign flips of faces, behind each p-value."""
+    resamples: int = 2000
+    """Bootstrap resamples behind each interval."""
     faces_per_class: int = 60
     """Faces of each class whose logit is asked about, at most."""
-    ridge: float = 0.1
-    """Penalty of the linear classifier, as a share of the activations' mean squared length."""
     alpha: float = 0.05
     """Family-wise error of all tests together (Holm 1979)."""
     seed: int = 0
-    """Draws people, halves and random concepts."""
+    """Draws people, faces, permutations and resamples."""
 
     def __post_init__(self) -> None:
-        for name, least in (("people", 6), ("repeats", 2), ("faces_per_class", 1), ("seed", 0)):
-            if getattr(self, name) < least:
-                raise ConfigError(f"{name} is {getattr(self, name)}: expected {least} or more")
-        if not 0 < self.alpha < 1 or self.ridge <= 0:
+        least = {"people": 6, "permutations": 1, "resamples": 100, "faces_per_class": 1, "seed": 0}
+        for name, value in least.items():
+            if getattr(self, name) < value:
+                raise ConfigError(f"{name} is {getattr(self, name)}: expected {value} or more")
+        if not 0 < self.alpha < 1:
+            raise ConfigError(f"alpha is {self.alpha}: expected 0 < alpha < 1")
+
+    def check(self, tests: int) -> None:
+        """Refuse so few permutations that no effect, however large, could pass.
+
+        Raises:
+            ConfigError: the smallest p-value times the number of tests is not below alpha.
+        """
+        if tests >= self.alpha * (1 + self.permutations):
             raise ConfigError(
-                f"alpha is {self.alpha}, ridge {self.ridge}: expected 0 < alpha < 1 and ridge > 0"
+                f"permutations is {self.permutations}: with {tests} tests nothing could pass at "
+                f"alpha {self.alpha}; expected {int(tests / self.alpha)} or more"
             )
 
 
@@ -119,17 +138,30 @@ def concept_scores(
         DataError: unknown unit.
     """
     chosen = settings or ConceptSettings()
+    chosen.check(len(units) * len(EMOTIONS))
     net = private(model)
     name = layer_for_concepts(net) if layer is None else check_layer(net, layer)
-    asked = class_gradients(net, _some_of_each(faces, chosen), name)
-    pool = activations_at(net, render_people(chosen.people, chosen.seed), name)
-    random = _random_scores(pool, asked, chosen)
-    found = []
-    for unit in units:
-        pairs = render_pairs(unit, chosen.people, chosen.seed)
-        accuracies, signs = _unit_scores(net, pairs, asked, name, chosen)
-        found.append((unit, accuracies, signs))
-    return judge(found, random, chosen.alpha)
+    asked = class_gradients(net, faces_asked(faces, chosen), name)
+    return judge(
+        [
+            score_concept(
+                unit, pair_differences(net, unit, name, chosen), asked.gradients, asked.labels,
+                permutations=chosen.permutations, resamples=chosen.resamples, seed=chosen.seed,
+                alpha=chosen.alpha,
+            )
+            for unit in units
+        ]
+    )  # fmt: skip
+
+
+def pair_differences(net: FERNet, unit: str, layer: str, settings: ConceptSettings) -> Matrix:
+    """Return what a unit changes in the layer's activations, per person: ``(people, D)``.
+
+    Raises:
+        DataError: unknown unit.
+    """
+    pairs = render_pairs(unit, settings.people, settings.seed)
+    return activations_at(net, pairs.with_unit, layer) - activations_at(net, pairs.without, layer)
 
 
 def class_gradients(net: FERNet, faces: FaceDataset, layer: str) -> Asked:
@@ -157,7 +189,8 @@ def activations_at(net: FERNet, faces: NDArray[np.uint8], layer: str) -> Matrix:
     return torch.cat(rows).numpy()
 
 
-def _some_of_each(faces: FaceDataset, settings: ConceptSettings) -> FaceDataset:
+def faces_asked(faces: FaceDataset, settings: ConceptSettings) -> FaceDataset:
+    """Return up to ``faces_per_class`` faces of each class, drawn by lot."""
     rng = np.random.default_rng([settings.seed, 1])
     rows = [
         rng.permutation(np.flatnonzero(faces.labels == label))[: settings.faces_per_class]
@@ -166,39 +199,18 @@ def _some_of_each(faces: FaceDataset, settings: ConceptSettings) -> FaceDataset:
     return faces.select(np.sort(np.concatenate(rows)))
 
 
-def _unit_scores(
-    net: FERNet, pairs: Pairs, asked: Asked, layer: str, settings: ConceptSettings
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return held-out accuracies ``(R,)`` and sign scores ``(R, 7)`` of one concept.
+def rendered_recognition(net: FERNet) -> dict[str, dict[str, int]]:
+    """Return how many rendered faces of each expression the network reads as meant.
 
-    A direction is a weighted sum of activations, so the products of activations with each other
-    and with the gradients are all that is needed: no vector of the layer's width is ever solved.
+    Of the sample faces' test split: what a result on rendered faces is worth to this network.
+
+    Returns:
+        Expression -> ``right`` and ``n``.
     """
-    x = activations_at(net, np.concatenate([pairs.with_unit, pairs.without]), layer)
-    gram, slopes = x @ x.T, asked.gradients @ x.T
-    people = len(pairs.without)
-    rng = np.random.default_rng([settings.seed, 2])
-    accuracies, scores = [], []
-    for _ in range(settings.repeats):
-        learned, held = np.split(rng.permutation(people), [2 * people // 3])
-        weights, border = ridge_direction(gram, learned, learned + people, settings.ridge)
-        side = gram @ weights - border
-        right = np.concatenate([side[held] > 0, side[held + people] < 0])
-        accuracies.append(float(right.mean()))
-        scores.append(sign_scores(slopes @ weights, asked.labels))
-    return np.array(accuracies), np.array(scores)
-
-
-def _random_scores(x: Matrix, asked: Asked, settings: ConceptSettings) -> NDArray[np.float64]:
-    """Return sign scores ``(R, 7)`` of concepts that are none: people parted by lot."""
-    gram, slopes = x @ x.T, asked.gradients @ x.T
-    rng = np.random.default_rng([settings.seed, 3])
-    scores = []
-    for _ in range(settings.repeats):
-        first, second = np.array_split(rng.permutation(len(x)), 2)
-        weights, _border = ridge_direction(gram, first, second, settings.ridge)
-        scores.append(sign_scores(slopes @ weights, asked.labels))
-    return np.array(scores)
+    faces = sample_faces().split("test")
+    right = read_right(net, faces.images, faces.labels)
+    rows = {emotion: right[faces.labels == k] for k, emotion in enumerate(EMOTIONS)}
+    return {emotion: {"right": int(row.sum()), "n": len(row)} for emotion, row in rows.items()}
 
 
 def as_json(found: Sequence[ConceptScores]) -> list[dict[str, Any]]:
@@ -237,6 +249,7 @@ def run(options: argparse.Namespace) -> None:
     layer = options.layer or layer_for_concepts(model)
     found = concept_scores(model, faces.split(options.split), options.units, layer, settings)
     about = {
+        "format": FORMAT,
         "model": Path(options.model).name,
         "checkpoint_hash": weights_hash(folder),
         "layer": layer,
@@ -245,6 +258,7 @@ def run(options: argparse.Namespace) -> None:
     rest = {
         "settings": asdict(settings),
         "notes": list(NOTES),
+        "rendered": rendered_recognition(model),
         "concepts": as_json(found),
         "provenance": provenance(settings.seed, faces.name, faces.content_hash),
     }
@@ -254,8 +268,14 @@ def run(options: argparse.Namespace) -> None:
 
 def _say(found: Sequence[ConceptScores]) -> None:
     for concept in found:
-        told = [EMOTIONS[k] for k in np.flatnonzero(concept.significant)]
-        print(f"{concept.concept}: accuracy {concept.accuracy:.0%}; {', '.join(told) or 'none'}")
+        sure = [
+            f"{EMOTIONS[k]} {concept.effect[k]:+.2f}" for k in np.flatnonzero(concept.significant)
+        ]
+        print(f"{concept.concept}: accuracy {concept.accuracy:.0%}; {', '.join(sure) or 'none'}")
+    differ, tests = (sum(int(part.sum()) for part in parts) for parts in (
+        [c.significant for c in found], [c.faces > 0 for c in found],
+    ))  # fmt: skip
+    print(f"{differ} of {tests} effects differ from those of swapped labels")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -26,7 +26,7 @@ from fermodels.explain.trust_maps import (
     explainer,
     importance,
 )
-from fermodels.explain.trust_pointing import KnownFaces, known_faces, pointing
+from fermodels.explain.trust_pointing import ENOUGH, KnownFaces, known_faces, pointing
 from fermodels.explain.trust_road import road
 from fermodels.explain.trust_sanity import SEEDS, Cascade, cascade, random_logit, randomisation
 from fermodels.explain.trust_statistics import estimate
@@ -81,6 +81,7 @@ class Bench:
     target_class: Classes
     """What the model predicts for each face: the class whose explanation is judged."""
     known: KnownFaces
+    """Rendered faces that the model reads right."""
     cascades: tuple[Cascade, ...]
     blank: NDArray[np.float64]
     """``(N,)``: infidelity of a map of zeros, the unit in which infidelity is given."""
@@ -94,7 +95,7 @@ class Bench:
             target = net.predict(faces).argmax(1)  # type: ignore[operator]
         zeros = np.zeros(faces.shape, np.float32)
         return cls(
-            net, faces, target, known_faces(len(faces), seed),
+            net, faces, target, known_faces(max(len(faces), ENOUGH), seed, net),
             tuple(cascade(net, seed + number) for number in SEEDS),
             infidelity(net, faces, zeros, target, "", seed=seed), seed, budget,
         )  # fmt: skip
@@ -167,7 +168,10 @@ def _of_maps(bench: Bench, name: str, maps: Maps) -> dict[str, NDArray[np.float6
 def _pointing(
     bench: Bench, name: str, maps_of: Explainer, passes: int
 ) -> dict[str, NDArray[np.float64]]:
-    n = bench.budget.faces("pointing", passes, 8, len(bench.known.faces))
+    """Return nothing where the model reads fewer than ENOUGH rendered faces right."""
+    n = bench.budget.faces("pointing", passes, ENOUGH, len(bench.known.faces))
+    if n < ENOUGH:
+        return {}
     maps = maps_of(bench.net, bench.known.faces[:n], bench.known.labels[:n])
     found = pointing(importance(maps, name), bench.known.regions[:n], bench.seed)
     return {"pointing": found.hit, "relevance-mass": found.mass}

@@ -108,7 +108,8 @@ METRICS: dict[str, Metric] = {
         Metric(
             "pointing",
             "Pointing",
-            "How often the map's peak lies where a muscle moved the skin, on rendered faces.",
+            "How often the map's peak lies where a muscle moved the skin, on rendered faces that "
+            "the network reads right.",
             True,
             "Share of faces; 0 to 1.",
             "Zhang et al. 2016, arXiv 1608.00507, section 4.2 (the pointing game)",
@@ -116,7 +117,8 @@ METRICS: dict[str, Metric] = {
         Metric(
             "relevance-mass",
             "Relevance mass",
-            "How much of the map's positive evidence lies where a muscle moved the skin.",
+            "How much of the map's positive evidence lies where a muscle moved the skin, on the "
+            "same faces.",
             True,
             "Share of the positive attribution; 0 to 1.",
             "Arras et al. 2020, arXiv 2003.07258, equation 1 (relevance mass accuracy)",

@@ -10,13 +10,21 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import nn
 
+from fermodels.data.emotions import EMOTIONS
 from fermodels.data.samples import sample_set
+from fermodels.data.synthetic import random_spec, render
 from fermodels.explain.trust_maps import Faces, Maps, ranks
 
 Masks = NDArray[np.bool_]
 """bool ``(N, 48, 48)``."""
+
+
+ENOUGH = 12
+"""Faces without which pointing says nothing: there is not enough evidence."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,27 +39,43 @@ class KnownFaces:
     """``(N, 48, 48)``: the pixels that any active muscle moved."""
 
 
-@lru_cache(maxsize=4)
-def known_faces(n: int, seed: int = 0) -> KnownFaces:
+def read_right(net: nn.Module, faces: Faces, labels: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which faces the network takes for what they show, ``(N,)``."""
+    with torch.no_grad():
+        said = net.predict(faces).argmax(1)  # type: ignore[operator]
+    right: NDArray[np.bool_] = np.asarray(said) == labels
+    return right
+
+
+def known_faces(n: int, seed: int = 0, net: nn.Module | None = None) -> KnownFaces:
     """Return sample faces of the test split with the regions of their active action units.
 
-    Neutral faces have none and are left out.
+    Neutral faces have none and are left out. So are, given a network, faces that it takes for
+    another expression: where it sees no disgust, "why disgust?" has no answer to point at.
 
     Args:
-        n: how many; at most as many as the split has that are not neutral.
+        n: how many; fewer where the split has not so many.
         seed: which.
+        net: a FERNet: only faces that it reads right.
     """
-    from fermodels.data.emotions import EMOTIONS
-    from fermodels.data.synthetic import random_spec, render
-
     samples = sample_set()
     faces = samples.faces
-    neutral = EMOTIONS.index("neutral")
-    rows = np.flatnonzero((faces.splits == "test") & (faces.labels != neutral))
-    rows = np.random.default_rng([seed, 6]).permutation(rows)[:n]
-    worn = [render(random_spec(int(samples.seeds[r]), int(faces.labels[r]))) for r in rows]
-    regions = np.stack([np.any(list(face.regions.values()), axis=0) for face in worn])
+    wanted = (faces.splits == "test") & (faces.labels != EMOTIONS.index("neutral"))
+    if net is not None:
+        wanted[wanted] = read_right(net, faces.images[wanted], faces.labels[wanted])
+    order = np.random.default_rng([seed, 6]).permutation(len(faces.labels))
+    rows = order[wanted[order]][:n]
+    regions = np.zeros((len(rows), *faces.images.shape[1:]), bool)
+    for place, row in enumerate(rows):
+        regions[place] = _region(int(samples.seeds[row]), int(faces.labels[row]))
     return KnownFaces(faces.images[rows], faces.labels[rows], regions)
+
+
+@lru_cache(maxsize=512)
+def _region(seed: int, label: int) -> NDArray[np.bool_]:
+    """Keep what muscles moved: the networks of one process are asked about the same faces."""
+    moved: NDArray[np.bool_] = np.stack(list(render(random_spec(seed, label)).regions.values()))
+    return np.asarray(moved.any(0))
 
 
 @dataclass(frozen=True, eq=False)

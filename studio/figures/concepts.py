@@ -16,15 +16,13 @@ from studio import theme
 from studio.figures.numbers import ink_on
 
 EVEN = 0.5
-"""As many of a class's faces rise as fall. A random direction and its contrary are equally likely,
-and what one makes rise the other makes fall: this is what random directions score in the long run.
-"""
-RANDOM = "random directions"
-"""Title of the last row: what directions without a meaning scored in this very file."""
-CHANCE, TOLD = "may be chance", "differs from random"
+"""As many of a class's faces rise as fall; also the accuracy of tossing a coin."""
+CHANCE, DIFFERS = "may be chance", "differs from swapped labels"
 """Names of the two kinds of cells."""
+CELLS = {"logit change": "effect", "share that rises": "score"}
+"""What cells may show: words -> field of ConceptRecord. Only the first is tested."""
 PALE = 0.22
-"""Opacity of a cell that a random direction explains as well."""
+"""Opacity of a cell that swapped labels explain as well."""
 ROW, HEAD, FOOT = 34, 84, 60
 """Pixels: height of a row, and what is above and below the rows; both figures share them."""
 TITLE_WIDTH = 18
@@ -39,102 +37,110 @@ def titles(record: ConceptRecord) -> list[str]:
     ]
 
 
-def scores(record: ConceptRecord, ink: str = theme.INK["light"]) -> go.Figure:
-    """Draw the scores ``(U, 7)`` as cells on one scale, grey where as many faces rise as fall.
+def _rows(record: ConceptRecord) -> list[str]:
+    """Return rows' titles, at least two: plotly draws no heat map of a single row."""
+    return [*titles(record), *([" "] if len(record.units) == 1 else [])]
 
-    Cells that do not differ from a random direction's are pale, their numbers in brackets; the
-    last row is what random directions scored.
+
+def scores(
+    record: ConceptRecord, ink: str = theme.INK["light"], cells: str = "effect"
+) -> go.Figure:
+    """Draw a figure of every unit and expression ``(U, 7)`` as cells on one scale.
+
+    Grey is in the middle: no change of the logit, or as many faces that rise as fall. Cells whose
+    effect does not differ from swapped labels' are pale, their numbers in brackets.
 
     Args:
         record: what was recorded.
         ink: the page's colour of text: pale cells let its background through.
+        cells: a value of CELLS.
     """
-    rows, hover = [*titles(record), RANDOM], _hover(record)
-    # one row more than units: plotly draws no heat map of a single row, so the last joins all
-    score = np.vstack([record.score, record.random[:1]])
-    kind = np.vstack([record.significant.astype(int), np.full((1, len(EMOTIONS)), 2)])
-    parts = [np.where(kind == k, score, np.nan) for k in (0, 1, 2)]
-    names = (CHANCE, TOLD, RANDOM)
-    cells = [_cells(n, z, rows, hover) for n, z in zip(names, parts, strict=True)]
-    cells[0].opacity = PALE
-    inks = (ink, None, None)
-    numbers = [_numbers(z, rows, ink=one) for z, one in zip(parts, inks, strict=True)]
-    return _level_rows(
-        cells, rows, xaxis={"side": "top", "tickangle": -45},
-        annotations=[*numbers[0], *numbers[1], *numbers[2]],
-    )  # fmt: skip
-
-
-def _cells(
-    name: str, values: Floats, rows: Sequence[str], hover: Sequence[Sequence[str]]
-) -> go.Heatmap:
-    return go.Heatmap(
-        name=name, z=values, x=list(EMOTIONS), y=list(rows), hovertext=hover, zmin=0, zmid=EVEN,
-        zmax=1, colorscale=theme.DIVERGING, showscale=False, xgap=2, ygap=2, hoverongaps=False,
-        hovertemplate="%{hovertext}<extra></extra>",
-    )  # fmt: skip
+    rows, hover = _rows(record), _hover(record)
+    values: Floats = getattr(record, cells)
+    largest = float(np.nanmax(np.abs(values), initial=1e-9)) if cells == "effect" else EVEN
+    middle = 0.0 if cells == "effect" else EVEN
+    parts = [np.where(record.significant == sure, values, np.nan) for sure in (False, True)]
+    maps = [
+        go.Heatmap(
+            name=name, z=np.pad(z, ((0, len(rows) - len(z)), (0, 0)), constant_values=np.nan),
+            x=list(EMOTIONS), y=rows, hovertext=hover, zmin=middle - largest, zmid=middle,
+            zmax=middle + largest, colorscale=theme.DIVERGING, showscale=False, xgap=2, ygap=2,
+            hoverongaps=False, hovertemplate="%{hovertext}<extra></extra>",
+        )
+        for name, z in zip((CHANCE, DIFFERS), parts, strict=True)
+    ]  # fmt: skip
+    maps[0].opacity = PALE
+    notes = [
+        _number(record, row, column, cells, (values[row, column] - middle) / largest, ink)
+        for row, column in np.argwhere(np.isfinite(values))
+    ]
+    return _level_rows(maps, rows, xaxis={"side": "top", "tickangle": -45}, annotations=notes)
 
 
 def _hover(record: ConceptRecord) -> list[list[str]]:
-    """Return ``(U + 1, 7)`` texts: all figures of every cell, the last row random directions'."""
-    classes = range(len(EMOTIONS))
-    rows = [[_words(record, row, k) for k in classes] for row in range(len(record.units))]
-    last = [
-        f"<b>{RANDOM}, {EMOTIONS[k]}</b><br>"
-        f"score {record.random[0, k]:.4f} ± {record.random_spread[0, k]:.4f}"
-        for k in classes
+    """Return ``(U, 7)`` texts: all figures of every cell."""
+    return [
+        [_words(record, row, column) for column in range(len(EMOTIONS))]
+        for row in range(len(record.units))
     ]
-    return [*rows, last]
 
 
 def _words(record: ConceptRecord, row: int, column: int) -> str:
-    told = TOLD if record.significant[row, column] else CHANCE
+    at = row, column
+    kind = DIFFERS if record.significant[at] else CHANCE
     return (
         f"<b>{record.units[row]} {record.titles[row]}, {EMOTIONS[column]}</b><br>"
-        f"score {record.score[row, column]:.4f} ± {record.spread[row, column]:.4f}<br>"
-        f"{RANDOM} {record.random[row, column]:.4f} ± {record.random_spread[row, column]:.4f}<br>"
-        f"{told}: p {record.p_holm[row, column]:.2g} (Holm)"
+        f"logit {record.effect[at]:+.3f} (95% {record.low[at]:+.3f} to {record.high[at]:+.3f})<br>"
+        f"95% of label swaps stay below {record.by_chance[at]:.3f}<br>"
+        f"{record.score[at]:.1%} of faces rise<br>"
+        f"{kind}: p {record.p_holm[at]:.2g} (Holm)"
     )
 
 
-def _numbers(values: Floats, rows: Sequence[str], *, ink: str | None) -> list[dict[str, object]]:
-    """Write each cell's score in per cent; with `ink`, on pale cells, in brackets."""
-    found: list[dict[str, object]] = []
-    for row, column in np.argwhere(np.isfinite(values)):
-        value = float(values[row, column])
-        colour = ink or ink_on(float(theme.luminance(theme.DIVERGING, value)))
-        text = f"({100 * value:.0f})" if ink else f"{100 * value:.0f}"
-        place = {"x": EMOTIONS[column], "y": rows[row], "text": text, "showarrow": False}
-        found.append(place | {"font": {"size": 12, "family": theme.FONT, "color": colour}})
-    return found
+def _number(
+    record: ConceptRecord, row: int, column: int, cells: str, place: float, ink: str
+) -> dict[str, object]:
+    """Write a cell's figure, on pale cells with `ink` and in brackets.
+
+    Args:
+        place: where the figure lies on the scale, -1 to 1.
+    """
+    value = float(getattr(record, cells)[row, column])
+    text = f"{value:+.1f}" if cells == "effect" else f"{100 * value:.0f}"
+    colour = ink_on(float(theme.luminance(theme.DIVERGING, (1 + place) / 2)))
+    if not record.significant[row, column]:
+        text, colour = f"({text})", ink
+    font = {"size": 12, "family": theme.FONT, "color": colour}
+    where = {"x": EMOTIONS[column], "y": titles(record)[row]}
+    return {**where, "text": text, "showarrow": False, "font": font}
 
 
 def learned(record: ConceptRecord) -> go.Figure:
-    """Draw how well each unit is told from the layer, ``(U,)`` dots with their spread.
+    """Draw how well each unit is told from the layer, ``(U,)`` dots with 95% intervals.
 
     Rows stand level with those of `scores`.
     """
-    rows = titles(record)
-    # the empty last row keeps the others level with the scores' rows
-    nothing = go.Scatter(x=[None], y=[RANDOM], hoverinfo="skip", mode="markers", marker_opacity=0)
-    low = min(EVEN, float((record.accuracy - record.accuracy_spread).min()))
-    across = {"title": "% of held-out faces", "range": [100 * low - 4, 102], "side": "bottom"}
-    every = [*rows, RANDOM]
+    rows = _rows(record)
+    low = min(EVEN, float(record.accuracy_low.min()))
+    across = {"title": "% of people", "range": [100 * low - 4, 102], "side": "bottom"}
+    labels = {"ticktext": [*record.units, ""][: len(rows)], "tickvals": rows}
     return _level_rows(
-        [_dots(record, rows), nothing], every, xaxis={**across, "showgrid": True},
-        yaxis={"showgrid": True, "ticktext": [*record.units, ""], "tickvals": every},
-        shapes=[theme.upright(100 * EVEN, dash="dash")],
+        [_dots(record)], rows, xaxis={**across, "showgrid": True},
+        yaxis={"showgrid": True, **labels}, shapes=[theme.upright(100 * EVEN, dash="dash")],
     )  # fmt: skip
 
 
-def _dots(record: ConceptRecord, rows: Sequence[str]) -> go.Scatter:
-    spread = (100 * record.accuracy_spread).tolist()
+def _dots(record: ConceptRecord) -> go.Scatter:
+    ends = 100 * np.stack([record.accuracy_low, record.accuracy_high], axis=1)
+    centre = 100 * record.accuracy
+    bars = {"array": (ends[:, 1] - centre).tolist(), "arrayminus": (centre - ends[:, 0]).tolist()}
     look = {"color": theme.MODEL_COLORS[0], "thickness": 2, "width": 0}
     return go.Scatter(
-        x=(100 * record.accuracy).tolist(), y=list(rows), mode="markers", customdata=spread,
-        error_x={"type": "data", "array": spread, **look},
+        x=centre.tolist(), y=titles(record), mode="markers", customdata=ends.tolist(),
+        error_x={"type": "data", **bars, **look},
         marker={"color": theme.MODEL_COLORS[0], "size": 9},
-        hovertemplate="%{y}: %{x:.1f}% ± %{customdata:.1f}<extra></extra>",
+        hovertemplate="%{y}: %{x:.1f}% (95% %{customdata[0]:.1f} to %{customdata[1]:.1f})"
+        "<extra></extra>",
     )  # fmt: skip
 
 

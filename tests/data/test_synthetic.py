@@ -13,6 +13,7 @@ from fermodels.data.synthetic import (
     ACTION_UNITS,
     AU_NAMES,
     EMFACS,
+    Camera,
     FaceSpec,
     Identity,
     Pose,
@@ -26,6 +27,8 @@ from fermodels.data.synthetic import (
 )
 from fermodels.data.synthetic.frame import face_frame
 from fermodels.data.synthetic.raster import FINE, average, bump, crease, pixel_grid, ramp
+from fermodels.data.synthetic.regions import face_mask
+from fermodels.data.synthetic.render import render_levels
 from fermodels.data.synthetic.shading import light_direction, normals, shadow
 from fermodels.data.synthetic.spec import Light
 from fermodels.errors import DataError
@@ -118,8 +121,47 @@ def test_regions_equal_the_difference_of_two_plain_renders(regions: dict) -> Non
         moved = render_image(replace(quiet, action_units={name: 1.0})).astype(int)
         # Rounding to whole grey levels may move a difference by one.
         difference = np.abs(moved - resting)
-        assert regions[name][difference > 5].all()
+        on_face = face_mask(replace(quiet, action_units={name: 1.0}))
+        assert regions[name][(difference > 5) & on_face].all()
         assert not regions[name][difference < 3].any()
+
+
+BACKDROP = Camera(background=0.02, clutter=0.0, noise=0.0)
+
+
+@pytest.mark.parametrize("name", AU_NAMES)
+def test_no_region_takes_in_the_background_or_the_neck(name: str) -> None:
+    """What changes with the backdrop is background; what lies below the chin is neck."""
+    for seed in range(4):
+        spec = replace(random_spec(seed, "neutral"), action_units={name: 1.0})
+        region = action_unit_regions(spec, {name: 1.0})[name]
+        dark, light = (
+            render_levels(replace(spec, camera=replace(BACKDROP, background=level)), noise=False)
+            for level in (0.02, 0.9)
+        )
+        seen = np.abs(light - dark)
+        assert not (region & (seen > 0.7 * seen.max())).any()
+        assert region.any() and not (region & ~face_mask(spec)).any()
+        # below the chin, wherever the head turns, no column of the face goes on
+        inside = face_mask(spec)
+        lowest = np.where(inside.any(0), 47 - inside[::-1].argmax(0), -1)
+        assert (np.nonzero(region)[0] <= lowest[np.nonzero(region)[1]]).all()
+
+
+@pytest.mark.parametrize("expression", EMOTIONS)
+def test_regions_of_a_whole_expression_stay_within_the_face_shown(expression: str) -> None:
+    for seed in range(3):
+        spec = random_spec(seed, expression)
+        for region in render(spec).regions.values():
+            assert not (region & ~face_mask(spec)).any()
+
+
+def test_a_face_ends_lower_where_the_jaw_drops() -> None:
+    rows = [
+        int(np.nonzero(face_mask(replace(FRONTAL, action_units=units)))[0].max())
+        for units in ({}, {"AU26": 1.0})
+    ]
+    assert rows[0] < rows[1]
 
 
 def test_a_unit_at_zero_moves_nothing() -> None:

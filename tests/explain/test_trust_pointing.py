@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import torch
 
 from fermodels.data.emotions import EMOTIONS
 from fermodels.data.samples import sample_faces
+from fermodels.explain.scorecard_measure import Bench, Budget, measure
 from fermodels.explain.trust_maps import random_maps
-from fermodels.explain.trust_pointing import known_faces, pointing
+from fermodels.explain.trust_pointing import ENOUGH, known_faces, pointing, read_right
 
 
 def test_peaks_and_mass_are_counted_by_hand() -> None:
@@ -44,3 +48,37 @@ def test_known_faces_are_the_sample_faces_with_the_regions_their_muscles_moved()
         assert stored[face.tobytes()] == label != EMOTIONS.index("neutral")
     share = known.regions.mean((1, 2))
     assert known.regions.shape == (6, 48, 48) and 0.03 < share.min() < share.max() < 0.6
+
+
+class Sure(torch.nn.Module):
+    """Calls every face one expression."""
+
+    def __init__(self, label: int) -> None:
+        super().__init__()
+        self.label = label
+
+    def predict(self, faces: np.ndarray) -> np.ndarray:
+        return np.eye(7)[np.full(len(faces), self.label)]
+
+
+def test_only_faces_that_the_network_reads_right_are_asked_why() -> None:
+    happy = Sure(EMOTIONS.index("happy"))
+    known = known_faces(6, net=happy)
+    assert len(known.labels) == 6 and set(known.labels) == {happy.label}
+    assert read_right(happy, known.faces, known.labels).all()
+    assert set(known_faces(6).labels) != {happy.label}, "without a network, all are asked"
+
+
+def test_a_network_that_reads_no_face_right_has_no_known_faces() -> None:
+    known = known_faces(6, net=Sure(EMOTIONS.index("neutral")))
+    assert known.faces.shape == known.regions.shape == (0, 48, 48)
+
+
+def test_a_scorecard_leaves_pointing_out_where_too_few_faces_are_read_right(net) -> None:
+    faces = sample_faces().split("test").images[:2]
+    for right, wanted in ((ENOUGH - 1, False), (ENOUGH, True)):
+        bench = Bench.of(net, faces, 0, Budget(1, 1, 1, 1, 1))
+        bench = replace(bench, known=known_faces(right))
+        row, values, _maps = measure(bench, "random")
+        assert ("pointing" in row["metrics"]) == ("relevance-mass" in values) == wanted
+        assert "gap" in row["metrics"]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fermodels.data.synthetic.action_units import AU_NAMES, check_action_units
 from fermodels.data.synthetic.eyes import draw_eyes
 from fermodels.data.synthetic.frame import face_frame
-from fermodels.data.synthetic.head import nose_height
+from fermodels.data.synthetic.head import nose_height, outline
 from fermodels.data.synthetic.mouth import draw_mouth
 from fermodels.data.synthetic.raster import Array, average
 from fermodels.data.synthetic.render import render_image, render_levels
@@ -45,7 +45,8 @@ def render(spec: FaceSpec) -> SyntheticFace:
     """Render a face with the regions of its active units and the masks of its parts."""
     units = check_action_units(spec.action_units)
     active = {name: intensity for name, intensity in units.items() if intensity > 0}
-    regions = action_unit_regions(spec, active)
+    shown = face_mask(spec)  # the units together may leave less of a face than one alone
+    regions = {name: moved & shown for name, moved in action_unit_regions(spec, active).items()}
     return SyntheticFace(render_image(spec), units, regions, face_parts(spec))
 
 
@@ -55,7 +56,9 @@ def action_unit_regions(
     """Return the pixels that each unit alone moves on this person, in this pose and light.
 
     A pixel belongs to a unit when its noise-free grey level differs by more than ``threshold``
-    between the resting face and the face with that unit alone at its intensity.
+    between the resting face and the face with that unit alone at its intensity, and it lies on
+    that face: a falling jaw also shades the neck and uncovers what is behind the head, but neck
+    and background are no muscle's skin.
 
     Args:
         spec: the face; its own intensities do not matter when ``intensities`` is given.
@@ -67,13 +70,21 @@ def action_unit_regions(
     """
     wanted = dict.fromkeys(AU_NAMES, 1.0) if intensities is None else intensities
     resting = render_levels(replace(spec, action_units={}), noise=False)
-    return {
-        name: np.abs(
-            render_levels(replace(spec, action_units={name: intensity}), noise=False) - resting
-        )
-        > threshold
-        for name, intensity in wanted.items()
-    }
+    found = {}
+    for name, intensity in wanted.items():
+        alone = replace(spec, action_units={name: intensity})
+        moved = np.abs(render_levels(alone, noise=False) - resting) > threshold
+        found[name] = moved & face_mask(alone)
+    return found
+
+
+def face_mask(spec: FaceSpec) -> Mask:
+    """Return the pixels within the face's outline, from forehead to chin; bool (48, 48).
+
+    Neck, ears and background are outside; hair and glasses in front of the face are inside.
+    """
+    inside = outline(face_frame(spec), spec.identity) < 1.0
+    return average(inside.astype(np.float32)) > 0.5
 
 
 def face_parts(spec: FaceSpec) -> dict[str, Mask]:

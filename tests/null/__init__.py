@@ -1,0 +1,1 @@
+"""Input that deserves no belief, put through what the studio believes by: nothing may pass."""
