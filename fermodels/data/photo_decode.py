@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFile, JpegImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
 from fermodels.data.detect import LONGEST_SIDE
+from fermodels.data.photo_header import check_header
 from fermodels.errors import ConfigError, PhotoError
 from fermodels.memory import return_freed_memory
 
@@ -301,6 +302,7 @@ def _too_many_bytes(size: int, limits: PhotoLimits) -> PhotoError:
 
 def _open(data: bytes) -> ImageFile.ImageFile:
     """Read the header only; Pillow decodes no pixel here."""
+    check_header(data)
     formats = [*FORMATS, *_heif_formats(data)]
     try:
         return Image.open(BytesIO(data), formats=formats)

@@ -10,6 +10,7 @@ from PIL import Image, UnidentifiedImageError
 
 from fermodels.data.dataset import FACE_SHAPE
 from fermodels.data.photo_decode import FORMATS, decoding_bytes
+from fermodels.data.photo_header import check_header
 from fermodels.errors import DataError, PhotoError
 
 MAX_MEMORY = 16_000_000
@@ -33,6 +34,7 @@ class PictureReader:
             DataError: not a picture, cut short, of another size or deeper than 8 bits.
         """
         try:
+            check_header(data)
             picture = Image.open(io.BytesIO(data), formats=FORMATS)
             if picture.size == FACE_SHAPE:  # nothing larger is decoded: it may be a bomb
                 cost = decoding_bytes(picture, data, picture.size)
