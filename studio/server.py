@@ -15,10 +15,13 @@ from streamlit import net_util
 
 from fermodels.memory import return_freed_memory
 from studio.collector import spare_libraries
-from studio.server_guard import secured
+from studio.server_guard import held_by, secured
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+    from streamlit.runtime.app_session import AppSession
+    from streamlit.runtime.session_manager import SessionManager
+    from streamlit.runtime.uploaded_file_manager import UploadedFileManager
 
 HEAVY = ("torch", "captum.attr")
 WARM_AFTER = 4.0  # seconds; importing these while Home first paints costs it 0.9 s (measured)
@@ -110,15 +113,37 @@ def app_options() -> dict[str, Any]:
 
 
 async def let_visits_end(every: float = 30.0) -> None:
-    """Have Streamlit look for visits that ended: it does so itself only when the next one begins.
+    """See to it that a visit that is over for two minutes goes with all that it held.
 
-    A visit that is over for two minutes goes with all that it held: uploads, faces, networks. What
-    was freed since goes back to the system.
+    Streamlit looks for such visits only when the next one begins, and leaves the rest to Python's
+    garbage collector, which does not look at what was there when libraries were loaded
+    (`studio.collector`). What was freed goes back to the system.
     """
     from streamlit import runtime
 
+    known: dict[str, AppSession] = {}
     while True:
         await asyncio.sleep(every)
         if runtime.exists():
-            runtime.Runtime.instance()._session_mgr.list_sessions()
+            now = runtime.Runtime.instance()
+            known = end_visits(now._session_mgr, now.uploaded_file_mgr, known)
         return_freed_memory()
+
+
+def end_visits(
+    sessions: SessionManager, uploads: UploadedFileManager, known: dict[str, AppSession]
+) -> dict[str, AppSession]:
+    """Empty the visits that have ended since the look before, and return those that go on.
+
+    Args:
+        sessions: Streamlit's; those that ended are no longer in its list.
+        uploads: Streamlit's.
+        known: the visits that went on at the look before, by id.
+    """
+    current = {info.session.id: info.session for info in sessions.list_sessions()}
+    for name in known.keys() - current.keys():
+        known[name].shutdown()
+        known[name].session_state.clear()
+    for name in held_by(uploads).keys() - current.keys():  # of one that came and went meanwhile
+        uploads.remove_session_files(name)
+    return current

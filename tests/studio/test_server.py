@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 
-from studio.server import LazyGradio, Split, Warmer
+from studio.server import LazyGradio, Split, Warmer, end_visits
 
 
 class Answer:
@@ -79,3 +82,32 @@ def test_gradio_is_built_once_for_many_requests() -> None:
 
     assert asyncio.run(ask()) == [404] * 5
     assert len(built) == 1
+
+
+class Visit:
+    """What Streamlit keeps of one visit."""
+
+    def __init__(self, name: str) -> None:
+        self.id, self.session_state, self.ended = name, {"network": "large"}, False
+
+    def shutdown(self) -> None:
+        self.ended = True
+
+
+def test_a_visit_that_ended_is_emptied_whether_or_not_python_collects_it() -> None:
+    """`gc.freeze` hides visits that were there when a library was loaded from the collector."""
+    stays, goes = Visit("stays"), Visit("goes")
+    uploads = MemoryUploadedFileManager("/upload")
+    for name in ("stays", "goes", "unseen"):
+        uploads.add_file(name, UploadedFileRec("1", "a", "b", b"x" * 100))
+
+    class Sessions:
+        def list_sessions(self) -> list[Any]:
+            return [SimpleNamespace(session=stays)]
+
+    known: Any = {"stays": stays, "goes": goes}
+    left = end_visits(Sessions(), uploads, known)  # type: ignore[arg-type]
+    assert left == {"stays": stays}
+    assert goes.ended and goes.session_state == {}
+    assert not stays.ended and stays.session_state == {"network": "large"}
+    assert list(uploads.file_storage) == ["stays"]
