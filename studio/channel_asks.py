@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fermodels.data.faces import FACE_SHAPE, FaceDataset
 from fermodels.nets import shelf
-from studio import models, results
+from studio import lending, models, results
 
 if TYPE_CHECKING:
     from fermodels.explain.channels import ChannelCensus
@@ -105,7 +105,8 @@ def _of_census(census: ChannelCensus, split: str | None) -> Channels:
 def _census(name: str, stamp: str, key: str, _faces: FaceDataset) -> dict[str, ChannelCensus]:
     from fermodels.explain.channels import channel_census
 
-    return channel_census(models.own_copy(name), _faces)
+    with lending.computing():
+        return channel_census(models.own_copy(name), _faces)
 
 
 def recorded(name: str, layer: str, faces: FaceDataset) -> Channels | None:
@@ -167,4 +168,5 @@ def dream(name: str, layer: str, channel: int, seed: int) -> Dream:
 def _dream(name: str, stamp: str, layer: str, channel: int, seed: int) -> Dream:
     from fermodels.explain.channels import channel_dream
 
-    return channel_dream(models.own_copy(name), layer, channel, seed)
+    with lending.computing():
+        return channel_dream(models.own_copy(name), layer, channel, seed)

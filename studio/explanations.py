@@ -9,12 +9,16 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from studio import models
+from fermodels.errors import ConfigError
+from studio import lending, models, public
 
 if TYPE_CHECKING:
     from fermodels.explain.baselines import Baseline
     from fermodels.explain.registry import Method
     from fermodels.explain.trust_deletion import Curves
+
+MOST_PASSES = 1_500
+"""Passes through a network that one map may take in a public studio: under a minute."""
 
 Settings = tuple[tuple[str, int | float | bool], ...]
 """A method's options that differ from its defaults, by name."""
@@ -83,8 +87,15 @@ def attribution(name: str, face: NDArray[np.uint8], asked: Asked) -> MethodMap:
         asked: method, class, baseline, contrast, layer and options.
 
     Raises:
-        ConfigError: the question has no answer; lists the choices.
+        ConfigError: the question has no answer, or takes too long for a public studio.
     """
+    method = methods()[asked.method]
+    passes = method.passes(method.settings(dict[str, Any](asked.settings)))
+    if public.is_public() and passes > MOST_PASSES:
+        raise ConfigError(
+            f"{method.title} with these options takes up to {passes:,} passes through the network: "
+            f"a public studio makes at most {MOST_PASSES:,}; choose fewer steps, samples or copies"
+        )
     return _attribution(name, models.stamp(name), models.content_hash(face), asked, face)
 
 
@@ -95,9 +106,9 @@ def _attribution(
     from fermodels.explain.attribution import explain
 
     method, settings = methods()[asked.method], dict[str, Any](asked.settings)
-    with models.borrowed(name) as net:
+    with lending.computing():
         found = explain(
-            net,
+            models.own_copy(name),
             _face,
             asked.method,
             target_class=asked.target_class,
@@ -145,10 +156,11 @@ def _curves(
 ) -> dict[str, Curves]:
     from fermodels.explain.trust_deletion import face_curves
 
-    with models.borrowed(name) as net:
+    with lending.computing():
         return face_curves(
-            net, _face, _attribution, asked.target_class, asked.method, asked.baseline
-        )
+            models.own_copy(name), _face, _attribution, asked.target_class, asked.method,
+            asked.baseline,
+        )  # fmt: skip
 
 
 def sees_hog(name: str) -> bool:

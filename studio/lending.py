@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Lock
+from threading import BoundedSemaphore, Lock, local
 from typing import TYPE_CHECKING
 
 from fermodels.nets import shelf
@@ -35,10 +35,31 @@ class _Place:
     """Held by whoever loads the network or uses it."""
 
 
+AT_ONCE = 2
+"""Explanations computed at a time in all rooms: more would share the same cores, and each takes
+up to a few hundred megabytes."""
+
+_at_work = BoundedSemaphore(AT_ONCE)
+_mine = local()
+
 _kept: OrderedDict[Path, _Place] = OrderedDict()
 """The least recently used first."""
 _table = Lock()
 """Held to look at or change `_kept`, never while a network is loaded or used."""
+
+
+@contextmanager
+def computing() -> Iterator[None]:
+    """Wait for one of AT_ONCE places for long computations; a thread that has one goes on."""
+    if getattr(_mine, "has_place", False):
+        yield
+        return
+    with _at_work:
+        _mine.has_place = True
+        try:
+            yield
+        finally:
+            _mine.has_place = False
 
 
 def stamp(name: str | Path) -> str:

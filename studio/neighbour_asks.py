@@ -10,7 +10,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from fermodels.data.faces import FaceDataset
-from studio import models, results
+from studio import lending, models, results
 from studio.widgets import CarriedFace
 
 if TYPE_CHECKING:
@@ -64,7 +64,8 @@ def _directions(
     from fermodels.explain.neighbours import feature_bank
 
     part = _train.select(np.arange(start, min(start + CHUNK, len(_train))))
-    return feature_bank(models.own_copy(name), part).directions
+    with lending.computing():
+        return feature_bank(models.own_copy(name), part).directions
 
 
 @st.cache_resource(max_entries=256, show_spinner=False)

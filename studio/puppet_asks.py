@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from studio import models
+from studio import lending, models
 
 if TYPE_CHECKING:
     from fermodels.explain.flips import Flip
@@ -43,7 +43,8 @@ def curves(name: str, unit: str, worn: Worn) -> ResponseCurves:
 def _curves(name: str, stamp: str, unit: str, worn: Worn) -> ResponseCurves:
     from fermodels.explain.puppet import response_curves
 
-    return response_curves(models.own_copy(name), unit, dict(worn))
+    with lending.computing():
+        return response_curves(models.own_copy(name), unit, dict(worn))
 
 
 def flip(name: str, person: int, worn: Worn, target: str | None, norm: str) -> Flip | None:
@@ -69,4 +70,5 @@ def _flip(
     from fermodels.explain.flips import smallest_flip
     from fermodels.explain.puppet import puppet
 
-    return smallest_flip(models.own_copy(name), puppet(person, dict(worn)), target, norm)
+    with lending.computing():
+        return smallest_flip(models.own_copy(name), puppet(person, dict(worn)), target, norm)

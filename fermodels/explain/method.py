@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -94,6 +95,22 @@ class Method:
             name: option.check(name, given.get(name, option.default))
             for name, option in self.options.items()
         }
+
+    def passes(self, settings: Mapping[str, float]) -> int:
+        """Return about how many faces at most go through the network for one face's map.
+
+        Args:
+            settings: all of the method's options, as `settings` returns them.
+        """
+        if "steps" in settings:
+            points = settings["steps"] * (1 + settings.get("refine", 0))
+        elif "samples" in settings:
+            points = settings["samples"]
+        elif "stride" in settings:
+            points = (48 // settings["stride"] + 1) ** 2
+        else:
+            points = settings.get("channels", settings.get("segments", 1))
+        return math.ceil(points * max(1, settings.get("smooth", 0)))
 
 
 SEED = Option(0, 0, 2**31 - 1, "Seed of the noise.")

@@ -169,3 +169,15 @@ def test_nothing_that_a_visitor_names_is_fetched_or_opened(
     assert "public" in said and "upload" in said
     assert time.monotonic() - begun < 60
     assert not list(Path.home().glob(".cache/huggingface/hub/models--openai--whisper-tiny"))
+
+
+def test_a_link_asks_for_no_hours_of_computing(public: Served, page: Any) -> None:
+    """It held a network, and a core, for hours after its page was closed."""
+    options = "&".join(
+        f"integrated-gradients.{name}={value}"
+        for name, value in (("steps", 1000), ("smooth", 1000), ("refine", 20), ("tolerance", 0))
+    )
+    page.goto(f"{public.root}/saliency?methods=integrated-gradients&{options}")
+    settle(page)
+    page.get_by_text("a public studio makes at most").first.wait_for(timeout=60_000)
+    assert public.lives()

@@ -9,7 +9,7 @@ from captum.attr import InputXGradient, IntegratedGradients, NoiseTunnel, Salien
 from torch import Tensor, nn
 
 from fermodels.errors import DataError
-from fermodels.explain.attribution import explain
+from fermodels.explain.attribution import METHODS, explain
 from fermodels.nets.networks import FERNet, to_pixels
 
 pytestmark = pytest.mark.filterwarnings("ignore:Input Tensor")  # Captum's own notice
@@ -131,3 +131,23 @@ def test_noise_follows_the_seed(net: FERNet, faces: np.ndarray) -> None:
             for seed in (0, 0, 1)
         )
         assert np.array_equal(first, again) and not np.allclose(first, other)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "passes"),
+    [
+        ("saliency", {}, 1),
+        ("saliency", {"smooth": 10}, 10),
+        ("integrated-gradients", {"steps": 50, "refine": 6.0}, 350),
+        ("integrated-gradients", {"steps": 1000, "refine": 20.0, "smooth": 1000}, 21_000_000),
+        ("smoothgrad", {"samples": 25}, 25),
+        ("occlusion", {"patch": 8, "stride": 4}, 169),
+        ("score-cam", {"channels": 64}, 64),
+        ("kernel-shap", {"samples": 256, "segments": 36}, 256),
+    ],
+)
+def test_a_method_says_how_much_it_asks_of_the_network(
+    name: str, given: dict[str, float], passes: int
+) -> None:
+    method = METHODS[name]
+    assert method.passes(method.settings(given)) == passes

@@ -5,8 +5,9 @@ import pytest
 
 import fermodels
 from fermodels import explain
+from fermodels.errors import ConfigError
 from fermodels.explain import attribution as attribution_module
-from studio import explanations
+from studio import explanations, public
 from studio.explanations import Asked, MethodMap
 from tests.studio.toy_studio import write_studio
 
@@ -57,3 +58,17 @@ def test_a_blank_map_has_no_share() -> None:
     zero = np.zeros((48, 48), np.float32)
     found = MethodMap("x", "X", True, zero, {"conv": zero, "hog": zero}, None, ())
     assert found.part_share("conv") == 0.0
+
+
+def test_a_public_studio_asks_a_network_no_more_than_a_minutes_worth(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each option in its range, but not their product: a link had kept a network for hours."""
+    settings = (("refine", 20.0), ("smooth", 1000), ("steps", 1000), ("tolerance", 0.0))
+    monkeypatch.setenv(public.VARIABLE, "1")
+    with pytest.raises(ConfigError, match=r"21,000,000 passes .* at most 1,500"):
+        explanations.attribution(
+            "shallow", FACE, Asked("integrated-gradients", 0, "mean-face", settings=settings)
+        )
+    for name, method in explanations.methods().items():  # as they stand, all may be asked
+        assert method.passes(method.settings({})) <= explanations.MOST_PASSES, name
