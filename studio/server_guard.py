@@ -45,8 +45,12 @@ MAX_BODY = 101 * 1024 * 1024
 MAX_NAME = 255
 """Bytes of one part of an address; file systems take no more, and fail."""
 
-MAX_MESSAGE = 4 * 1024 * 1024
-"""Bytes of a WebSocket message: what a visitor chose in a room; a lasso round many is largest."""
+MAX_MESSAGE, MAX_MESSAGE_PUBLIC = 4 * 1024 * 1024, 1024 * 1024
+"""Bytes of a WebSocket message: what a visitor chose in a room. A lasso round thousands of faces is
+the largest; a public studio shows the sample faces only."""
+
+MAX_VISITS = 200
+"""WebSockets open at a time: pages in a room."""
 
 MAX_WIDGETS = 1_000
 """Widgets whose state one message may tell."""
@@ -139,6 +143,8 @@ def make_prompt(protocol: Any) -> None:
 
     def connection_made(self: Any, transport: Any) -> None:
         made(self, transport)
+        # what Streamlit's own messages may be, far more, is this too
+        self.config.ws_max_size = message_limit()
         line = transport.get_extra_info("socket")
         if line is not None and line.family in (socket.AF_INET, socket.AF_INET6):
             line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -270,12 +276,21 @@ class BoundedBody:
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
         self.arriving: Counter[str] = Counter()
-        """Bytes received of uploads that have not ended, by visit to the rooms."""
+        """Bytes announced by uploads that have not ended, by visit to the rooms."""
+        self.visits = 0
+        """WebSockets that are open."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] == "websocket":
-            await self.app(scope, _fit_messages(receive), send)
+            if self.visits >= MAX_VISITS:
+                await send({"type": "websocket.close", "code": 1013})
+                return
+            self.visits += 1
+            try:
+                await self.app(scope, _fit_messages(receive), _while_open(send))
+            finally:
+                self.visits -= 1
             return
         if scope["type"] != "http":
             await self.app(scope, receive, send)
@@ -372,6 +387,25 @@ def _fit_messages(receive: Receive) -> Receive:
     return fit
 
 
+def _while_open(send: Send) -> Send:
+    """Return a `send` that fails as on a lost line once uvicorn has closed the WebSocket."""
+
+    async def quiet(message: Message) -> None:
+        try:
+            await send(message)
+        except RuntimeError as error:
+            if "websocket.close" not in str(error):
+                raise
+            raise OSError("the WebSocket was closed") from error
+
+    return quiet
+
+
+def message_limit() -> int:
+    """Return how many bytes a WebSocket message may have."""
+    return MAX_MESSAGE_PUBLIC if public.is_public() else MAX_MESSAGE
+
+
 def is_fit(content: bytes | None) -> bool:
     """Return whether a message to a room is one that our pages send, of a bearable size.
 
@@ -381,7 +415,7 @@ def is_fit(content: bytes | None) -> bool:
     from google.protobuf.message import DecodeError
     from streamlit.proto.BackMsg_pb2 import BackMsg
 
-    if content is None or len(content) > MAX_MESSAGE:
+    if content is None or len(content) > message_limit():
         return False
     try:
         asked = BackMsg.FromString(content)

@@ -15,7 +15,13 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from studio.server_guard import ALL_BYTES, HEAD_SECONDS, SESSION_BYTES, SESSION_FILES
+from studio.server_guard import (
+    ALL_BYTES,
+    HEAD_SECONDS,
+    MAX_VISITS,
+    SESSION_BYTES,
+    SESSION_FILES,
+)
 from tests.attack.conftest import Served
 
 STUDIOS = ("public", "private")
@@ -168,6 +174,40 @@ def test_a_message_to_a_room_is_bounded(studio: Served) -> None:
         line.send(bytes(5_000_000))
         while True:
             line.recv(timeout=20)
+
+
+def test_a_message_without_end_is_cut_off(studio: Served) -> None:
+    """In frames, none of which is large: held whole before anybody looks at it."""
+
+    def frames() -> Iterator[bytes]:
+        for _ in range(400):
+            yield bytes(100_000)
+
+    with visit(studio) as (line, _), pytest.raises(ConnectionClosed):
+        line.send(frames())
+        while True:
+            line.recv(timeout=20)
+
+
+def test_pages_open_at_a_time_are_bounded(studio: Served) -> None:
+    address = studio.root.replace("http", "ws") + "/_stcore/stream"
+    held: list[ClientConnection] = []
+    try:
+        with pytest.raises(InvalidStatus):
+            while len(held) <= MAX_VISITS:
+                held.append(connect(address, subprotocols=["streamlit"], close_timeout=0))  # type: ignore[list-item]
+        assert len(held) == MAX_VISITS
+    finally:
+        for line in held:
+            line.close()
+    for _ in range(50):
+        try:
+            with visit(studio) as (_, name):
+                assert name
+            return
+        except InvalidStatus:  # the last of them is on its way out
+            time.sleep(0.1)
+    raise AssertionError("no place became free")
 
 
 def test_a_page_may_load_nothing_from_elsewhere(served: Served) -> None:
