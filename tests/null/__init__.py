@@ -1,0 +1,1 @@
+"""Null tests: input that deserves no belief must get none."""
