@@ -134,3 +134,36 @@ def explain(badges: Mapping[tuple[str, str], Badge], titles: Mapping[str, str]) 
                 lines.append(f"- {found.words}, **{titles[method]}**")
                 lines += [f"    - {reason}" for reason in found.reasons]
             st.markdown("\n".join(lines))
+
+
+def planted_cue(methods: Mapping[str, str]) -> str:
+    """Say which methods found the mark that decides a network made for the purpose.
+
+    Args:
+        methods: name -> title.
+
+    Returns:
+        A sentence or two; empty where the question was never put to any of them.
+    """
+    from fermodels.explain import known_answer_record
+
+    try:
+        known = known_answer_record.read()
+    except CheckpointError as error:
+        return str(error)
+    found = {} if known is None else {m: known.methods[m] for m in methods if m in known.methods}
+    if not found:
+        return ""
+    said = [
+        f"{methods[name]} {CUE[one.verdict]} ({one.near.mean:.0%}, 95% {one.near.low:.0%} to "
+        f"{one.near.high:.0%})"
+        for name, one in found.items()
+    ]
+    n = next(iter(found.values())).near.n
+    return (
+        f"Planted cue: in a network that a small mark alone decides, the peak lies at the mark on "
+        f"more than half of {n} faces? " + "; ".join(said) + "."
+    )
+
+
+CUE = {"finds": "yes", "misses": "no", "unclear": "unclear"}

@@ -149,7 +149,7 @@ def template(importances: Maps) -> Maps:
     shares = flat / np.where(size > 0, size, 1.0)
     others = (shares.sum(0) - shares) / max(1, len(shares) - 1)
     # rounded as float32, so that what is equal but for the order of summing stays equal
-    return others.astype(np.float32)
+    return np.asarray(others, np.float32)
 
 
 @dataclass(frozen=True, eq=False)

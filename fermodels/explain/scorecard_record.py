@@ -44,8 +44,8 @@ class Score:
     (of PAIRED: pair by pair); those that do not apply are left out."""
     template: Mapping[str, Floats]
     """``gap`` and ``road`` of the mean of the method's maps of the other faces."""
-    seconds: float
-    """What the values for its verdict took on the machine that measured them."""
+    cpu_seconds: float
+    """What the values for its verdict took, on the machine that measured them."""
     passes_per_face: int
     """Faces put through the network to explain one: the same on every machine."""
     options: Mapping[str, float]
@@ -183,6 +183,6 @@ def scorecard_of(raw: Mapping[str, Any]) -> Scorecard:
 def score_of(row: Mapping[str, Any]) -> Score:
     """Read back one method's row of the file."""
     return Score(
-        _values(row["values"]), _values(row["template"]), row["seconds"],
+        _values(row["values"]), _values(row["template"]), row["cpu_seconds"],
         row["passes_per_face"], row["options"],
     )  # fmt: skip

@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> Path:
             if name not in card["methods"]:
                 card["methods"][name] = measure(bench, name) | {"git_revision": git_revision()}
                 _store(path, card)
-                print(f"{name:22} {card['methods'][name]['seconds']:.0f} s", flush=True)
+                print(f"{name:22} {card['methods'][name]['cpu_seconds']:.0f} s of CPU", flush=True)
     _store(path, card)
     for name in wanted:  # not before all are known: they are judged together
         _say(scorecard_of(card), name)

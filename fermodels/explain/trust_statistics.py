@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from fermodels.explain.trust_maps import Maps
 
+
 def spearman(first: Maps, second: Maps) -> NDArray[np.float64]:
     """Return the rank correlation of each pair of maps, ``(N,)``, -1 to 1.
 

@@ -230,8 +230,9 @@ def figures(evidence: Evidence) -> dict[str, Estimate]:
     """
     values = evidence.values
     found = {"accuracy": evidence.learned.accuracy}
-    found |= {name: estimate(_size(name, values[name]), 2) for name in PAIRED}
-    found |= {f"{name}-signed": estimate(values[name], 2) for name in PAIRED}
+    if len(values[PAIRED[0]]):  # of one face there is no pair
+        found |= {name: estimate(_size(name, values[name]), 2) for name in PAIRED}
+        found |= {f"{name}-signed": estimate(values[name], 2) for name in PAIRED}
     found |= {
         f"{metric}-over-{control}": estimate(evidence.lead(metric, control))
         for metric, control in RIVALS
@@ -266,9 +267,9 @@ def _learned(learned: Learned) -> _Check:
 
 
 def _alike(evidence: Evidence, name: str, words: str, what: str) -> _Check:
+    if (n := len(evidence.values[name])) < MIN_FACES:
+        return _Check(words, None, _few(f"How alike {what} are", n))
     found = estimate(_size(name, evidence.values[name]), 2)
-    if found.n < MIN_FACES:
-        return _Check(words, None, _few(f"How alike {what} are", found.n))
     passed = _decide(pass_=found.high < LIMIT, fail=found.low > LIMIT)
     said = f"{what} correlate {found}; the limit is {LIMIT}."
     if passed is None:
@@ -288,7 +289,9 @@ def _leads(evidence: Evidence, luck: float, family: int) -> list[_Check]:
         found = estimate(lead)
         against = f"{_CONTROL[control]} by {_METRIC[metric]}"
         if found.n < MIN_FACES:
-            checks.append(_Check(NOT_ABOVE[control], None, _few(f"Its lead over {against}", found.n)))
+            checks.append(
+                _Check(NOT_ABOVE[control], None, _few(f"Its lead over {against}", found.n))
+            )
             continue
         alone = min(1.0, family * _p_value(lead, margin))
         said = (

@@ -1,6 +1,6 @@
 """Try every null map on the bundled networks, with their test faces; none may be trusted.
 
-    python -m tests.null.badges --data fer2013/ --models deep shallow
+python -m tests.null.badges --data fer2013/ --models deep shallow
 """
 
 from __future__ import annotations

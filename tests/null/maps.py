@@ -31,7 +31,9 @@ def noisy(one: NDArray[np.float32], spread: float) -> Explainer:
     """A fixed map under noise of each face's own, so that no two maps are much alike."""
 
     def maps(_model: nn.Module, faces: NDArray[np.uint8], _target: object) -> NDArray[np.float32]:
-        noise = [np.random.default_rng(int(face.sum())).normal(0, spread, (48, 48)) for face in faces]
+        noise = [
+            np.random.default_rng(int(face.sum())).normal(0, spread, (48, 48)) for face in faces
+        ]
         return (one + np.array(noise)).astype(np.float32)
 
     return maps
