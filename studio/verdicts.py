@@ -70,7 +70,8 @@ def badge(name: str, asked: Asked) -> Badge:
         return _unscored(f"{name}'s scorecard has no entry for {asked.method} yet.")
     if not _as_scored(asked):
         return _unscored(
-            f"Scorecards judge a method with its usual settings; {asked.method} was asked with others."
+            f"Scorecards judge usual settings; {asked.method} was asked with others, or with a "
+            "contrast, a layer or a baseline of your choice."
         )
     found, same = card.verdict(asked.method), card.same_as(asked.method)
     reasons = found.reasons

@@ -17,6 +17,7 @@ from fermodels.data.emotions import EMOTIONS
 from fermodels.data.samples import sample_faces
 from fermodels.errors import ConfigError, DataError
 from fermodels.explain.attribution import METHODS
+from fermodels.explain.guard import twin
 from fermodels.explain.question import ClassLike, class_indices
 from fermodels.explain.trust_deletion import deletion_insertion
 from fermodels.explain.trust_forward import completeness_error, lent, logits, to_unit
@@ -255,7 +256,8 @@ class Trial:
         random: dict[str, list[Floats]] = {name: [] for name in _RANDOM}
         for pair, copy in zip(pairs, copies, strict=False):
             for name, net in zip(_RANDOM, (copy.top, copy.whole), strict=True):
-                drawn = maps_of(net, self.faces[pair], self.target_class[pair])
+                # of a twin, with which whatever was prepared for it goes again
+                drawn = maps_of(twin(net), self.faces[pair], self.target_class[pair])
                 random[name].append(alike(maps[pair], drawn))
         return {
             "other-face": alike(same_class, maps[partners]),

@@ -131,7 +131,7 @@ METRICS: dict[str, Metric] = {
             "face.",
             False,
             "Spearman correlation of signed maps; -1 to 1.",
-            "after Sixt et al. 2020, arXiv 1912.09818, section 4, with the face in the class's place",
+            "after Sixt et al. 2020, arXiv 1912.09818, section 4; of faces, not classes",
         ),
         Metric(
             "randomisation-top",
