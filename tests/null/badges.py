@@ -26,14 +26,18 @@ from tests.null.maps import NULLS, honest
 
 
 def verdicts(
-    net: nn.Module, faces: NDArray[np.uint8], method: Explainer, learned: Learned
+    net: nn.Module,
+    faces: NDArray[np.uint8],
+    method: Explainer,
+    learned: Learned,
+    names: Sequence[str] = tuple(NULLS),
 ) -> Iterator[tuple[str, Verdict]]:
     """Judge the null maps as `fermodels.judge` does, measuring what they share once."""
     trial = Trial(net, faces, predicted(net, faces), seed=0)
     controls = trial.controls()
     copies = tuple(random_copies(net, range(min(PAIRS, len(faces) // 2))))
-    for name, make in NULLS.items():
-        found = trial.measure(make(net, method), "", copies)[0]
+    for name in names:
+        found = trial.measure(NULLS[name](net, method), "", copies)[0]
         yield name, verdict_of(Evidence(found.values, controls | found.rivals, learned))
 
 
@@ -42,6 +46,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser("tests.null.badges", description=__doc__.splitlines()[0])
     parser.add_argument("--data", default="samples", help="FER-2013 in any form")
     parser.add_argument("--models", nargs="+", default=list(available()), metavar="NAME")
+    parser.add_argument("--maps", nargs="+", default=list(NULLS), choices=NULLS, metavar="NAME")
     parser.add_argument("--faces", type=int, default=48)
     parser.add_argument("--steps", type=int, default=20, help="of integrated gradients")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 for all cores")
@@ -51,7 +56,8 @@ def main(words: Sequence[str] | None = None) -> int:
     faces, trusted = sample(read_faces(args.data), args.faces, 0).images, 0
     for model in args.models:
         net = checkpoint.load(model)
-        for name, found in verdicts(net, faces, honest(args.steps), what_was_learned(net)):
+        learned = what_was_learned(net)
+        for name, found in verdicts(net, faces, honest(args.steps), learned, args.maps):
             trusted += found.trusted is True
             print(f"{model:15} {name:22} {found.trusted!s:6} {found.words:20} {found.reasons[0]}",
                   flush=True)  # fmt: skip
