@@ -39,7 +39,7 @@ def test_a_null_map_is_never_trusted(name: str, found: dict[str, Verdict]) -> No
         ("blank", "ignores the face"),
         ("fixed blob", "ignores the face"),
         ("eyes and mouth", "ignores the face"),
-        ("eyes and mouth, noisy", "not above chance"),
+        ("eyes and mouth, noisy", "not above edges"),
         ("edges", "ignores the class"),
         ("random weights", "fails randomisation"),
         ("another class", "not above chance"),
