@@ -32,7 +32,7 @@ Row = dict[str, Any]
 class Budget:
     """Network passes that a method may spend per metric: slow methods get fewer faces."""
 
-    explain: int = 3000
+    explain: int = 6000
     """For the maps that are judged."""
     pointing: int = 1200
     """For maps of rendered faces."""
