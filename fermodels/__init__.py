@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from fermodels.explain.attribution import METHODS as METHODS
     from fermodels.explain.attribution import explain as explain
     from fermodels.explain.dream import dream as dream
+    from fermodels.explain.judge import judge as judge
+    from fermodels.explain.verdict import Verdict as Verdict
     from fermodels.nets.checkpoint import load as load
     from fermodels.nets.hog import hog as hog
     from fermodels.nets.variants import VARIANTS as VARIANTS
@@ -30,6 +32,8 @@ _HOMES = {
     "METHODS": "fermodels.explain.attribution",
     "explain": "fermodels.explain.attribution",
     "dream": "fermodels.explain.dream",
+    "judge": "fermodels.explain.judge",
+    "Verdict": "fermodels.explain.verdict",
     "load": "fermodels.nets.checkpoint",
     "hog": "fermodels.nets.hog",
     "VARIANTS": "fermodels.nets.variants",

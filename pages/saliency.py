@@ -41,7 +41,7 @@ st.subheader(f"What speaks for {EMOTIONS[target_class]}{rather}?", anchor=False)
 comparison = saliency_view.compute(face, names, chosen, options)
 saliency_view.draw(comparison)
 saliency_view.explain_methods(comparison.every)
-verdicts.explain(names, {m.method: m.title for m in comparison.every})
+verdicts.explain(comparison.badges, {m.method: m.title for m in comparison.every})
 report_view.offer(comparison)
 
 st.subheader("What the networks say", anchor=False)

@@ -42,7 +42,9 @@ class MapEntry:
     evidence: str
     """Completeness in words; may be empty."""
     verdict: str
-    why: str
+    """The badge's words."""
+    reasons: Sequence[str]
+    """Why, in sentences."""
     pale: bool
     regions: Mapping[str, float]
     """Part of the face -> share of the map's absolute evidence, -1..1."""
@@ -144,7 +146,7 @@ def _maps(maps: Sequence[MapEntry]) -> str:
 def _trust(maps: Sequence[MapEntry]) -> str:
     rows = "".join(
         f"<tr><th>{escape(m.network)}, {escape(m.title)}</th><td>{escape(m.verdict)}</td>"
-        f"<td>{escape(m.why)}</td></tr>"
+        f"<td>{'<br>'.join(escape(reason) for reason in m.reasons)}</td></tr>"
         for m in maps
     )
     return f"<table><tbody>{rows}</tbody></table>"

@@ -61,7 +61,7 @@ def _entries(comparison: Comparison) -> list[report.MapEntry]:
     for name, row in comparison.found.items():
         for found in row:
             tile = picture(comparison, name, found, on_face=True)
-            verdict = comparison.verdicts[name, found.method]
+            badge = comparison.badges[name, found.method]
             sums = region_sums(maps.shares(found.attribution))
             entries.append(
                 report.MapEntry(
@@ -69,9 +69,9 @@ def _entries(comparison: Comparison) -> list[report.MapEntry]:
                     found.title,
                     tile.pixels,
                     evidence(found),
-                    verdict.words,
-                    verdict.why,
-                    verdict.fails,
+                    badge.words,
+                    badge.reasons,
+                    badge.fails,
                     {part: float(value) for part, value in sums.items()},
                 )
             )

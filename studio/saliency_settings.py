@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from fermodels.data.emotions import EMOTIONS
-from studio import explanations, models, widgets
+from studio import explanations, models, verdicts, widgets
 from studio.explanations import Asked, Settings
 from studio.widgets import BOUND
 
@@ -87,7 +87,10 @@ def pick_methods() -> list[str]:
     if not chosen:
         st.info("Choose at least one method.", icon=":material/arrow_upward:")
         st.stop()
-    return [name for name in offered if name in chosen]
+    names = [name for name in offered if name in chosen]
+    if cue := verdicts.planted_cue({name: offered[name].title for name in names}):
+        st.caption(cue)
+    return names
 
 
 def pick_target(predicted: int) -> int:

@@ -19,7 +19,7 @@ from studio.explanations import MethodMap
 from studio.figures import bars, maps, tables, tiles
 from studio.plain import plain
 from studio.saliency_settings import RAW, SHARES, VIEWS, Options
-from studio.verdicts import Verdict
+from studio.verdicts import Badge
 from studio.widgets import CarriedFace
 
 PATIENCE = 0.25
@@ -40,10 +40,10 @@ class Comparison:
     """Network -> method's title -> why there is no map."""
 
     @cached_property
-    def verdicts(self) -> dict[tuple[str, str], Verdict]:
+    def badges(self) -> dict[tuple[str, str], Badge]:
         """The scorecards' verdicts, by network and method."""
         return {
-            (name, m.method): verdicts.verdict(name, m.method)
+            (name, m.method): verdicts.badge(name, self.options.asked(m.method))
             for name, row in self.found.items()
             for m in row
         }
@@ -168,11 +168,11 @@ def picture(
         pixels = maps.overlay(comparison.face.image, values, limit, table, opacity, signed=True)
     else:
         pixels = maps.paint(values, limit, table, signed=True)
-    verdict = comparison.verdicts[name, found.method]
+    badge = comparison.badges[name, found.method]
     note = evidence(found)
     where = ON_FACE if on_face else ALONE
-    alt = f"{found.title}, {where.lower()}, {name}. {note}. {verdict.why}"
-    return tiles.Tile(pixels, caption or found.title, alt, note, verdict.fails, verdict.words)
+    alt = f"{found.title}, {where.lower()}, {name}. {note}. {badge.why}"
+    return tiles.Tile(pixels, caption or found.title, alt, note, badge.fails, badge.words)
 
 
 def _says(name: str, face: CarriedFace) -> str:

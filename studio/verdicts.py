@@ -6,7 +6,7 @@ gets a verdict of its own, in words.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,53 +14,82 @@ import streamlit as st
 
 from fermodels.errors import CheckpointError
 from fermodels.nets import shelf
-from studio import guests, models
+from studio import explanations, guests, models
+from studio.explanations import Asked
 from studio.plain import plain
 
 if TYPE_CHECKING:
     from fermodels.explain.scorecard_record import Scorecard
 
-SIGNS = {"trusted": "✓ trusted", "doubtful": "? doubtful", "fails": "✕ fails"}
+SIGNS = {True: "✓", None: "?", False: "✕"}
+"""Trusted, not enough evidence, not to be trusted."""
 UNSCORED = "○ not scored"
+USUAL_BASELINE = "mean-face"
+"""The baseline with which scorecards ask, as `fermodels.explain` does by default."""
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Badge:
     """What the scorecard says of one method on one network."""
 
     words: str
-    """Sign and word, for a badge."""
-    why: str
-    """One sentence."""
+    """Sign and three words at most."""
+    reasons: tuple[str, ...]
+    """Sentences with figures, the weightiest first."""
     fails: bool = False
     """Whether its maps are to be shown pale."""
 
+    @property
+    def why(self) -> str:
+        """The weightiest reason."""
+        return self.reasons[0]
 
-def verdict(name: str, method: str) -> Verdict:
+
+def badge(name: str, asked: Asked) -> Badge:
     """Return the scorecard's verdict on a method for a network; never a guess.
 
     Args:
         name: one of `models.choices()`.
-        method: a name in METHODS.
+        asked: method, baseline, layer and options of the map that carries the badge.
     """
     if name in guests.mine():
-        return Verdict(UNSCORED, f"{name} is yours; scorecards are made for bundled networks.")
+        return _unscored(f"{name} is yours: `fermodels.judge` tries a method on it.")
     from fermodels.explain import scorecard_record
 
     command = f"`{scorecard_record.command(name)}`"
     try:
         card = _card(name)
     except CheckpointError as error:
-        return Verdict("○ scorecard unreadable", str(error))
+        return _unscored(str(error))
     if card is None:
-        return Verdict(UNSCORED, f"{name} has no scorecard yet; {command} makes one.")
+        return _unscored(f"{name} has no scorecard yet; {command} makes one.")
     if card.checkpoint_hash != models.weights_hash(name):
-        why = f"{name}'s scorecard was made for other weights; {command} makes a new one."
-        return Verdict(UNSCORED, why)
-    if method not in card.methods:
-        return Verdict(UNSCORED, f"{name}'s scorecard has no entry for {method} yet.")
-    badge = card.badge(method)
-    return Verdict(SIGNS[badge.level], badge.why, fails=badge.level == "fails")
+        return _unscored(
+            f"{name}'s scorecard was made for other weights; {command} makes a new one."
+        )
+    if asked.method not in card.methods:
+        return _unscored(f"{name}'s scorecard has no entry for {asked.method} yet.")
+    if not _as_scored(asked):
+        return _unscored(
+            f"Scorecards judge usual settings; {asked.method} was asked with others, or with a "
+            "contrast, a layer or a baseline of your choice."
+        )
+    found, same = card.verdict(asked.method), card.same_as(asked.method)
+    reasons = found.reasons
+    if same:
+        reasons += (f"With one baseline its maps are those of {same}: no second opinion.",)
+    return Badge(f"{SIGNS[found.trusted]} {found.words}", reasons, found.trusted is False)
+
+
+def _unscored(why: str) -> Badge:
+    return Badge(UNSCORED, (why,))
+
+
+def _as_scored(asked: Asked) -> bool:
+    """Whether a map was asked for in the way that the scorecards judge; any class may be asked."""
+    method = explanations.methods()[asked.method]
+    usual = not method.uses_baseline or asked.baseline == USUAL_BASELINE
+    return usual and asked.contrast_class is None and not asked.layer and not asked.settings
 
 
 def _card(name: str) -> Scorecard | None:
@@ -80,20 +109,63 @@ def _card_of(name: str, path: str, changed: int) -> Scorecard | None:
     return scorecard_record.read(name)
 
 
-def explain(names: Sequence[str], methods: Mapping[str, str]) -> None:
-    """Say why each method got its verdict, once per network; `methods` is name -> title."""
+def explain(badges: Mapping[tuple[str, str], Badge], titles: Mapping[str, str]) -> None:
+    """Say why each method got its badge, network by network.
+
+    Args:
+        badges: by network and method.
+        titles: method -> what people call it.
+    """
     with st.expander("Which of these maps deserve belief?", icon=":material/verified:"):
         st.markdown(
-            "Each method was put to the same tests on many faces: does the map add up, does it "
-            "change when the network's weights are redrawn, and do the pixels it ranks first "
-            "matter more to the network than random pixels or plain edges?"
+            "Each method was put to the same checks on many faces. Its maps must differ between "
+            "faces, between expressions and from those of networks with random weights, and their "
+            "best pixels must matter more to the network than random pixels, than edges, and than "
+            "one fixed map for all faces. It passes or fails only where the 95% interval leaves no "
+            "doubt."
         )
-        for name in names:
-            verdicts = {title: verdict(name, method) for method, title in methods.items()}
+        for name in dict.fromkeys(name for name, _ in badges):
+            of_name = {method: b for (other, method), b in badges.items() if other == name}
             st.markdown(f"**{plain(name)}**")
-            if {v.words for v in verdicts.values()} == {UNSCORED}:
-                st.caption(plain(next(iter(verdicts.values())).why))
+            if {b.words for b in of_name.values()} == {UNSCORED}:
+                for why in dict.fromkeys(b.why for b in of_name.values()):
+                    st.caption(plain(why))
                 continue
-            st.markdown(
-                "\n".join(f"- {v.words}, **{t}**: {plain(v.why)}" for t, v in verdicts.items())
-            )
+            lines = []
+            for method, found in of_name.items():
+                lines.append(f"- {found.words}, **{titles[method]}**")
+                lines += [f"    - {plain(reason, 600)}" for reason in found.reasons]
+            st.markdown("\n".join(lines))
+
+
+def planted_cue(methods: Mapping[str, str]) -> str:
+    """Say which methods found the mark that decides a network made for the purpose.
+
+    Args:
+        methods: name -> title.
+
+    Returns:
+        A sentence or two; empty where the question was never put to any of them.
+    """
+    from fermodels.explain import known_answer_record
+
+    try:
+        known = known_answer_record.read()
+    except CheckpointError as error:
+        return str(error)
+    found = {} if known is None else {m: known.methods[m] for m in methods if m in known.methods}
+    if not found:
+        return ""
+    said = [
+        f"{methods[name]} {CUE[one.verdict]} ({one.near.mean:.0%}, 95% {one.near.low:.0%} to "
+        f"{one.near.high:.0%})"
+        for name, one in found.items()
+    ]
+    n = next(iter(found.values())).near.n
+    return (
+        f"Planted cue: in a network that a small mark alone decides, the peak lies at the mark on "
+        f"more than half of {n} faces? " + "; ".join(said) + "."
+    )
+
+
+CUE = {"finds": "yes", "misses": "no", "unclear": "unclear"}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fermodels.explain.scorecard_record import Estimate
+from fermodels.explain.verdict import Estimate, proportion
 from fermodels.nets.shelf import complete, read_result, results_dir
 
 FOUND = 0.5
@@ -86,5 +86,9 @@ def read() -> KnownAnswer | None:
 
 
 def _finding(row: Mapping[str, Any]) -> Finding:
-    hit, near, mass, fooled = (Estimate(**row[name]) for name in FIGURES)
-    return Finding(hit, near, mass, fooled, row["seconds_per_face"])
+    # shares get Wilson's interval: a bootstrap of 100 hits in 100 faces has no width
+    hit, near, fooled = (
+        proportion(round(row[name]["mean"] * row[name]["n"]), row[name]["n"])
+        for name in ("hit", "near", "fooled")
+    )
+    return Finding(hit, near, Estimate(**row["mass"]), fooled, row["seconds_per_face"])

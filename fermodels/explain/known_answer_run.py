@@ -19,7 +19,7 @@ from fermodels.explain.known_answer_record import RESULT, checkpoint_dir, read
 from fermodels.explain.planted import MarkedFaces, grown, marked_faces, plant
 from fermodels.explain.trust_maps import CONTROLS, Explainer, explainer, importance
 from fermodels.explain.trust_pointing import pointing
-from fermodels.explain.trust_statistics import estimate
+from fermodels.explain.verdict import estimate
 from fermodels.nets import checkpoint
 from fermodels.nets.evaluate import wilson_interval
 from fermodels.nets.files import check_output, not_a_result, write_json

@@ -1,70 +1,42 @@
-"""Measure one attribution method on one model with every metric of METRICS."""
+"""Measure one attribution method on one model: all that its verdict needs, and more figures.
+
+What the verdict needs is measured by `fermodels.explain.judge`, the same for the scorecards as
+for anybody's own method.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from fermodels.explain.attribution import METHODS
-from fermodels.explain.trust import METRICS
+from fermodels.explain.judge import PAIRS, Trial, predicted, what_was_learned
+from fermodels.explain.scorecard_record import written
 from fermodels.explain.trust_captum import NOISY, infidelity, max_sensitivity
-from fermodels.explain.trust_deletion import deletion_insertion
-from fermodels.explain.trust_forward import completeness_error, passes_per_face
-from fermodels.explain.trust_maps import (
-    CONTROLS,
-    Classes,
-    Explainer,
-    Faces,
-    Maps,
-    explainer,
-    importance,
-)
+from fermodels.explain.trust_forward import passes_per_face
+from fermodels.explain.trust_maps import CONTROLS, Explainer, Faces, explainer, importance
 from fermodels.explain.trust_pointing import ENOUGH, KnownFaces, known_faces, pointing
-from fermodels.explain.trust_road import road
-from fermodels.explain.trust_sanity import SEEDS, Cascade, cascade, random_logit, randomisation
-from fermodels.explain.trust_statistics import estimate
+from fermodels.explain.trust_sanity import RandomCopy, random_copies
+from fermodels.explain.verdict import Floats, Learned
 
 Row = dict[str, Any]
-"""One method's measurements as JSON types; `scorecard.score_of` reads it back."""
-
-LIGHT: Mapping[str, float] = {"steps": 12, "refine": 0.0, "samples": 32}
-"""Options of methods while the random networks and noisy faces are explained: a coarser path is
-as good for telling whether a map changed, and several times as fast."""
-
-
-PER_PATCH = 3
-"""Samples a patch that a light fit takes at least: a hybrid has two shares per patch to find."""
-
-
-def lighter(settings: Mapping[str, float]) -> dict[str, float]:
-    """Return the options for random networks and noisy faces: none dearer than asked."""
-    light = {key: min(value, LIGHT.get(key, value)) for key, value in settings.items()}
-    if "segments" in settings:
-        fewest = max(LIGHT["samples"], PER_PATCH * settings["segments"])
-        light["samples"] = min(settings["samples"], fewest)
-    return light
+"""One method's measurements as JSON types; `scorecard_record` reads it back."""
 
 
 @dataclass(frozen=True)
 class Budget:
     """Network passes that a method may spend per metric: slow methods get fewer faces."""
 
-    explain: int = 1200
+    explain: int = 6000
     """For the maps that are judged."""
-    pointing: int = 800
+    pointing: int = 1200
     """For maps of rendered faces."""
-    sanity: int = 1000
-    """For maps by random networks."""
-    other: int = 400
-    """For maps of other classes."""
-    sensitivity: int = 400
+    sensitivity: int = 2400
     """For maps of noisy faces."""
 
     def faces(self, what: str, passes: int, low: int, high: int) -> int:
@@ -76,146 +48,76 @@ class Budget:
 class Bench:
     """One model and the faces on which every method is measured."""
 
-    net: nn.Module
-    faces: Faces
-    target_class: Classes
-    """What the model predicts for each face: the class whose explanation is judged."""
+    trial: Trial
+    learned: Learned
     known: KnownFaces
     """Rendered faces that the model reads right."""
-    cascades: tuple[Cascade, ...]
+    copies: tuple[RandomCopy, ...]
+    """Random networks, one for each pair of faces."""
     blank: NDArray[np.float64]
     """``(N,)``: infidelity of a map of zeros, the unit in which infidelity is given."""
-    seed: int
     budget: Budget
 
     @classmethod
     def of(cls, net: nn.Module, faces: Faces, seed: int, budget: Budget) -> Bench:
         """Predict the classes and make the random networks."""
-        with torch.no_grad():
-            target = net.predict(faces).argmax(1)  # type: ignore[operator]
+        target = predicted(net, faces)
         zeros = np.zeros(faces.shape, np.float32)
         return cls(
-            net, faces, target, known_faces(max(len(faces), ENOUGH), seed, net),
-            tuple(cascade(net, seed + number) for number in SEEDS),
-            infidelity(net, faces, zeros, target, "", seed=seed), seed, budget,
+            Trial(net, faces, target, seed), what_was_learned(net), known_faces(max(len(faces), ENOUGH), seed, net),
+            tuple(random_copies(net, range(seed, seed + min(PAIRS, len(faces) // 2)))),
+            infidelity(net, faces, zeros, target, "", seed=seed), budget,
         )  # fmt: skip
 
 
-def faithfulness(bench: Bench, importances: Maps) -> dict[str, NDArray[np.float64]]:
-    """Return the metrics that alter the face by the map, ``(n,)`` each, for the first n faces."""
-    n = len(importances)
-    faces, target = bench.faces[:n], bench.target_class[:n]
-    values, gaps = {}, []
-    for baseline in ("mean-face", "blur"):
-        found = deletion_insertion(bench.net, faces, importances, target, baseline, seed=bench.seed)
-        values[f"deletion-{baseline}"] = found.deletion_auc
-        values[f"insertion-{baseline}"] = found.insertion_auc
-        gaps.append(found.gap)
-    values["gap"] = np.mean(gaps, axis=0)
-    values["road"] = road(bench.net, faces, importances, target, seed=bench.seed).score
-    return values
+def measure(bench: Bench, name: str) -> Row:
+    """Measure a method of METHODS with the settings it has unless told otherwise.
 
-
-def measure(
-    bench: Bench, name: str, options: Mapping[str, float] | None = None
-) -> tuple[Row, dict[str, NDArray[np.float64]], Maps]:
-    """Measure a method, or a control, on the bench.
-
-    Args:
-        bench: model and faces.
-        name: in METHODS or CONTROLS.
-        options: the method's settings; None for its defaults.
-
-    Returns:
-        The row (without what it beats), the values behind its figures, and its maps.
+    The random networks and other classes are asked with the same settings as the faces: a coarser
+    map is a noisier one, and noise makes maps look as if they differed.
     """
-    control = name in CONTROLS
-    settings = {} if control else METHODS[name].settings(options or {})
-    light = lighter(settings)
-    maps_of = CONTROLS[name] if control else explainer(name, settings)
-    quick = CONTROLS[name] if control else explainer(name, light)
-    passes = passes_per_face(bench.net, maps_of)
-    n = bench.budget.faces("explain", passes, 8, len(bench.faces))
-    started = time.perf_counter()
-    maps = maps_of(bench.net, bench.faces[:n], bench.target_class[:n])
-    seconds = (time.perf_counter() - started) / n
-    values = _of_maps(bench, name, maps) | _pointing(bench, name, maps_of, passes)
-    values |= _stability(bench, quick, passes_per_face(bench.net, quick))
-    sanity = None if control else _sanity(bench, quick, values)
-    row = {
-        "metrics": {key: asdict(estimate(values[key])) for key in METRICS if key in values},
-        "sanity": sanity,
-        "seconds_per_face": seconds,
-        "passes_per_face": passes,
-        "options": settings,
-        "light_options": light,
-    }
-    return row, values, maps
-
-
-def _of_maps(bench: Bench, name: str, maps: Maps) -> dict[str, NDArray[np.float64]]:
-    """Return the metrics of maps already drawn, of the bench's first faces."""
-    n = len(maps)
-    asked = bench.net, bench.faces[:n], maps, bench.target_class[:n]
-    values = faithfulness(bench, importance(maps, name))
-    missed = infidelity(*asked, name, seed=bench.seed)
+    trial, method = bench.trial, METHODS[name]
+    maps_of = explainer(name)
+    passes = passes_per_face(trial.net, maps_of)
+    n = bench.budget.faces("explain", passes, 2 * PAIRS, len(trial.faces))
+    started = time.process_time()
+    measured, maps = trial.measure(maps_of, name, bench.copies, n)
+    seconds = time.process_time() - started
+    asked = trial.net, trial.faces[:n], maps, trial.target_class[:n]
+    missed = infidelity(*asked, name, seed=trial.seed)
+    values = measured.values | _pointing(bench, name, maps_of, passes)
     values["infidelity"] = missed / np.maximum(bench.blank[:n], 1e-12)
-    if name in METHODS and METHODS[name].complete:
-        values["completeness-error"] = completeness_error(*asked)
-    return values
+    values["max-sensitivity"] = _sensitivity(bench, maps_of, passes)
+    return {
+        "values": written(values),
+        "template": written(measured.rivals["template"]),
+        "cpu_seconds": round(seconds, 1),
+        "passes_per_face": passes,
+        "options": method.settings({}),
+    }
 
 
-def _pointing(
-    bench: Bench, name: str, maps_of: Explainer, passes: int
-) -> dict[str, NDArray[np.float64]]:
+def measure_control(bench: Bench, name: str) -> Row:
+    """Measure maps that no model had a part in: what they score by altering faces, and pointing."""
+    trial, maps_of = bench.trial, CONTROLS[name]
+    maps = maps_of(trial.net, trial.faces, trial.target_class)
+    return {"values": written(trial.faithfulness(maps) | _pointing(bench, name, maps_of, 1))}
+
+
+def _pointing(bench: Bench, name: str, maps_of: Explainer, passes: int) -> dict[str, Floats]:
     """Return nothing where the model reads fewer than ENOUGH rendered faces right."""
     n = bench.budget.faces("pointing", passes, ENOUGH, len(bench.known.faces))
     if n < ENOUGH:
         return {}
-    maps = maps_of(bench.net, bench.known.faces[:n], bench.known.labels[:n])
-    found = pointing(importance(maps, name), bench.known.regions[:n], bench.seed)
+    maps = maps_of(bench.trial.net, bench.known.faces[:n], bench.known.labels[:n])
+    found = pointing(importance(maps, name), bench.known.regions[:n], bench.trial.seed)
     return {"pointing": found.hit, "relevance-mass": found.mass}
 
 
-def _stability(bench: Bench, quick: Explainer, passes: int) -> dict[str, NDArray[np.float64]]:
-    high = len(bench.faces)
-    other = bench.budget.faces("other", 2 * passes, 4, high)
-    noisy = bench.budget.faces("sensitivity", (NOISY + 1) * passes, 2, min(12, high))
-    return {
-        "random-logit": random_logit(
-            bench.net, bench.faces[:other], quick, bench.target_class[:other], bench.seed
-        ),
-        "max-sensitivity": max_sensitivity(
-            bench.net, bench.faces[:noisy], quick, bench.target_class[:noisy], seed=bench.seed
-        ),
-    }
-
-
-def _sanity(bench: Bench, quick: Explainer, values: dict[str, NDArray[np.float64]]) -> Row:
-    """Run the randomisation check; the similarity at its end is also a metric."""
-    stages = sum(len(one.networks) for one in bench.cascades)
-    passes = passes_per_face(bench.net, quick) * (stages + 1)
-    n = bench.budget.faces("sanity", passes, 2, min(12, len(bench.faces)))
-    found = randomisation(bench.net, bench.faces[:n], quick, bench.target_class[:n], bench.cascades)
-    values["randomisation"] = found.spearman[-1].ravel()
-    return {
-        "layers": list(found.layers),
-        "top": found.top,
-        "spearman": [asdict(estimate(stage.ravel())) for stage in found.spearman],
-        "ssim": [asdict(estimate(stage.ravel())) for stage in found.ssim],
-        "unrelated": asdict(estimate(found.unrelated.ravel())),
-    }
-
-
-def against_controls(
-    values: Mapping[str, NDArray[np.float64]],
-    controls: Mapping[str, Mapping[str, NDArray[np.float64]]],
-) -> Row:
-    """Return by how much a map beats each control on ``gap`` and ``road``, face by face."""
-    return {
-        control: {
-            metric: asdict(estimate(values[metric] - theirs[metric][: len(values[metric])]))
-            for metric in ("gap", "road")
-        }
-        for control, theirs in controls.items()
-    }
+def _sensitivity(bench: Bench, maps_of: Explainer, passes: int) -> Floats:
+    """Return max-sensitivity of a dozen faces; no verdict needs it, so slow methods get fewer."""
+    trial = bench.trial
+    n = bench.budget.faces("sensitivity", (NOISY + 1) * passes, 2, min(12, len(trial.faces)))
+    return max_sensitivity(
+        trial.net, trial.faces[:n], maps_of, trial.target_class[:n], seed=trial.seed
+    )

@@ -1,153 +1,68 @@
-"""What is known of the methods on a model: its scorecard as stored, and the badge that follows.
+"""What is known of the methods on a model: its scorecard as stored, and the verdicts that follow.
 
-`fermodels.explain.scorecard` computes it. Reading needs no torch.
+`fermodels.explain.scorecard` measures. The file holds values face by face, so that verdicts are
+computed from it anew by the rules of `fermodels.explain.verdict`, without the network. Reading
+needs no torch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from fermodels.errors import CheckpointError
+from fermodels.explain.trust import METRICS
+from fermodels.explain.verdict import (
+    PAIRED,
+    Estimate,
+    Evidence,
+    Floats,
+    Learned,
+    Verdict,
+    estimate,
+    proportion,
+    verdict_of,
+)
+from fermodels.nets.paired import holm
 from fermodels.nets.shelf import complete, read_result
 
-FORMAT = 1
-ALIKE = 0.25
-"""Largest correlation that a map may keep with the one before its network was made random, above
-that of unrelated maps. A map blind to the network keeps 1; 0.25 is 6% of shared variance."""
-ALIKE_TOP = 0.5
-"""The same once all layers above the convolutions are random, and with them every decision."""
-INCOMPLETE = 0.05
-"""Mean completeness error above which a map that promises a sum is doubted."""
+FORMAT = 2
+"""1 held means, and verdicts by other rules."""
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """A mean over faces with its 95% bootstrap interval."""
-
-    mean: float
-    low: float
-    high: float
-    n: int
-    """Faces (or face and seed pairs) behind it."""
-
-    @property
-    def above_zero(self) -> bool:
-        """Whether the whole interval lies above zero."""
-        return self.low > 0
-
-
-@dataclass(frozen=True)
-class Sanity:
-    """How alike maps stay while the network is made random from the classifier down."""
-
-    layers: tuple[str, ...]
-    """The layer replaced last at each stage."""
-    top: int
-    """The stage at which all layers above the convolutions are random."""
-    spearman: tuple[Estimate, ...]
-    """Rank correlation of signed maps with the original, per stage."""
-    ssim: tuple[Estimate, ...]
-    """Structural similarity of signed maps to the original, per stage."""
-    unrelated: Estimate
-    """Rank correlation of maps that have neither weights nor face in common."""
-
-    @property
-    def failure(self) -> str | None:
-        """Why a map fails the check, in a sentence; None if it passes.
-
-        The rule: with all weights random a map may keep at most ALIKE more correlation than
-        unrelated maps have, and with random layers above the convolutions at most ALIKE_TOP
-        more. It fails where the mean is above that and the interval above unrelated maps': maps
-        of a few large patches vary by chance.
-        """
-        floor = max(0.0, self.unrelated.mean)
-        for stage, limit, what in (
-            (len(self.layers) - 1, ALIKE, "all of the network's weights"),
-            (self.top, ALIKE_TOP, "all layers above the convolutions"),
-        ):
-            kept = self.spearman[stage]
-            if kept.mean > floor + limit and kept.low > floor:
-                return (
-                    f"The map stays much the same (correlation {kept.mean:.2f}) when {what} are "
-                    "replaced by noise: it does not show what was learned."
-                )
-        return None
-
-
-@dataclass(frozen=True)
-class Badge:
-    """What to think of a method's maps on this model, at a glance."""
-
-    level: str
-    """``trusted``, ``doubtful`` or ``fails``."""
-    why: str
-    """One sentence or two."""
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Score:
-    """What was measured about one method, or about a control."""
+    """What was measured about one method."""
 
-    name: str
-    metrics: Mapping[str, Estimate]
-    """By name in `fermodels.explain.trust.METRICS`; those that do not apply are left out."""
-    ranks: Mapping[str, int]
-    """Metric -> place among the methods, 1 for the best; empty for controls."""
-    beats: Mapping[str, Mapping[str, Estimate]]
-    """Control -> metric -> by how much the map beats it, face by face; ``gap`` and ``road``."""
-    sanity: Sanity | None
-    seconds_per_face: float
-    """On the machine that computed it."""
+    values: Mapping[str, Floats]
+    """By name in `fermodels.explain.trust.METRICS`, one per face, of the scorecard's first faces
+    (of PAIRED: pair by pair); those that do not apply are left out."""
+    template: Mapping[str, Floats]
+    """``gap`` and ``road`` of the mean of the method's maps of the other faces."""
+    cpu_seconds: float
+    """What the values for its verdict took, on the machine that measured them."""
     passes_per_face: int
     """Faces put through the network to explain one: the same on every machine."""
     options: Mapping[str, float]
 
-    @property
-    def badge(self) -> Badge:
-        """Judge: the one place where the rule stands.
-
-        ``fails``: the map survives a random network (`Sanity.failure`), or its best pixels
-        matter no more than random ones (the gap's advantage is not surely above zero).
-        ``trusted``: it also beats the edges of the face, beats random pixels under ROAD, and
-        its sum comes out where it promises one. ``doubtful``: anything between.
-        """
-        if self.sanity is not None and self.sanity.failure:
-            return Badge("fails", self.sanity.failure)
-        over_random = self.beats["random"]["gap"]
-        if not over_random.above_zero:
-            return Badge(
-                "fails",
-                f"Its best pixels matter no more to the class than random ones "
-                f"(advantage {over_random.mean:+.2f}, 95% {over_random.low:+.2f} to "
-                f"{over_random.high:+.2f}).",
-            )
-        doubts = self._doubts()
-        if doubts:
-            return Badge("doubtful", " ".join(doubts))
-        kept = "" if self.sanity is None else f" ({abs(self.sanity.spearman[-1].mean):.2f} kept)"
-        return Badge(
-            "trusted",
-            f"It vanishes with what was learned{kept}, and its best pixels decide more than "
-            f"random ones ({over_random.mean:+.2f}) and edges "
-            f"({self.beats['edge']['gap'].mean:+.2f}).",
-        )
-
-    def _doubts(self) -> list[str]:
-        doubts = []
-        if not self.beats["edge"]["gap"].above_zero:
-            doubts.append("Its best pixels decide no more than the edges of the face do.")
-        if not self.beats["random"]["road"].above_zero:
-            doubts.append("With holes filled in (ROAD) it is no better than random pixels.")
-        error = self.metrics.get("completeness-error")
-        if error is not None and error.mean > INCOMPLETE:
-            doubts.append(f"Its sum misses the score's change by {error.mean:.0%} on average.")
-        return doubts
+    @cached_property
+    def metrics(self) -> dict[str, Estimate]:
+        """The mean of every metric with its interval, in the order of METRICS."""
+        return {name: _summary(name, self.values[name]) for name in METRICS if name in self.values}
 
 
-@dataclass(frozen=True)
+def _summary(name: str, values: Floats) -> Estimate:
+    if METRICS[name].proportion:
+        return proportion(round(float(values.sum())), len(values))
+    return estimate(values, 2 if name in PAIRED else 1)
+
+
+@dataclass(frozen=True, eq=False)
 class Scorecard:
     """All methods on one model."""
 
@@ -156,15 +71,15 @@ class Scorecard:
     """SHA-256 of the weights."""
     faces: tuple[str, ...]
     """Sample ids of the faces, in the order they are used: n faces are the first n."""
+    learned: Learned
+    """How the network reads the bundled sample faces."""
     methods: Mapping[str, Score]
-    controls: Mapping[str, Score]
-    """``random`` and ``edge``: maps that no model had a part in."""
-    agreement: Mapping[str, Mapping[str, Mapping[str, float]]]
-    """``spearman`` or ``top-overlap`` -> method -> method -> mean over faces."""
+    controls: Mapping[str, Mapping[str, Floats]]
+    """``random`` and ``edge``, maps that no model had a part in: their values, by metric."""
     provenance: Mapping[str, Any]
 
-    def badge(self, method: str) -> Badge:
-        """Return what to think of a method's maps on this model.
+    def evidence(self, method: str) -> Evidence:
+        """Return what a method's verdict rests on.
 
         Raises:
             CheckpointError: the method was not measured.
@@ -174,7 +89,51 @@ class Scorecard:
                 f"the scorecard of {self.model} has no method {method!r}: it holds "
                 f"{', '.join(self.methods)}; run {command(self.model)} --methods {method}"
             )
-        return self.methods[method].badge
+        score = self.methods[method]
+        return Evidence(score.values, {**self.controls, "template": score.template}, self.learned)
+
+    @cached_property
+    def _luck(self) -> dict[str, float]:
+        """The p-values of all methods, corrected together (Holm)."""
+        found = holm([self.evidence(name).luck for name in self.methods])
+        return dict(zip(self.methods, found, strict=True))
+
+    def verdict(self, method: str) -> Verdict:
+        """Return what to think of a method's maps on this model.
+
+        Raises:
+            CheckpointError: the method was not measured.
+        """
+        evidence = self.evidence(method)
+        return verdict_of(evidence, self._luck[method], len(self.methods))
+
+    def same_as(self, method: str) -> str | None:
+        """Return the earlier method whose maps were the same on these settings, if any."""
+        mine = self.methods[method].values
+        for other, score in self.methods.items():
+            if other == method:
+                return None
+            if all(
+                name in score.values
+                and len(values) == len(score.values[name])
+                and np.abs(values - score.values[name]).max(initial=0) < SAME
+                for name, values in mine.items()
+            ):
+                return other
+        return None
+
+
+SAME = 2e-3
+"""Values of two methods whose maps are equal up to rounding differ by less."""
+
+
+def written(values: Mapping[str, Floats]) -> dict[str, str]:
+    """Return values as the file holds them: four decimals, one line a metric."""
+    return {name: " ".join(f"{value:.4f}" for value in found) for name, found in values.items()}
+
+
+def _values(raw: Mapping[str, str]) -> dict[str, Floats]:
+    return {name: np.array(line.split(), np.float64) for name, line in raw.items()}
 
 
 def file_name(model: str) -> str:
@@ -205,43 +164,25 @@ def read(model: str) -> Scorecard | None:
             f"{command(model)}"
         )
     with complete(f"{file_name(model)}.json", f"{command(model)} --fresh"):
-        return _scorecard(raw)
+        return scorecard_of(raw)
 
 
-def _scorecard(raw: Mapping[str, Any]) -> Scorecard:
+def scorecard_of(raw: Mapping[str, Any]) -> Scorecard:
+    """Read back a file's content."""
     return Scorecard(
         raw["model"],
         raw["checkpoint_hash"],
         tuple(raw["faces"]),
-        {name: score_of(name, row) for name, row in raw["methods"].items()},
-        {name: score_of(name, row) for name, row in raw["controls"].items()},
-        raw["agreement"],
+        Learned(**raw["learned"]),
+        {name: score_of(row) for name, row in raw["methods"].items()},
+        {name: _values(row["values"]) for name, row in raw["controls"].items()},
         raw["provenance"],
     )
 
 
-def score_of(name: str, row: Mapping[str, Any]) -> Score:
+def score_of(row: Mapping[str, Any]) -> Score:
     """Read back one method's row of the file."""
     return Score(
-        name,
-        {metric: Estimate(**value) for metric, value in row["metrics"].items()},
-        row.get("ranks", {}),
-        {
-            control: {metric: Estimate(**value) for metric, value in found.items()}
-            for control, found in row["beats"].items()
-        },
-        None if row["sanity"] is None else _sanity(row["sanity"]),
-        row["seconds_per_face"],
-        row["passes_per_face"],
-        row["options"],
-    )
-
-
-def _sanity(raw: Mapping[str, Any]) -> Sanity:
-    return Sanity(
-        tuple(raw["layers"]),
-        raw["top"],
-        tuple(Estimate(**value) for value in raw["spearman"]),
-        tuple(Estimate(**value) for value in raw["ssim"]),
-        Estimate(**raw["unrelated"]),
-    )
+        _values(row["values"]), _values(row["template"]), row["cpu_seconds"],
+        row["passes_per_face"], row["options"],
+    )  # fmt: skip

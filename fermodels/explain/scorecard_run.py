@@ -1,9 +1,8 @@
-"""Compute a model's scorecard: one row per method, each written as soon as it is known."""
+"""Measure a model's scorecard: one row per method, each written as soon as it is known."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,18 +13,13 @@ import torch
 from fermodels.data.faces import FaceDataset, read_faces
 from fermodels.errors import ConfigError
 from fermodels.explain.attribution import METHODS
-from fermodels.explain.scorecard_measure import Bench, Budget, Row, against_controls, measure
-from fermodels.explain.scorecard_record import FORMAT, file_name, score_of
-from fermodels.explain.trust import METRICS
-from fermodels.explain.trust_maps import CONTROLS, Maps, explainer, importance
-from fermodels.explain.trust_statistics import spearman, top_overlap
+from fermodels.explain.scorecard_measure import Bench, Budget, measure, measure_control
+from fermodels.explain.scorecard_record import FORMAT, Scorecard, file_name, scorecard_of
+from fermodels.explain.trust_maps import CONTROLS
 from fermodels.nets import checkpoint
 from fermodels.nets.files import check_output, not_a_result, write_json
 from fermodels.nets.provenance import git_revision, provenance
 from fermodels.nets.shelf import read_result, results_dir, weights_hash
-
-COMPARED = 8
-"""Faces whose maps are compared between methods."""
 
 
 def run(args: argparse.Namespace) -> Path:
@@ -41,23 +35,19 @@ def run(args: argparse.Namespace) -> Path:
     wanted = _wanted(args.methods)
     budget = Budget()
     chosen = sample(read_faces(args.data), args.faces, args.seed)
-    card = _begin(args, chosen, budget)
-    bench = Bench.of(checkpoint.load(args.model), chosen.images, args.seed, budget)
-    controls = {name: measure(bench, name) for name in CONTROLS}
-    values = {name: found[1] for name, found in controls.items()}
-    for name, (row, mine, _maps) in controls.items():
-        card["controls"][name] = row | {"beats": against_controls(mine, values)}
-    maps: dict[str, Maps] = {}
-    for name in wanted:
-        if name not in card["methods"]:
-            row, mine, found = measure(bench, name)
-            maps[name] = found[:COMPARED]
-            beats = against_controls(mine, values)
-            card["methods"][name] = row | {"beats": beats, "git_revision": git_revision()}
-            _store(path, card)
-        _say(name, card["methods"][name])
-    card["agreement"] = _agreement(bench, card["methods"], maps)
+    card = _begin(args, chosen, budget, wanted)
+    if not all(name in card["methods"] for name in wanted):
+        bench = Bench.of(checkpoint.load(args.model), chosen.images, args.seed, budget)
+        card["learned"] = asdict(bench.learned)
+        card["controls"] = {name: measure_control(bench, name) for name in CONTROLS}
+        for name in wanted:
+            if name not in card["methods"]:
+                card["methods"][name] = measure(bench, name) | {"git_revision": git_revision()}
+                _store(path, card)
+                print(f"{name:22} {card['methods'][name]['cpu_seconds']:.0f} s of CPU", flush=True)
     _store(path, card)
+    for name in wanted:  # not before all are known: they are judged together
+        _say(scorecard_of(card), name)
     return path
 
 
@@ -68,8 +58,14 @@ def _wanted(methods: list[str] | None) -> list[str]:
     return [name for name in METHODS if not methods or name in methods]
 
 
-def _begin(args: argparse.Namespace, chosen: FaceDataset, budget: Budget) -> dict[str, Any]:
-    """Return the file's content to go on with, or an empty one if it answers another question."""
+def _begin(
+    args: argparse.Namespace, chosen: FaceDataset, budget: Budget, wanted: list[str]
+) -> dict[str, Any]:
+    """Return the file's content to go on with, or an empty one if it answers another question.
+
+    Rows of methods whose default settings have changed since are measured again, and with
+    ``--fresh`` those asked for.
+    """
     question: dict[str, Any] = {
         "format": FORMAT,
         "model": Path(args.model).name,
@@ -80,83 +76,39 @@ def _begin(args: argparse.Namespace, chosen: FaceDataset, budget: Budget) -> dic
     empty = {
         **question,
         "provenance": provenance(args.seed, chosen.name, chosen.content_hash),
-        "controls": {}, "methods": {}, "agreement": {},
+        "learned": {}, "controls": {}, "methods": {},
     }  # fmt: skip
     before = read_result(file_name(args.model))
-    if before is None or args.fresh:
+    if before is None:
         return empty
     differing = [key for key, value in question.items() if before.get(key) != value]
+    differing += ["seed"] * (before["provenance"].get("seed") != args.seed)
     if differing:
         print(f"the stored scorecard has other {', '.join(differing)}: starting anew")
         return empty
-    kept = {name: row for name, row in before["methods"].items() if name in METHODS}
-    return empty | {"methods": kept, "agreement": before["agreement"]}
+    again = wanted if args.fresh else []
+    kept = {
+        name: row
+        for name, row in before["methods"].items()
+        if name in METHODS and row["options"] == METHODS[name].settings({}) and name not in again
+    }
+    return empty | {key: before[key] for key in ("learned", "controls")} | {"methods": kept}
 
 
 def _store(path: Path, card: dict[str, Any]) -> None:
-    """Write what is known so far, methods in the order of METHODS, with their ranks."""
-    rows = {name: card["methods"][name] for name in METHODS if name in card["methods"]}
-    places = ranks_of(rows)
-    card["methods"] = {name: row | {"ranks": places[name]} for name, row in rows.items()}
+    """Write what is known so far, methods in the order of METHODS."""
+    card["methods"] = {name: card["methods"][name] for name in METHODS if name in card["methods"]}
     write_json(path, card)
 
 
-def _say(name: str, row: Row) -> None:
-    badge = score_of(name, row).badge
-    gap = row["metrics"]["gap"]
+def _say(card: Scorecard, name: str) -> None:
+    verdict, score = card.verdict(name), card.methods[name]
+    same = card.same_as(name)
     print(
-        f"{name:22} {badge.level:9} gap {gap['mean']:+.2f} (n {gap['n']})  "
-        f"{row['seconds_per_face']:.3f} s a face  {badge.why}",
+        f"{name:22} {verdict.words:20} gap {score.metrics['gap']}  {verdict.reasons[0]}"
+        + (f"  Its maps are those of {same}." if same else ""),
         flush=True,
     )
-
-
-def _agreement(
-    bench: Bench, rows: Mapping[str, Row], known: Mapping[str, Maps]
-) -> dict[str, dict[str, dict[str, float]]]:
-    """Compare all methods; maps of rows that an earlier sitting measured are drawn again."""
-    n = min(COMPARED, len(bench.faces))
-    maps = {}
-    for name, row in rows.items():
-        if name in known:
-            drawn = known[name]
-        else:
-            drawn = explainer(name, row["options"])(
-                bench.net, bench.faces[:n], bench.target_class[:n]
-            )
-        maps[name] = importance(drawn, name)
-    return agreement(maps)
-
-
-def ranks_of(rows: Mapping[str, Row]) -> dict[str, dict[str, int]]:
-    """Return method -> metric -> place, 1 for the best; equal means share a place."""
-    places: dict[str, dict[str, int]] = {name: {} for name in rows}
-    for metric, about in METRICS.items():
-        sign = 1 if about.higher_is_better else -1
-        means = {
-            name: sign * row["metrics"][metric]["mean"]
-            for name, row in rows.items()
-            if metric in row["metrics"]
-        }
-        for name, mean in means.items():
-            places[name][metric] = 1 + sum(other > mean for other in means.values())
-    return places
-
-
-def agreement(maps: Mapping[str, Maps]) -> dict[str, dict[str, dict[str, float]]]:
-    """Return how alike the methods' importances are, averaged over the faces they share."""
-    found: dict[str, dict[str, dict[str, float]]] = {"spearman": {}, "top-overlap": {}}
-    for name, mine in maps.items():
-        for kind, alike in (("spearman", spearman), ("top-overlap", top_overlap)):
-            found[kind][name] = {
-                other: float(alike(*_shared(mine, theirs)).mean()) for other, theirs in maps.items()
-            }
-    return found
-
-
-def _shared(first: Maps, second: Maps) -> tuple[Maps, Maps]:
-    n = min(len(first), len(second))
-    return first[:n], second[:n]
 
 
 def sample(data: FaceDataset, n: int, seed: int) -> FaceDataset:

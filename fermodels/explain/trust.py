@@ -24,6 +24,8 @@ class Metric:
     """Who proposed it."""
     chance: float | None = None
     """What a map without any information scores on average, where that is known exactly."""
+    proportion: bool = False
+    """Whether each face counts as yes or no, so that the mean is a share of faces."""
 
 
 _DELETION = "Petsiuk et al. 2018, arXiv 1806.07421, section 3.2"
@@ -113,6 +115,7 @@ METRICS: dict[str, Metric] = {
             True,
             "Share of faces; 0 to 1.",
             "Zhang et al. 2016, arXiv 1608.00507, section 4.2 (the pointing game)",
+            proportion=True,
         ),
         Metric(
             "relevance-mass",
@@ -122,6 +125,24 @@ METRICS: dict[str, Metric] = {
             True,
             "Share of the positive attribution; 0 to 1.",
             "Arras et al. 2020, arXiv 2003.07258, equation 1 (relevance mass accuracy)",
+        ),
+        Metric(
+            "other-face",
+            "Other face",
+            "How alike the maps of two faces are, of one expression: a map should depend on the "
+            "face.",
+            False,
+            "Spearman correlation of signed maps; -1 to 1.",
+            "after Sixt et al. 2020, arXiv 1912.09818, section 4; of faces, not classes",
+        ),
+        Metric(
+            "randomisation-top",
+            "Random decision",
+            "How alike the map is after all layers above the convolutions were replaced by noise: "
+            "such a network sees as before and decides by lot.",
+            False,
+            "Spearman correlation of signed maps; -1 to 1.",
+            "Adebayo et al. 2018, arXiv 1810.03292, section 3.1 (cascading)",
         ),
         Metric(
             "randomisation",

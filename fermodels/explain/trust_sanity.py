@@ -1,65 +1,33 @@
-"""Sanity checks: a map of what a network learned must change when the learning is undone.
+"""Networks whose learning is undone: a map of what was learned must not survive it.
 
 Adebayo et al. 2018, "Sanity Checks for Saliency Maps", arXiv 1810.03292 (parameter
-randomisation, cascading from the classifier down); Sixt et al. 2020, arXiv 1912.09818 (random
-logit).
+randomisation, from the classifier down). `fermodels.explain.judge` compares the maps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
-from fermodels.data.emotions import EMOTIONS
 from fermodels.data.samples import sample_faces
-from fermodels.errors import DataError
 from fermodels.explain.guard import twin
 from fermodels.explain.trust_forward import to_unit
-from fermodels.explain.trust_maps import Classes, Explainer, Faces
-from fermodels.explain.trust_statistics import spearman, ssim
 
-SEEDS = (0, 1)
-"""Draws of random weights over which similarities are averaged."""
 CALIBRATION = 64
 """Sample faces on which a random network's batch statistics are measured."""
 
 
 @dataclass(frozen=True, eq=False)
-class Randomisation:
-    """How alike maps stay while a network's layers are replaced by noise, top to bottom.
+class RandomCopy:
+    """Two ever more random copies of one network, without its hooks and modes."""
 
-    L stages, S seeds, N faces. Maps are compared with their signs: sizes alone stay alike
-    where a method multiplies by the input, whatever the network.
-    """
-
-    layers: tuple[str, ...]
-    """``(L,)``: the layer replaced last; those before it are replaced too."""
-    top: int
-    """The stage at which all layers above the convolutions are replaced."""
-    spearman: NDArray[np.float64]
-    """``(L, S, N)``: rank correlation with the original map."""
-    ssim: NDArray[np.float64]
-    """``(L, S, N)``: structural similarity to the original map."""
-    unrelated: NDArray[np.float64]
-    """``(S, N)``: rank correlation between the original map and the fully random network's map
-    of another face: what two maps share that have neither weights nor face in common."""
-
-
-@dataclass(frozen=True, eq=False)
-class Cascade:
-    """Ever more random copies of one network, from the classifier down."""
-
-    layers: tuple[str, ...]
-    """The layer made random last at each stage; those before it are random too."""
-    networks: tuple[nn.Module, ...]
-    """One per stage; they share the weights that are alike, and none with hooks or modes."""
-    top: int
-    """The stage at which all layers above the convolutions are random."""
+    top: nn.Module
+    """All layers above the convolutions are random, and with them every decision."""
+    whole: nn.Module
+    """All weights are random; it shares those above the convolutions with `top`."""
 
 
 def weight_blocks(model: nn.Module) -> list[str]:
@@ -68,30 +36,41 @@ def weight_blocks(model: nn.Module) -> list[str]:
     return names or [""]  # a model without parts is one block
 
 
-def cascade(model: nn.Module, seed: int) -> Cascade:
-    """Make a model random layer by layer; the model itself is not touched.
+def random_copy(model: nn.Module, seed: int) -> RandomCopy:
+    """Make copies of a model random, from the classifier down; the model is not touched.
 
     Each weight tensor is redrawn from a normal distribution with its own mean and spread, so
     that signals keep their size, and batch statistics are measured anew, so that no layer goes
-    silent.
+    silent. A model that is convolutions throughout, or has none, is random as a whole in both.
     """
     random = torch.Generator().manual_seed(seed)
-    blocks, net = weight_blocks(model), model
-    layers: list[str] = []
-    networks: list[nn.Module] = []
-    top = 0
-    for number in range(len(blocks) - 1, -1, -1):
-        net = twin(net)
-        part = net.get_submodule(blocks[number])
-        for weights in part.parameters():
+    blocks = weight_blocks(model)
+    convs = [number for number, name in enumerate(blocks) if _has_convolutions(model, name)]
+    first = convs[-1] + 1 if convs else 0
+    top = _randomised(model, blocks[first:], random) if first < len(blocks) else None
+    whole = top if first == 0 else _randomised(top or model, blocks[:first], random)
+    assert whole is not None
+    return RandomCopy(top or whole, whole)
+
+
+def random_copies(model: nn.Module, seeds: Iterable[int]) -> Iterator[RandomCopy]:
+    """Make random copies one at a time: together they may need a gigabyte."""
+    return (random_copy(model, seed) for seed in seeds)
+
+
+def _has_convolutions(model: nn.Module, block: str) -> bool:
+    return any(isinstance(part, nn.Conv2d) for part in model.get_submodule(block).modules())
+
+
+def _randomised(model: nn.Module, blocks: list[str], random: torch.Generator) -> nn.Module:
+    """Return a twin with random weights in these blocks, the statistics measured from there up."""
+    net = twin(model)
+    for block in reversed(blocks):
+        for weights in net.get_submodule(block).parameters():
             _redraw(weights, random)
-        _measure_statistics(net, blocks[number:])
-        if any(True for _ in part.parameters()):
-            layers.append(blocks[number] or type(model).__name__)
-            networks.append(net)
-            if not any(isinstance(module, nn.Conv2d) for module in part.modules()):
-                top = len(layers) - 1
-    return Cascade(tuple(layers), tuple(networks), top)
+    every = weight_blocks(net)
+    _measure_statistics(net, every[every.index(blocks[0]) :])
+    return net
 
 
 @torch.no_grad()
@@ -122,53 +101,3 @@ def _measure_statistics(net: nn.Module, blocks: list[str]) -> None:
     net(to_unit(net, images[:: len(images) // CALIBRATION][:CALIBRATION]))
     for norm in norms:
         norm.eval()
-
-
-def randomisation(
-    model: nn.Module,
-    faces: Faces,
-    explainer: Explainer,
-    target_class: Classes,
-    cascades: Sequence[Cascade] | None = None,
-) -> Randomisation:
-    """Explain the same faces and classes by ever more random copies of the network.
-
-    Args:
-        model: as for `fermodels.explain.attribution.explain`; it is not touched.
-        faces: uint8 ``(N, 48, 48)``, at least two.
-        explainer: what draws the maps.
-        target_class: ``(N,)`` class indices, explained throughout.
-        cascades: random copies, one cascade per seed; by default one for each of SEEDS.
-
-    Raises:
-        DataError: fewer than two faces.
-    """
-    if len(faces) < 2:
-        raise DataError(f"{len(faces)} face: expected two or more, to compare unrelated maps")
-    chosen = cascades or [cascade(model, seed) for seed in SEEDS]
-    original = explainer(model, faces, target_class)
-    alike, structure, unrelated = [], [], []
-    for one in chosen:
-        maps = [explainer(net, faces, target_class) for net in one.networks]
-        alike.append([spearman(original, stage) for stage in maps])
-        structure.append([ssim(original, stage) for stage in maps])
-        unrelated.append(spearman(original, np.roll(maps[-1], 1, axis=0)))
-    return Randomisation(
-        layers=chosen[0].layers,
-        top=chosen[0].top,
-        spearman=np.array(alike).transpose(1, 0, 2),
-        ssim=np.array(structure).transpose(1, 0, 2),
-        unrelated=np.stack(unrelated),
-    )
-
-
-def random_logit(
-    model: nn.Module, faces: Faces, explainer: Explainer, target_class: Classes, seed: int = 0
-) -> NDArray[np.float64]:
-    """Return how alike each face's maps of its class and of a random other one are, ``(N,)``.
-
-    Spearman correlation, -1 to 1; lower is better: the map should depend on the question.
-    """
-    step = np.random.default_rng([seed, 7]).integers(1, len(EMOTIONS), len(faces))
-    other = explainer(model, faces, (target_class + step) % len(EMOTIONS))
-    return spearman(explainer(model, faces, target_class), other)

@@ -30,8 +30,8 @@ from fermodels.explain.planted import (
     pattern,
     plant,
 )
-from fermodels.explain.scorecard_record import Estimate
 from fermodels.explain.trust_maps import CONTROLS, edge_maps, explainer
+from fermodels.explain.verdict import Estimate
 from fermodels.nets import checkpoint
 from fermodels.nets.networks import FERNet
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ import pytest
 
 from fermodels.data.emotions import EMOTIONS
 from fermodels.data.faces import read_faces
-from fermodels.explain import edits, scorecard_record
+from fermodels.explain import edits, known_answer_record, scorecard_record
 from fermodels.explain.trust_deletion import face_curves
+from fermodels.explain.verdict import BLIND_TO_FACE, NOT_ENOUGH, PASSES, Verdict
 from fermodels.nets import shelf
 from studio import explanations, models, saliency_view, verdicts
 from studio.explanations import Asked
@@ -86,50 +88,103 @@ def test_the_room_draws_curves_when_asked(faces: Path) -> None:
     assert "Insertion minus deletion area" in text_of(app)
 
 
+SALIENCY = Asked("saliency", 3, "mean-face")
+
+
 def test_an_unscored_network_says_how_to_score_it(faces: Path) -> None:
-    found = verdicts.verdict("shallow", "saliency")
+    found = verdicts.badge("shallow", SALIENCY)
     assert found.words == verdicts.UNSCORED and not found.fails
     assert "fermodels.explain.scorecard --model shallow" in found.why
 
 
 class Card:
-    """A scorecard of one method, for the weights at hand unless told otherwise."""
+    """A scorecard with one verdict for every method, for the weights at hand unless told."""
 
-    methods = ("saliency",)
+    methods = ("saliency", "grad-cam", "integrated-gradients")
 
-    def __init__(self, level: str, name: str, checkpoint_hash: str | None = None) -> None:
-        self.level = level
+    def __init__(self, trusted: bool | None, name: str, checkpoint_hash: str | None = None) -> None:
+        self.trusted = trusted
         self.checkpoint_hash = checkpoint_hash or shelf.weights_hash(shelf.find(name))
 
-    def badge(self, _method: str) -> scorecard_record.Badge:
-        return scorecard_record.Badge(self.level, f"because it {self.level}")
+    def verdict(self, _method: str) -> Verdict:
+        words = {True: PASSES, None: NOT_ENOUGH, False: BLIND_TO_FACE}[self.trusted]
+        return Verdict(self.trusted, words, ("0.99 of it stays", "0.01 of it goes"), {})
+
+    def same_as(self, method: str) -> str | None:
+        return "deep-lift" if method == "grad-cam" else None
 
 
-@pytest.mark.parametrize("level", list(verdicts.SIGNS))
-def test_a_verdict_is_the_scorecards_and_a_failing_map_is_pale(
-    level: str, faces: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("trusted", list(verdicts.SIGNS))
+def test_a_badge_is_the_scorecards_verdict_and_a_failing_map_is_pale(
+    trusted: bool | None, faces: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scorecard_record, "read", lambda name: Card(level, name))
-    page = html_of(open_room("saliency", faces, methods=["Saliency"]))
-    assert page.count(f">{verdicts.SIGNS[level]}<") == 2
-    assert page.count("opacity:.35") == (2 if level == "fails" else 0)
-    assert f"because it {level}" in page
+    monkeypatch.setattr(scorecard_record, "read", lambda name: Card(trusted, name))
+    page = html_of(app := open_room("saliency", faces, methods=["Saliency"]))
+    words = verdicts.badge("shallow", SALIENCY).words
+    assert page.count(f">{words}<") == 2 and len(words.split()) <= 4  # the sign and three words
+    assert page.count("opacity:.35") == (2 if trusted is False else 0)
+    assert "0.99 of it stays" in page
+    assert "0.01 of it goes" in text_of(app)  # one click away
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        replace(SALIENCY, settings=(("smooth", 3),)),
+        replace(SALIENCY, contrast_class=5),
+        Asked("integrated-gradients", 3, "black"),
+        Asked("grad-cam", 3, "mean-face", layer="conv1.relu"),
+    ],
+    ids=["options", "contrast", "baseline", "layer"],
+)
+def test_a_map_with_other_settings_than_the_scorecards_carries_no_verdict(
+    asked: Asked, faces: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scorecard_record, "read", lambda name: Card(True, name))
+    assert verdicts.badge("shallow", asked).words == verdicts.UNSCORED
+    usual = Asked(asked.method, 3, "mean-face")
+    assert PASSES in verdicts.badge("shallow", usual).words
+    # a method that looks at no baseline is the same with any
+    assert PASSES in verdicts.badge("shallow", replace(SALIENCY, baseline="black")).words
+
+
+def test_a_method_whose_maps_are_anothers_says_so(
+    faces: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scorecard_record, "read", lambda name: Card(True, name))
+    said = verdicts.badge("shallow", Asked("grad-cam", 3, "mean-face")).reasons
+    assert "those of deep-lift" in said[-1]
 
 
 def test_a_scorecard_of_other_weights_judges_nothing(
     faces: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scorecard_record, "read", lambda name: Card("fails", name, "0" * 64))
-    found = verdicts.verdict("shallow", "saliency")
+    monkeypatch.setattr(scorecard_record, "read", lambda name: Card(False, name, "0" * 64))
+    found = verdicts.badge("shallow", SALIENCY)
     assert found.words == verdicts.UNSCORED and not found.fails
     assert "other weights" in found.why
 
 
-def test_a_damaged_scorecard_is_said(faces: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["[", '{"format": 1}'], ids=["damaged", "of older rules"])
+def test_a_scorecard_that_cannot_be_read_judges_nothing_and_says_why(
+    text: str, faces: Path, tmp_path: Path
+) -> None:
     (tmp_path / "results").mkdir()
-    (tmp_path / "results" / "scorecard-shallow.json").write_text("[")
-    found = verdicts.verdict("shallow", "saliency")
-    assert "unreadable" in found.words and "scorecard-shallow.json" in found.why
+    (tmp_path / "results" / "scorecard-shallow.json").write_text(text)
+    found = verdicts.badge("shallow", SALIENCY)
+    assert found.words == verdicts.UNSCORED and "scorecard-shallow.json" in found.why
+
+
+def test_where_a_method_is_chosen_stands_whether_it_found_the_planted_cue(
+    faces: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FER_RESULTS")  # the bundled findings
+    known = known_answer_record.read()
+    assert known is not None
+    near = known.methods["occlusion"].near
+    said = text_of(open_room("saliency", faces, methods=["Occlusion"]))
+    assert f"Occlusion {verdicts.CUE[known.methods['occlusion'].verdict]} ({near.mean:.0%}" in said
+    assert f"of {near.n} faces" in said
 
 
 def test_region_shares_of_a_map_are_signed_shares_of_its_whole(faces: Path) -> None:
