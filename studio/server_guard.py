@@ -295,7 +295,8 @@ class BoundedBody:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        if max(map(len, scope["path"].encode("utf-8", "replace").split(b"/"))) > MAX_NAME:
+        inside = public.is_public() and scope["path"].endswith("/_stcore/metrics")
+        if inside or max(map(len, scope["path"].encode("utf-8", "replace").split(b"/"))) > MAX_NAME:
             await Refusal(404, "there is no such page").answer()(scope, receive, send)
             return
         upload = UPLOAD.fullmatch(scope["path"]) if scope["method"] in ("PUT", "POST") else None

@@ -64,7 +64,8 @@ class Bench:
         target = predicted(net, faces)
         zeros = np.zeros(faces.shape, np.float32)
         return cls(
-            Trial(net, faces, target, seed), what_was_learned(net), known_faces(max(len(faces), ENOUGH), seed, net),
+            Trial(net, faces, target, seed), what_was_learned(net),
+            known_faces(max(len(faces), ENOUGH), seed, net),
             tuple(random_copies(net, range(seed, seed + min(PAIRS, len(faces) // 2)))),
             infidelity(net, faces, zeros, target, "", seed=seed), budget,
         )  # fmt: skip

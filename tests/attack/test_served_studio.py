@@ -223,6 +223,12 @@ def test_a_page_may_load_nothing_from_elsewhere(served: Served) -> None:
         assert headers["x-content-type-options"] == "nosniff"
 
 
+def test_strangers_learn_no_figures_of_the_server(servers: dict[str, Served]) -> None:
+    """How many visit, what is held, which functions there are."""
+    served = servers["public"]
+    assert served.client.get(f"{served.root}/_stcore/metrics").status_code == 404
+
+
 def test_no_file_is_served_by_a_path(served: Served) -> None:
     for path in ("/static/../../../../etc/passwd", "/..%2f..%2fetc%2fpasswd", "//etc/passwd",
                  "/media/../../../etc/passwd", "/component/x/../../../etc/passwd",
