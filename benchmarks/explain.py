@@ -7,7 +7,7 @@ and mean-face baseline, with every default left as it is: IntegratedGradients(n_
 points through at once, Occlusion asks about one square at a time (perturbations_per_eval=1), and
 the weights require gradients, as after loading. Ours are whole calls of `fermodels.explain`,
 which also copy the module tree, check their arguments and report their errors. "IG as near" is our
-default, which adds points until map and sum are near enough, against the smallest of 50, 100,
+default, which adds points until the map is near enough, against the smallest of 50, 100,
 200, ... steps with which Captum's map is as near to the one of 2,000 midpoints as ours.
 """
 

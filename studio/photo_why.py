@@ -177,7 +177,9 @@ def _sums(why: Why) -> str:
         return f"{text} This method does not promise that the map adds up."
     text = f"{text} The map adds up to the change from the baseline within {error[0]:.2%}"
     off = why.found.path_error
-    return f"{text}." if off is None else f"{text}; its pixels are off by about {off[0]:.1%} at most."
+    return (
+        f"{text}." if off is None else f"{text}; its pixels are off by about {off[0]:.1%} at most."
+    )
 
 
 def _notes(why: Why) -> str:

@@ -63,7 +63,7 @@ def test_no_gradient_is_taken_at_the_baseline_or_the_face(steps: int) -> None:
 def test_points_lie_inside_and_weigh_one_in_all() -> None:
     for steps in (2, 3, 50):
         points = open_points(steps)
-        assert len(points) == steps and 0 < points[0] and points[-1] < 1
+        assert len(points) == steps and points[0] > 0 and points[-1] < 1
         assert (points.diff() > 0).all()
     ends = with_ends(open_points(3))
     added = added_points(torch.stack([ends[:-1], ends[1:]], 1))
