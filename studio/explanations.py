@@ -43,6 +43,9 @@ class MethodMap:
     """What a person should know before believing it."""
     versions: dict[str, str] = field(default_factory=dict)
     """Versions of the libraries that computed it."""
+    path_error: float | None = None
+    """Estimated limit of the map's own error, as a share of its absolute sum; None without a
+    path. See `fermodels.explain.attribution.Explanation`."""
 
     def part_share(self, part: str) -> float:
         """Return a part's share of all parts' absolute evidence, 0..1."""
@@ -127,6 +130,7 @@ def _attribution(
         None if error is None else float(error[0]),
         found.notes,
         found.versions,
+        None if found.path_error is None else float(found.path_error[0]),
     )
 
 

@@ -182,7 +182,8 @@ def explain(
 
     Returns:
         model, method, expression, instead_of, score (the logit, or difference of two, explained),
-        logits, attribution (48 rows of 48), signed, completeness_error, notes, versions.
+        logits, attribution (48 rows of 48), signed, completeness_error, path_error, notes,
+        versions.
     """
     asked = (photo, model, expression, instead_of, method, whole_picture)
     return answered(lambda: why_json(_explain(*asked)))

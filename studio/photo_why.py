@@ -113,7 +113,7 @@ def _explanation(
 
 def why_json(why: Why) -> dict[str, object]:
     """Return an explanation as JSON types: the documented answer of the API's ``/explain``."""
-    error = why.found.completeness_error
+    error, off = why.found.completeness_error, why.found.path_error
     return {
         "model": why.model,
         "method": why.found.method,
@@ -124,6 +124,7 @@ def why_json(why: Why) -> dict[str, object]:
         "attribution": why.found.attribution[0].astype(float).tolist(),
         "signed": why.found.signed,
         "completeness_error": None if error is None else float(error[0]),
+        "path_error": None if off is None else float(off[0]),
         "notes": list(why.found.notes),
         "versions": why.found.versions,
     }
@@ -176,7 +177,11 @@ def _sums(why: Why) -> str:
     error = why.found.completeness_error
     if error is None:
         return f"{text} This method does not promise that the map adds up."
-    return f"{text} The map adds up to the change from the baseline within {error[0]:.2%}."
+    text = f"{text} The map adds up to the change from the baseline within {error[0]:.2%}"
+    off = why.found.path_error
+    return (
+        f"{text}." if off is None else f"{text}; its pixels are off by about {off[0]:.1%} at most."
+    )
 
 
 def _notes(why: Why) -> str:

@@ -230,11 +230,13 @@ def _legend(comparison: Comparison) -> None:
 
 
 def evidence(found: MethodMap) -> str:
-    """Say how much of the answer a map leaves unexplained, where the method makes that promise."""
-    kind = "" if found.signed else "strength only, no sign"
-    if found.completeness_error is None:
-        return kind
-    return f"{found.completeness_error:.1%} of the logit difference unexplained"
+    """Say how near a map is to what its method promises: its sum, and the map itself."""
+    words = [] if found.signed else ["strength only, no sign"]
+    if found.completeness_error is not None:
+        words.append(f"{found.completeness_error:.1%} of the logit difference unexplained")
+    if found.path_error is not None:
+        words.append(f"pixels off by about {found.path_error:.1%} in all at most")
+    return ", ".join(words)
 
 
 def draw_probabilities(names: Sequence[str], face: CarriedFace, target_class: int) -> None:

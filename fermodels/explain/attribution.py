@@ -33,7 +33,7 @@ CHUNK = 32
 """Faces explained at a time, which bounds memory."""
 
 DOUBTFUL = 0.05
-"""Completeness error above which a note warns."""
+"""Completeness or path error above which a note warns."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +50,12 @@ class Explanation:
     """``(N, 7)``: what the model answered."""
     completeness_error: NDArray[np.float32] | None
     """``(N,)``: |sum of attribution - drop| / |drop|, where drop = score(face) - score(baseline);
-    None for methods that promise no such sum."""
+    None for methods that promise no such sum. Positive and negative misses cancel in it."""
+    path_error: NDArray[np.float32] | None
+    """``(N,)``: how far the map may be from the exact path integral: the sum of pixels' absolute
+    errors over the map's absolute sum. An estimate with a margin, not a proof: twice the error
+    expected of the differences between neighbouring points, see `fermodels.explain.path`.
+    None for methods without a path."""
     parts: dict[str, NDArray[np.float32]]
     """For hybrids the branches ``conv`` and ``hog``, each ``(N, 48, 48)``; else empty."""
     method: str
@@ -165,6 +170,7 @@ class _Answer:
     logits: Tensor
     target: NDArray[np.int64]
     error: Tensor | None
+    path_error: Tensor | None
     parts: Parts
 
 
@@ -199,6 +205,9 @@ def _answer(
     if task.method.complete:
         drop = question.drop
         error = (attribution.sum((1, 2, 3)) - drop).abs() / drop.abs().clamp_min(1e-6)
+    path_error = None
+    if question.path_miss is not None:
+        path_error = question.path_miss / attribution.abs().sum((1, 2, 3)).clamp_min(1e-6)
     if task.method.magnitude:
         attribution, parts = attribution.abs(), {name: p.abs() for name, p in parts.items()}
     return _Answer(
@@ -206,13 +215,14 @@ def _answer(
         question.logits.detach().cpu(),
         targets[0],
         None if error is None else error.cpu(),
+        None if path_error is None else path_error.cpu(),
         {name: part.squeeze(1).cpu() for name, part in parts.items()},
     )
 
 
 def _assemble(task: _Task, answers: list[_Answer], hybrid: bool, baselines: Tensor) -> Explanation:
-    errors = [answer.error for answer in answers if answer.error is not None]
-    error = torch.cat(errors).numpy() if errors else None
+    error = _joined([answer.error for answer in answers])
+    path_error = _joined([answer.path_error for answer in answers])
     attribution = torch.cat([answer.attribution for answer in answers]).numpy()
     names = answers[0].parts if hybrid else {}
     parts = {n: torch.cat([answer.parts[n] for answer in answers]).numpy() for n in names}
@@ -222,21 +232,28 @@ def _assemble(task: _Task, answers: list[_Answer], hybrid: bool, baselines: Tens
         contrast_class=task.contrast,
         logits=torch.cat([answer.logits for answer in answers]).numpy(),
         completeness_error=error,
+        path_error=path_error,
         parts=parts,
         method=task.method.name,
         baseline=task.name if task.method.uses_baseline else None,
         layer=task.layer or None,
         signed=not task.settings["relu"] if "relu" in task.settings else task.method.signed,
         options=task.settings,
-        notes=_notes(task, attribution, error, hybrid, baselines),
+        notes=_notes(task, attribution, error, path_error, hybrid, baselines),
         versions=versions(),
     )
+
+
+def _joined(values: list[Tensor | None]) -> NDArray[np.float32] | None:
+    given = [value for value in values if value is not None]
+    return torch.cat(given).numpy() if given else None
 
 
 def _notes(
     task: _Task,
     attribution: NDArray[np.float32],
     error: NDArray[np.float32] | None,
+    path_error: NDArray[np.float32] | None,
     hybrid: bool,
     baselines: Tensor,
 ) -> tuple[str, ...]:
@@ -255,6 +272,13 @@ def _notes(
         notes.append(
             f"Incomplete: for {doubtful} of {len(error)} faces the map misses the score's change "
             f"by more than {DOUBTFUL:.0%} (worst {float(error.max()):.0%})."
+        )
+    coarse = 0 if path_error is None else int((path_error > DOUBTFUL).sum())
+    if path_error is not None and coarse:
+        notes.append(
+            f"Coarse: for {coarse} of {len(path_error)} faces too few points on the path may leave "
+            f"more than {DOUBTFUL:.0%} of the map wrong (worst {float(path_error.max()):.0%}); "
+            "try more steps."
         )
     blank = int((np.abs(attribution).max((1, 2)) == 0).sum())
     if blank:

@@ -1,19 +1,22 @@
-"""What passes through a conv layer on the way from the baseline to the face."""
+"""What passes through a conv layer on the way from the baseline to the face.
+
+As in integrated gradients no gradient is taken at the baseline, see `fermodels.explain.path`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from fermodels.explain.batches import evenly
 from fermodels.explain.cams import enlarge, require_maps
 from fermodels.explain.guard import outputs_of
+from fermodels.explain.path import added_points, expected_error, open_points, with_ends, worst_gaps
 from fermodels.explain.question import ROWS, Parts, Question
 from fermodels.nets.networks import FACE_SIDE
-
-Combine = Callable[[Tensor, Tensor], Tensor]
 
 
 def layer_conductance(q: Question) -> Parts:
@@ -23,7 +26,9 @@ def layer_conductance(q: Question) -> Parts:
     difference between face and baseline, whichever layer is chosen. Coarse in late layers. Of a
     hybrid it shows the conv branch only, and the completeness error says how much HOG adds.
     """
-    cells = torch.stack([_refined(q, row).flow.sum(0) for row in range(len(q.faces))])
+    found = [_refined(q, row) for row in range(len(q.faces))]
+    q.report(torch.stack([expected_error(gaps.flow_variance) for gaps in found]))
+    cells = torch.stack([gaps.flow.sum(0) for gaps in found])
     # a cell's pixels share what it has, so that pixels sum to what cells sum to
     return {"conv": enlarge(cells.unsqueeze(1)) * (cells[0].numel() / FACE_SIDE**2)}
 
@@ -35,7 +40,10 @@ def internal_influence(q: Question) -> Parts:
     channels. Like saliency it tells where the model is sensitive, not what it found there; it
     does not sum to the score. Of a hybrid it shows the conv branch only.
     """
-    cells = torch.stack([_even(q, row).influence.sum(0) for row in range(len(q.faces))])
+    found = [_even(q, row) for row in range(len(q.faces))]
+    cells = torch.stack([gaps.influence.sum(0) for gaps in found])
+    misses = torch.stack([expected_error(gaps.influence_variance) for gaps in found])
+    q.report(misses * (FACE_SIDE**2 / cells[0].numel()))  # a cell is shown in many pixels
     return {"conv": enlarge(cells.unsqueeze(1))}
 
 
@@ -43,18 +51,16 @@ def internal_influence(q: Question) -> Parts:
 class _Gaps:
     """Stretches of one face's path from the baseline (0) to the face (1), in any order."""
 
-    start: Tensor
-    """Where each begins, ``(K,)``."""
-    end: Tensor
-    """Where it ends, ``(K,)``."""
-    rise: Tensor
-    """By how much the score changes, ``(K,)``."""
-    miss: Tensor
-    """How far the trapezoids, HOG's included, are from that, ``(K,)``."""
+    ends: Tensor
+    """Where each begins and ends, ``(K, 2)`` float64."""
     flow: Tensor
     """Change of the layer's maps times the score's mean gradient there, ``(K, h, w)``."""
     influence: Tensor
     """That mean gradient times the stretch's length, ``(K, h, w)``."""
+    flow_variance: Tensor
+    """How far `flow` is expected to be off, squared, ``(K, h, w)``."""
+    influence_variance: Tensor
+    """The same of `influence`."""
 
     def at(self, rows: Tensor) -> _Gaps:
         """Return some of them."""
@@ -67,63 +73,60 @@ def _joined(parts: Iterable[_Gaps]) -> _Gaps:
 
 
 def _even(q: Question, row: int) -> _Gaps:
-    """Measure equal steps; a chunk begins with the last point of the one before."""
-    steps = int(q.options["steps"])
-    points = torch.arange(steps + 1, device=q.faces.device).to(q.faces) / steps
-    firsts = range(0, steps, ROWS - 1)
-    return _joined(_measure(q, row, points[None, first : first + ROWS]) for first in firsts)
+    """Measure the path's first points; a chunk begins with the last point of the one before."""
+    points = with_ends(open_points(int(q.options["steps"])))
+    chunks = evenly(torch.arange(len(points) - 1), ROWS - 1)
+    return _joined(_measure(q, row, points[None, int(c[0]) : int(c[-1]) + 2]) for c in chunks)
 
 
 def _refined(q: Question, row: int) -> _Gaps:
-    """Halve the stretches that miss most until the sum is right, as integrated gradients do."""
+    """Split the stretches that err most until the map is near enough, or the budget is spent."""
     found = _even(q, row)
     budget = int(q.options["steps"] * q.options["refine"])
-    while budget > 0 and found.miss.sum().abs() > q.options["tolerance"] * found.rise.sum().abs():
-        bad = found.miss.abs() > found.miss.abs().mean()
-        if not bad.any():
+    while float(expected_error(found.flow_variance)) > q.options["tolerance"] * float(
+        found.flow.sum(0).abs().sum()
+    ):
+        bad = worst_gaps(found.flow_variance, budget)
+        if not len(bad):
             break
-        start, end = found.start[bad], found.end[bad]
-        halves = torch.stack([start, (start + end) / 2, end], 1)
-        measured = [_measure(q, row, some) for some in halves.split(ROWS // 3)]
-        found = _joined([found.at(~bad), *measured])
-        budget -= len(halves)
+        ends = found.ends[bad]
+        chains = torch.stack([ends[:, 0], added_points(ends), ends[:, 1]], 1)
+        others = torch.ones(len(found.ends), dtype=torch.bool).index_fill(0, bad, False)
+        measured = [_measure(q, row, some) for some in chains.split(ROWS // 3)]
+        found = _joined([found.at(others), *measured])
+        budget -= len(bad)
     return found
 
 
 def _measure(q: Question, row: int, chains: Tensor) -> _Gaps:
-    """Measure the stretches between neighbours in each chain of points ``(G, L)``."""
+    """Measure the stretches between neighbours in each chain of points ``(G, L)``, L above 2.
+
+    At the ends of the path the neighbour's gradient stands in; maps are those of the ends.
+    """
     require_maps(q)
     way = q.faces[row] - q.baselines[row]
-    shares = chains.reshape(-1, 1, 1, 1)
+    shares = chains.to(way).reshape(-1, 1, 1, 1)
     inputs = tuple((q.baselines[row] + shares * way).requires_grad_() for _ in q.inputs)
     with outputs_of(q.net, [q.layer]) as seen:
         score = q.score(*inputs, directions=q.directions[row].expand(len(shares), -1))
     maps = seen[q.layer]
-    gradient, *hog = torch.autograd.grad(score.sum(), (maps, *inputs[1:]), materialize_grads=True)
-    length = chains.diff(dim=1).flatten()
-    mean = _between(gradient, chains, _mean)
-    flow = (_between(maps.detach(), chains, _change) * mean).sum(1)
-    rise = _between(score.detach(), chains, _change)
-    hog_flow = sum(_between((way * g).sum((1, 2, 3)), chains, _mean) * length for g in hog)
+    (gradient,) = torch.autograd.grad(score.sum(), maps, materialize_grads=True)
+    change = maps.detach().unflatten(0, chains.shape).diff(dim=1)
+    gradient = gradient.unflatten(0, chains.shape)
+    turn, mean = gradient.diff(dim=1), (gradient[:, 1:] + gradient[:, :-1]) / 2
+    lengths = chains.diff(dim=1)
+    for end, near, beyond in ((0, 1, 1), (-1, -2, -2)):
+        at_end = chains[:, end] == (0 if end == 0 else 1)
+        mean[at_end, end] = gradient[at_end, near]
+        # so that a twelfth of its square is a third of e / D of the square of the next one's
+        scale = 2 * (lengths[at_end, end] / lengths[at_end, beyond]).sqrt()
+        turn[at_end, end] = turn[at_end, beyond] * scale.to(turn).view(-1, 1, 1, 1)
+    turn, mean, change = (values.flatten(0, 1) for values in (turn, mean, change))
+    length = lengths.flatten().to(way).view(-1, 1, 1)
     return _Gaps(
-        start=chains[:, :-1].flatten(),
-        end=chains[:, 1:].flatten(),
-        rise=rise,
-        miss=rise - flow.sum((1, 2)) - hog_flow,
-        flow=flow,
-        influence=mean.sum(1) * length.view(-1, 1, 1),
+        ends=torch.stack([chains[:, :-1], chains[:, 1:]], -1).flatten(0, 1),
+        flow=(change * mean).sum(1),
+        influence=mean.sum(1) * length,
+        flow_variance=(change * turn).sum(1).square() / 12,
+        influence_variance=(turn.sum(1) * length).square() / 12,
     )
-
-
-def _between(values: Tensor, chains: Tensor, what: Combine) -> Tensor:
-    """Combine each point's value ``(G * L, ...)`` with the next one's in its chain."""
-    by_chain = values.view(*chains.shape, *values.shape[1:])
-    return what(by_chain[:, :-1], by_chain[:, 1:]).flatten(0, 1)
-
-
-def _mean(one: Tensor, other: Tensor) -> Tensor:
-    return (one + other) / 2
-
-
-def _change(one: Tensor, other: Tensor) -> Tensor:
-    return other - one

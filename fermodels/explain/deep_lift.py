@@ -19,7 +19,7 @@ from fermodels.explain.path import integrated_gradients
 from fermodels.explain.question import Parts, Question, fixed, in_batches
 from fermodels.nets.networks import FERNet
 
-HOG_PATH = {"steps": 50, "tolerance": 0.005, "refine": 6.0}
+HOG_PATH = {"steps": 50, "tolerance": 0.025, "refine": 6.0}
 """How finely integrated gradients follow HOG; it costs little beside the network."""
 
 

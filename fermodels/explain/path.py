@@ -1,33 +1,111 @@
-"""Integrated gradients, with points added where the score bends until the sum is right."""
+"""Integrated gradients, with points added where the gradient turns until the map is near enough.
+
+The gradient is never taken at the baseline itself. The networks subtract the mean face, so there
+all inputs of the first layer are zero: every pooling window that responds is tied, which of its
+pixels gets the gradient is the implementation's choice, and two correct ones differ by 102%.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from fermodels.explain.question import Parts, Question, expect, in_batches, logits_of
+from fermodels.explain.question import Parts, Question, in_batches, logits_of
+
+DENSER = 1.25
+"""Points are even in ``alpha ** (1 / DENSER)``: near the mean face the gradient turns more quickly
+than near the face. On validation faces 50 such points err by 6% (deep) to 22% (hybrids) less."""
+
+SAFETY = 2.0
+"""Expected errors are reported times this. On 20 validation faces and four networks the true error
+was 0.7 to 1.5 times the expected one from 20 points on."""
 
 
 def integrated_gradients(q: Question) -> Parts:
     """Gradients averaged along the straight path from the baseline to the face.
 
     What each pixel added to the score on the way, so that all pixels sum to the difference
-    between face and baseline; the completeness error says how nearly. Pixels equal to the
-    baseline get no credit. In a hybrid both branches' maps sum to that difference together.
+    between face and baseline. Two figures say how nearly: the completeness error compares the
+    sums, where misses cancel; the path error estimates how far the map itself is off, pixel by
+    pixel. Pixels equal to the baseline get no credit. In a hybrid both branches' maps sum to
+    that difference together.
     """
-    paths = _even_paths(q, int(q.options["steps"]))
+    _score_ends(q)
+    steps = int(q.options["steps"])
     # each face has a budget of its own: its map must not depend on what it is batched with
-    allowed = int(q.options["steps"] * (1 + q.options["refine"]))
+    budget = int(steps * (1 + q.options["refine"]))
+    paths = _evaluate(q, [open_points(steps)] * len(q.faces))
     while True:
-        wanted = [path.worst(q.options["tolerance"], allowed) for path in paths]
+        wanted = [path.wanted(q.options["tolerance"], budget) for path in paths]
         if not any(len(alphas) for alphas in wanted):
             break
-        _extend(q, paths, wanted)
+        found = _evaluate(q, wanted)
+        paths = [path.merged(more) for path, more in zip(paths, found, strict=True)]
+    q.report(torch.stack([path.error() for path in paths]))
     sums = [path.integral() for path in paths]
     way = q.faces - q.baselines
     return q.parts([way * torch.stack(branch) for branch in zip(*sums, strict=True)])
+
+
+def open_points(steps: int) -> Tensor:
+    """Return points inside the path, ``(steps,)`` float64, neither baseline (0) nor face (1)."""
+    edges = (torch.arange(steps + 1, dtype=torch.float64) / steps) ** DENSER
+    return (edges[1:] + edges[:-1]) / 2
+
+
+def with_ends(alphas: Tensor) -> Tensor:
+    """Return ``(K,)`` points between 0 and 1."""
+    return torch.cat([alphas.new_zeros(1), alphas, alphas.new_ones(1)])
+
+
+def added_points(gaps: Tensor) -> Tensor:
+    """Return where to take the gradient next in each of the gaps ``(G, 2)``, ``(G,)``.
+
+    In the middle; but in a gap at an end of the path, where it is known on one side only, nearer
+    to that end: at a third, so that both parts err equally little.
+    """
+    start, end = gaps.unbind(1)
+    middle = (start + end) / 2
+    return torch.where(start == 0, end / 3, torch.where(end == 1, 1 - (1 - start) / 3, middle))
+
+
+def variances(alphas: Tensor, values: Tensor) -> Tensor:
+    """Return how far each gap's integral is expected to be off, squared, ``(K + 1, ...)``.
+
+    Kinks are many and small, so along the path a pixel's gradient walks at random. Between two
+    points that differ by d, a distance D apart, a random walk's integral misses the trapezoid by
+    ``D d / sqrt(12)`` in the root mean square. At the ends, where the nearest value stands for
+    the rest of the path, e long, it misses by ``d sqrt(e^3 / 3 D)``, d and D the next gap's.
+
+    Args:
+        alphas: K points at which the values are known, ascending, at least two.
+        values: ``(K, ...)``.
+    """
+    lengths, turns = alphas.diff().to(values), values.diff(dim=0).square()
+    inner = turns * _column(lengths.square() / 12, turns)
+    first = turns[:1] / lengths[0] * float(alphas[0]) ** 3 / 3
+    last = turns[-1:] / lengths[-1] * float(1 - alphas[-1]) ** 3 / 3
+    return torch.cat([first, inner, last])
+
+
+def expected_error(variance: Tensor) -> Tensor:
+    """Return SAFETY times the expected sum of absolute errors of a map, from gaps' `variances`."""
+    # of normal errors, the mean size is sqrt(2 / pi) of the root mean square
+    return SAFETY * math.sqrt(2 / math.pi) * variance.sum(0).sqrt().sum()
+
+
+def worst_gaps(variance: Tensor, allowed: int) -> Tensor:
+    """Return indices of the gaps that err more than the average one, `allowed` at most."""
+    sizes = variance.sqrt().flatten(1).sum(1)
+    order = sizes.argsort(descending=True)[: max(0, allowed)]
+    return order[sizes[order] > sizes.mean()].cpu()
+
+
+def _column(weights: Tensor, like: Tensor) -> Tensor:
+    return weights.view(-1, *[1] * (like.ndim - 1))
 
 
 @dataclass(eq=False)
@@ -35,100 +113,74 @@ class _Path:
     """The points known on one face's path, from the baseline (0) to the face (1)."""
 
     alphas: Tensor
-    """Where, ``(K,)`` float64 on the CPU, ascending from 0 to 1."""
-    scores: Tensor
-    """The score there, ``(K,)``."""
-    slopes: Tensor
-    """Its derivative along the path, ``(K,)``."""
+    """Where, ``(K,)`` float64 on the CPU, ascending, between 0 and 1."""
     gradients: list[Tensor]
-    """Its gradient there, per branch ``(K, 1, 48, 48)``."""
+    """The score's gradient there, per branch ``(K, 1, 48, 48)``."""
+    way: Tensor
+    """Face minus baseline, ``(1, 48, 48)``."""
 
-    def misses(self) -> Tensor:
-        """How far the trapezoid over each gap is from the score's true change, ``(K - 1,)``."""
-        trapezoids = self.alphas.diff() * (self.slopes[1:] + self.slopes[:-1]) / 2
-        return self.scores.diff() - trapezoids
+    def variances(self) -> Tensor:
+        """Return the map's expected error in each gap, squared, ``(K + 1, 1, 48, 48)``."""
+        total = torch.stack(self.gradients).sum(0) if len(self.gradients) > 1 else self.gradients[0]
+        return variances(self.alphas, self.way * total)
 
-    def worst(self, tolerance: float, allowed: int) -> Tensor:
-        """Return midpoints of the gaps that make the sum miss by more than `tolerance`.
+    def error(self) -> Tensor:
+        """Return how far the map is off at most, in the sum of its pixels' absolute errors."""
+        return expected_error(self.variances())
 
-        None if more than `allowed` points are known already. Every gap that misses more than an
-        average gap is halved: kinks are few, so that is a small part of the path.
+    def wanted(self, tolerance: float, budget: int) -> Tensor:
+        """Return points to add where the map errs most; none once it is near enough.
+
+        That is, once its error is at most `tolerance` times its own absolute sum, or `budget`
+        points are known. Its sum has no say: stopped where that happens to be right, it would
+        no longer tell how good the map is, and where the score hardly changes, rounding decides.
         """
-        misses = self.misses()
-        change = (self.scores[-1] - self.scores[0]).abs()
-        if len(self.alphas) > allowed or misses.sum().abs() <= tolerance * change:
+        variance = self.variances()
+        whole = sum((self.way * part for part in self.integral()), torch.zeros_like(self.way))
+        if float(expected_error(variance)) <= tolerance * float(whole.abs().sum()):
             return self.alphas[:0]
-        gaps = misses.abs() > misses.abs().mean()
-        return ((self.alphas[1:] + self.alphas[:-1]) / 2)[gaps]
+        gaps = worst_gaps(variance, budget - len(self.alphas))
+        ends = with_ends(self.alphas)
+        return added_points(torch.stack([ends[:-1], ends[1:]], 1)[gaps])
 
     def merged(self, other: _Path) -> _Path:
         """Return the path with the other's points sorted in."""
         alphas, order = torch.cat([self.alphas, other.alphas]).sort()
         pairs = zip(self.gradients, other.gradients, strict=True)
-        return _Path(
-            alphas,
-            torch.cat([self.scores, other.scores])[order],
-            torch.cat([self.slopes, other.slopes])[order],
-            [torch.cat(pair)[order] for pair in pairs],
-        )
+        return _Path(alphas, [torch.cat(pair)[order] for pair in pairs], self.way)
 
     def integral(self) -> list[Tensor]:
-        """Return the trapezoid sum of the gradients, per branch ``(1, 48, 48)``."""
-        gaps = self.alphas.diff()
-        weights = torch.zeros_like(self.alphas)
-        weights[1:] += gaps / 2
-        weights[:-1] += gaps / 2
-        return [torch.einsum("k,kchw->chw", weights.to(g), g) for g in self.gradients]
+        """Return the gradients' integral, per branch ``(1, 48, 48)``.
+
+        Trapezoids between the points, and the nearest gradient up to the ends.
+        """
+        ends = with_ends((self.alphas[1:] + self.alphas[:-1]) / 2)
+        return [torch.einsum("k,kchw->chw", ends.diff().to(g), g) for g in self.gradients]
 
 
-def _even_paths(q: Question, steps: int) -> list[_Path]:
-    """Evaluate `steps` equal steps, from the baselines to the faces, whose logits are kept."""
-    n, points = len(q.faces), steps + 1
-    even = torch.arange(points, dtype=torch.float64) / steps
-    face = torch.arange(n).repeat_interleave(points)
-    started, logits = _evaluate(q, face, even.repeat(n))
-    paths = [_rows(started, slice(i * points, (i + 1) * points)) for i in range(n)]
-    drop = torch.stack([path.scores[-1] - path.scores[0] for path in paths])
-    q.settle(logits[steps::points], drop)
-    return paths
+def _score_ends(q: Question) -> None:
+    """Score faces and baselines, without gradients; one baseline for all is scored once."""
+    below = q.baselines[:1] if bool((q.baselines == q.baselines[:1]).all()) else q.baselines
+    with torch.no_grad():
+        both = in_batches(torch.cat([q.faces, below]))
+        found = torch.cat([logits_of(q.net, (rows,) * len(q.inputs)) for rows in both])
+    q.settle(found[: len(q.faces)], found[len(q.faces) :])
 
 
-def _extend(q: Question, paths: list[_Path], wanted: list[Tensor]) -> None:
-    """Put the wanted points of all paths through the network together and sort them in."""
+def _evaluate(q: Question, wanted: list[Tensor]) -> list[_Path]:
+    """Take the score's gradient at the wanted points of all faces' paths together."""
     counts = [len(alphas) for alphas in wanted]
-    face = torch.arange(len(paths)).repeat_interleave(torch.tensor(counts))
-    found, _ = _evaluate(q, face, torch.cat(wanted))
-    start = 0
-    for i, count in enumerate(counts):
-        if count:
-            paths[i] = paths[i].merged(_rows(found, slice(start, start + count)))
-        start += count
-
-
-def _rows(path: _Path, rows: slice) -> _Path:
-    gradients = [gradient[rows] for gradient in path.gradients]
-    return _Path(path.alphas[rows], path.scores[rows], path.slopes[rows], gradients)
-
-
-def _evaluate(q: Question, face: Tensor, alphas: Tensor) -> tuple[_Path, Tensor]:
-    """Return score, slope and gradient at ``baseline + alpha * (face - baseline)``, and logits."""
-    logits, gradients = [], []
+    face = torch.arange(len(wanted)).repeat_interleave(torch.tensor(counts))
+    alphas, way, gradients = torch.cat(wanted), q.faces - q.baselines, []
     for rows in in_batches(torch.arange(len(face))):
         at, share = face[rows], alphas[rows].to(q.faces).view(-1, 1, 1, 1)
         point = torch.lerp(q.baselines[at], q.faces[at], share)
         inputs = tuple(point.clone().requires_grad_() for _ in q.inputs)
-        found = expect(logits_of(q.net, inputs), len(rows), q.directions.shape[1])
-        score = (found * q.directions[at]).sum()
+        score = q.score(*inputs, directions=q.directions[at]).sum()
         gradients.append(torch.autograd.grad(score, inputs, materialize_grads=True))
-        logits.append(found.detach())
-    every = torch.cat(logits)
-    joined = [torch.cat(branch) for branch in zip(*gradients, strict=True)]
-    scores = (every * q.directions[face]).sum(1).double().cpu()
-    return _Path(alphas, scores, _slopes(q, face, joined), joined), every
-
-
-def _slopes(q: Question, face: Tensor, gradients: list[Tensor] | tuple[Tensor, ...]) -> Tensor:
-    """Return the derivative along each face's path, ``(M,)`` float64 on the CPU."""
-    way = (q.faces - q.baselines)[face]
-    total = sum((way * g for g in gradients), torch.zeros_like(way))
-    return total.sum((1, 2, 3)).double().cpu()
+    branches = [torch.cat(branch).split(counts) for branch in zip(*gradients, strict=True)]
+    by_face = zip(*branches, strict=True)
+    return [
+        _Path(alphas, list(found), one)
+        for alphas, found, one in zip(wanted, by_face, way, strict=True)
+    ]

@@ -157,9 +157,23 @@ class Question:
         """Let the faces pass the network now, if they have not."""
         _ = self._passed
 
-    def settle(self, logits: Tensor, drop: Tensor) -> None:
-        """Take logits ``(N, 7)`` and drop ``(N,)`` from a method that met them on its way."""
-        vars(self).update(logits=logits, drop=drop.to(logits))
+    def settle(self, logits: Tensor, below: Tensor) -> None:
+        """Take the faces' logits ``(N, 7)`` and the baselines' from a method that met both."""
+        vars(self).update(logits=logits)  # before the directions, which may ask for them
+        expect(logits, len(self.faces), self.directions.shape[1])
+        vars(self).update(drop=((logits - below) * self.directions).sum(1))
+
+    @cached_property
+    def path_miss(self) -> Tensor | None:
+        """How far each map may be off for want of points on its path, ``(N,)``, if it has one.
+
+        In the unit of the map: the sum of its pixels' absolute errors.
+        """
+        return None
+
+    def report(self, path_miss: Tensor) -> None:
+        """Take `path_miss` from a method that follows a path."""
+        vars(self).update(path_miss=path_miss.to(self.faces))
 
 
 def ask(

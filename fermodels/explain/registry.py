@@ -22,8 +22,8 @@ from fermodels.explain.score_cam import score_cam
 from fermodels.explain.surrogate import kernel_shap, lime
 
 _CLIP = "Show only what speaks for the class (ReLU)."
-_STEPS = Option(50, 1, 1000, "Equal steps on the path.")
-_TOLERANCE = Option(0.005, 0.0, 1.0, "Completeness error below which no point is added.")
+_STEPS = Option(50, 2, 1000, "Points on the path at first, somewhat denser near the baseline.")
+_TOLERANCE = Option(0.025, 0.0, 1.0, "Path error below which no point is added.")
 _REFINE = Option(6.0, 0.0, 20.0, "Points that may be added, as a multiple of steps.")
 _SEGMENTS = Option(36, 4, 144, "About how many patches the face is cut into.")
 _FOLLOW = Option(True, False, True, "Cut along the face's edges (SLIC), not into squares.")

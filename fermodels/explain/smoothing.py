@@ -28,11 +28,17 @@ def smoothable(run: Run) -> Run:
         if copies == 0:
             return run(q)
         totals: Parts = {}
+        missed: list[Tensor] = []
         drawn = normal((copies, 1, *q.faces.shape[2:]), generator(q), q.faces)
         for noise in drawn.split(max(1, ROWS // len(q.faces))):
-            for name, part in run(_noisy(q, noise)).items():
+            noisy = _noisy(q, noise)
+            for name, part in run(noisy).items():
                 summed = part.reshape(len(q.faces), len(noise), *part.shape[1:]).sum(1)
                 totals[name] = totals[name] + summed if name in totals else summed
+            if noisy.path_miss is not None:
+                missed.append(noisy.path_miss.reshape(len(q.faces), len(noise)).sum(1))
+        if missed:  # an average is off by no more than its parts are on average
+            q.report(torch.stack(missed).sum(0) / copies)
         return {name: total / copies for name, total in totals.items()}
 
     return smoothed

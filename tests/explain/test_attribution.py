@@ -58,7 +58,7 @@ def test_a_face_is_explained_alike_alone_and_in_a_batch(hybrid: FERNet, make_fac
 def test_a_hybrids_parts_sum_to_the_logit_difference(
     baseline: str, hybrid: FERNet, faces: np.ndarray
 ) -> None:
-    found = explain(hybrid, faces, target_class=[0, 3, 5], baseline=baseline, refine=6.0)
+    found = explain(hybrid, faces, target_class=[0, 3, 5], baseline=baseline, tolerance=0.005)
     x = torch.from_numpy(faces).float()[:, None] / 255
     below = BASELINES[baseline].build(hybrid, x)
     with torch.no_grad():
@@ -82,7 +82,7 @@ def test_completeness_on_small_networks_is_within_one_percent(
     net: FERNet, faces: np.ndarray
 ) -> None:
     for baseline in BASELINES:
-        found = explain(net, faces, target_class=2, baseline=baseline, refine=6.0)
+        found = explain(net, faces, target_class=2, baseline=baseline, tolerance=0.005)
         assert found.completeness_error is not None
         drop = np.abs(found.attribution.sum((1, 2)))
         # relative to the largest: some faces' own change is all but zero
@@ -93,7 +93,7 @@ def test_notes_warn_where_a_map_misleads(hybrid: FERNet, faces: np.ndarray) -> N
     assert any("conv branch only" in note for note in explain(hybrid, faces, "grad-cam").notes)
     flat = explain(hybrid, faces, "occlusion", 0, "black", patch=48, stride=48)
     assert any("flat" in note for note in flat.notes)
-    rough = explain(hybrid, faces, target_class=0, steps=1, refine=0.0)
+    rough = explain(hybrid, faces, target_class=0, steps=2, refine=0.0)
     assert any("Incomplete" in note for note in rough.notes)
 
 
@@ -118,7 +118,7 @@ def test_an_explanation_is_frozen_and_says_how_it_was_made(net: FERNet, faces: n
         ({"target_class": "bored"}, "angry, disgust"),
         ({"target_class": [1, 2]}, "2 entries for 3 faces"),
         ({"target_class": 1, "contrast_class": "disgust"}, "both 'disgust'"),
-        ({"steps": 0}, "from 1 to 1000"),
+        ({"steps": 1}, "from 2 to 1000"),
         ({"steps": 2.5}, "expected int"),
         ({"steps": float("nan")}, "expected int"),
         ({"stride": 3}, "no option 'stride': expected steps"),

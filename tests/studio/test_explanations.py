@@ -27,6 +27,8 @@ def test_a_cached_map_is_what_the_library_says() -> None:
     assert np.allclose(found.attribution, plain.attribution[0], atol=1e-6)
     assert plain.completeness_error is not None
     assert found.completeness_error == pytest.approx(float(plain.completeness_error[0]), abs=1e-4)
+    assert plain.path_error is not None
+    assert found.path_error == pytest.approx(float(plain.path_error[0]), rel=1e-3)
 
 
 def test_the_same_question_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:

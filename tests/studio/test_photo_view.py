@@ -87,6 +87,9 @@ def test_an_explanation_reads_aloud_and_closes_its_tags(checkpoints: Path) -> No
     _Tags(html)
     assert "Why sad, not fear?" in html and "amber spoke for sad" in html
     assert "adds up to the change from the baseline within" in html
+    assert why.found.path_error is not None
+    assert f"its pixels are off by about {why.found.path_error[0]:.1%} at most" in html
+    assert photo_why.why_json(why)["path_error"] == pytest.approx(why.found.path_error[0])
 
 
 def test_without_a_face_the_page_offers_the_whole_picture() -> None:
