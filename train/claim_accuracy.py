@@ -147,11 +147,9 @@ def hog_changes_nothing(name: str) -> Callable[[Evidence], Finding]:
         sources = _sources(evidence, hybrid, name)
         if shipped := evidence.shipped_runs(hybrid, name):
             recipe = shipped[0].recipe
-            measures += [
-                _same(hybrid, name, shipped_pair, split, recipe, evidence.seed)
-                for split in SPLITS
-                if (shipped_pair := evidence.pair_of(*shipped, split))
-            ]
+            for split in SPLITS:
+                pair = evidence.pair_of(shipped[0], shipped[1], split)
+                measures.append(_same(hybrid, name, pair, split, recipe, evidence.seed))
             sources += tuple(run.source(PREDICTIONS) for run in shipped)
         return Finding(tuple(measures), sources)
 

@@ -76,7 +76,7 @@ class Finding:
     sources: tuple[str, ...]
     """The files it was computed from, relative to the repository."""
     why: str = ""
-    """The reason in one sentence; all measures' clauses unless given."""
+    """The reason in short; all measures' clauses unless given."""
     untested: tuple[str, ...] = ()
     """Parts of the claim that nothing was measured on, each with the reason."""
 
@@ -116,7 +116,7 @@ class Finding:
         """What was measured, with the numbers; then, unless all parts agree, which of them do."""
         text = self.why or "; ".join(self._clauses(self._judged))
         shown = [measure for measure in self.measures if not measure.judged]
-        sentences = [text, self._in_parts()]
+        sentences = [text, "" if self.why else self._in_parts()]
         if shown:
             sentences.append("Shown, not judged: " + "; ".join(self._clauses(shown)))
         return " ".join(f"{s[:1].upper()}{s[1:]}." for s in sentences if s)
@@ -273,7 +273,8 @@ class Evidence:
             MissingError: one of the runs is.
             DataError: they were scored on different faces.
         """
-        return self.pair_of(*self.runs(first, second), split)
+        one, two = self.runs(first, second)
+        return self.pair_of(one, two, split)
 
     @staticmethod
     def pair_of(first: Run, second: Run, split: str) -> Pair:

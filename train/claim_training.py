@@ -82,9 +82,7 @@ def initial_loss(evidence: Evidence) -> Finding:
     return Finding(tuple(measures), _sources(evidence, METRICS), untested=tuple(untested))
 
 
-def default_losses(
-    config: NetConfig, faces: FaceDataset, n: int, seed: int
-) -> NDArray[np.float64]:
+def default_losses(config: NetConfig, faces: FaceDataset, n: int, seed: int) -> NDArray[np.float64]:
     """Return the initial losses of untrained networks whose last layer is torch's default.
 
     Args:
