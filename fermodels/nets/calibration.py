@@ -195,6 +195,10 @@ def helps(measured: Mapping[str, Any]) -> bool:
     )
 
 
+BY_CHANCE = ", which chance could explain"
+"""Said of a gap whose interval holds 0."""
+
+
 def leaning(measured: Mapping[str, Any], when: str = "before") -> str:
     """Return which way a network errs and by how much, such as "2.1 points surer than right".
 
@@ -206,7 +210,7 @@ def leaning(measured: Mapping[str, Any], when: str = "before") -> str:
     """
     gap, (low, high) = measured[f"gap_{when}"], measured[f"gap_interval_{when}"]
     told = f"{100 * abs(gap):.1f} points {'surer' if gap > 0 else 'less sure'} than right"
-    return f"{told}, which chance could explain" if low <= 0 <= high else told
+    return f"{told}{BY_CHANCE}" if low <= 0 <= high else told
 
 
 def read_temperature(folder: Path) -> float | None:
