@@ -53,7 +53,7 @@ def per_expression(names: list[str], split: str) -> None:
 
 def _recipes(names: list[str]) -> str:
     """Return which of the networks were not trained by the paper's recipe."""
-    others = {n: r for n in names if (r := str(models.metrics(n)["recipe"])) != "paper"}
+    others = {n: r for n in names if (r := str(models.metrics(n).get("recipe"))) != "paper"}
     if not others:
         return ""
     listed = ", ".join(f"{name} ({recipe} recipe)" for name, recipe in others.items())

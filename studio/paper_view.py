@@ -158,9 +158,9 @@ def _claims(numbers: list[int]) -> str:
 def as_table(claims: list[dict[str, Any]]) -> pd.DataFrame:
     """Return one row per claim, for a download."""
     columns = ("number", "sentence", "where", "reported", "verdict", "why", "statistic", "value")
-    more = ("n", "split", "recipe", "seeds", "interval", "level", "p_value", "cautions", "rule")
-    more += ("sources",)
-    return pd.DataFrame([{key: claim[key] for key in (*columns, *more)} for claim in claims])
+    more = ("n", "split", "recipe", "seeds", "interval", "level", "p_value", "cautions")
+    last = ("rule", "sources")
+    return pd.DataFrame([{key: claim[key] for key in (*columns, *more, *last)} for claim in claims])
 
 
 FILTERS = 17
@@ -171,9 +171,9 @@ def _drawn(claims: list[dict[str, Any]]) -> str:
     """Return whose weights the Filters room opens with, if the claim was judged on others'."""
     judged = [r for r, numbers in judged_recipes(claims).items() if FILTERS in numbers]
     name = models.usual() if models.names() else None
-    if name is None or not judged or not models.has(name, shelf.METRICS):
+    if name is None or not judged:
         return ""
-    recipe = str(models.metrics(name)["recipe"])
+    recipe = str(shelf.read_json(shelf.find(name) / shelf.CONFIG)["recipe"])
     if recipe in judged:
         return ""
     return (
