@@ -65,6 +65,13 @@ def ledger() -> dict[str, Any]:
             icon=":material/fact_check:",
         )
         st.stop()
+    if any("cautions" not in claim for claim in found["claims"]):
+        st.info(
+            "**The claims were tested by an earlier version,** whose verdicts were not what they "
+            "are now. Test them again:\n\n```\npython -m train.claims --data PATH\n```",
+            icon=":material/fact_check:",
+        )
+        st.stop()
     return found
 
 

@@ -57,6 +57,14 @@ def test_without_a_ledger_the_room_says_how_to_make_one(faces: Path) -> None:
     assert "python -m train.claims" in app.info[0].value
 
 
+def test_a_ledger_of_an_earlier_version_is_not_shown(faces: Path, tmp_path: Path) -> None:
+    old = claim(1, "reproduced")
+    del old["cautions"]
+    write_json(tmp_path / "results" / "claims.json", {"claims": [old], "provenance": ORIGIN})
+    app = open_room("paper", faces)
+    assert "earlier version" in app.info[0].value and not app.exception
+
+
 def test_every_claim_is_shown_with_verdict_numbers_and_source(faces: Path, ledger: None) -> None:
     page = html_of(open_room("paper", faces))
     assert page.count('class="claim"') == 6
