@@ -109,19 +109,3 @@ def test_doubted_faces_are_those_marked(tmp_path: Path, monkeypatch: pytest.Monk
     marks = pd.DataFrame({"sample_id": some.ids, "doubted": [False, True, False, True]})
     marks.to_parquet(tmp_path / "label_doubt.parquet")
     assert slices.doubted(some).tolist() == [False, True, False, True]
-
-
-def test_a_temperature_that_does_not_help_is_shown_and_not_used(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.delenv("FER_CHECKPOINTS", raising=False)
-    table = compare_tables.sureness(["deep", "deep-5"], "validation").set_index("model")
-    assert table["used"].to_dict() == {"deep": "no", "deep-5": "yes"}
-    assert table.loc["deep", "error at it, %"] > table.loc["deep", "calibration error, %"]
-    assert "less sure than right" in table.loc["deep", "errs"]
-    assert "surer than right" in table.loc["deep-5", "errs"]
-    for name, changes in (("deep", False), ("deep-5", True)):
-        plain, cooled = (
-            compare_tables.curves([name], "validation", cooled=c)[name] for c in (False, True)
-        )
-        assert ([row.n for row in plain] != [row.n for row in cooled]) is changes

@@ -9,7 +9,7 @@ import pytest
 
 from fermodels.nets import checkpoint, shelf
 from fermodels.nets.calibration import leaning
-from studio import gradio_app, models, overview, photo_reading
+from studio import compare_tables, gradio_app, models, overview, photo_reading
 
 
 def card_of(name: str) -> str:
@@ -101,3 +101,16 @@ def test_a_temperature_that_does_not_help_is_said_not_to() -> None:
         measured = models.metrics(name)["calibration"]["validation"]
         assert photo_reading.sureness(name) == leaning(measured)
     assert "surer than it should be" not in gradio_app.FOOT
+
+
+def test_a_temperature_that_does_not_help_is_shown_in_compare_and_not_used() -> None:
+    table = compare_tables.sureness(["deep", "deep-5"], "validation").set_index("model")
+    assert table["used"].to_dict() == {"deep": "no", "deep-5": "yes"}
+    assert table.loc["deep", "error at it, %"] > table.loc["deep", "calibration error, %"]
+    assert "less sure than right" in table.loc["deep", "errs"]
+    assert "surer than right" in table.loc["deep-5", "errs"]
+    for name, changes in (("deep", False), ("deep-5", True)):
+        plain, cooled = (
+            compare_tables.curves([name], "validation", cooled=c)[name] for c in (False, True)
+        )
+        assert ([row.n for row in plain] != [row.n for row in cooled]) is changes
