@@ -238,7 +238,7 @@ SOURCES = (
     Source(
         r"faces of (\d+) pixels and more",
         ("studio/photo_view.py",),
-        "dlib's detector: windows of 80 pixels (face_recognition's documentation)",
+        "dlib's frontal face detector finds faces of 80 pixels and larger (its face_detector_ex)",
         lambda: ("80",),
     ),
 )
