@@ -44,10 +44,10 @@ from train.probe import (
 EXPLAINED = 64
 """Faces of each split whose prediction is attributed to the two branches."""
 
-FITTED, RESAMPLES = 3000, 2
+FITTED, RESAMPLES = 2200, 2
 """Training faces that a linear probe is fitted on, and how many such sets without common faces."""
 
-HELD_OUT = {"train": 600, "validation": 800, "test": 800}
+HELD_OUT = {"train": 2200, "validation": 800, "test": 800}
 """Faces that a probe's strength is chosen on (train), and that it is judged on."""
 
 HALF = 0.5
