@@ -14,6 +14,6 @@ with st.container(key="classifier"):
     st.iframe(f"/gradio/?__theme={'dark' if dark else 'light'}", height=660)
 widgets.footer(
     "Who is shown, or how they feel. The networks must choose one of seven words, whatever the "
-    "picture, and their percentages can be surer than they should be, most of all for pictures "
-    "unlike FER-2013's."
+    "picture. Their percentages were held against FER-2013's faces alone: for other pictures they "
+    "may be far from how often the answer is right."
 )

@@ -17,8 +17,9 @@ names = models.names()
 if names:
     st.html(overview.cards(names))
     st.caption(
-        "Accuracy with its 95% Wilson interval. Validation chose the weights, so trust the test "
-        "figures. The paper gives no intervals."
+        "Accuracy with its 95% Wilson interval, one network and one seed each. Validation chose "
+        "the weights, so trust the test figures. The paper gives no intervals, and stands only "
+        "beside networks of its own recipe."
     )
     st.markdown(f"The paper: {overview.CITATION}.")
 else:
@@ -36,4 +37,4 @@ for section, rooms in app_pages.open_rooms().items():
                 st.caption(room.question)
 
 st.subheader("Before you use it", anchor=False)
-st.markdown(overview.ETHICS)
+st.markdown(overview.ethics())

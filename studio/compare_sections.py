@@ -16,9 +16,10 @@ def overall(split: str) -> None:
     """Show the accuracy on a split of every model, chosen or not."""
     compare_tables.show(versus.overall(models.bringing(*versus.NEEDS), split))
     st.caption(
-        "Every network here, chosen above or not. Networks of different recipes differ in more "
-        "than their layers: see Training. One view of each face, unless the column says otherwise. "
-        "Averages over views cost two or ten passes; many published figures are made so."
+        "Every network here, chosen above or not, each trained from one seed. Networks of "
+        "different recipes differ in more than their layers: see Training. One view of each face, "
+        "unless the column says otherwise. Averages over views cost two or ten passes; many "
+        "published figures are made so."
     )
 
 
@@ -47,20 +48,30 @@ def per_expression(names: list[str], split: str) -> None:
         widgets.download_data(table, f"per-expression-{split}")
     st.markdown(
         f"The paper's figures are quoted from {CITATION}. They come without intervals, and were "
-        "measured on its own copy and split of the data."
+        f"measured on its own copy and split of the data. {_recipes(names)}"
     )
+
+
+def _recipes(names: list[str]) -> str:
+    """Return which of the networks were not trained by the paper's recipe."""
+    others = {n: r for n in names if (r := str(models.metrics(n).get("recipe"))) != "paper"}
+    if not others:
+        return ""
+    listed = ", ".join(f"{name} ({recipe} recipe)" for name, recipe in others.items())
+    return f"Not trained by its recipe: {listed}."
 
 
 def sureness(names: list[str], split: str) -> None:
     """Draw how often each model is right by how sure it says it is, with its figures beside."""
-    cooled = st.toggle("With the temperature fitted on validation", key="cooled", **BOUND)
+    cooled = st.toggle("With the temperature, where one is used", key="cooled", **BOUND)
     colors = {name: model_color(names, name) for name in names}
     fig = reliability.curves(compare_tables.curves(names, split, cooled=cooled), colors)
     widgets.show(fig, "reliability", "How often each model is right by how sure it says it is")
     compare_tables.show(compare_tables.sureness(names, split))
     st.caption(
-        "Below the dashed line a model claims more than it keeps. The temperature divides its "
-        "logits: it changes how sure a model sounds, never what it says."
+        "Below the dashed line a model claims more than it keeps, above it less. The temperature "
+        "divides its logits: it changes how sure a model sounds, never what it says. It is used "
+        "only where it lowers both loss and calibration error on validation."
     )
 
 

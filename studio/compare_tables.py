@@ -15,6 +15,7 @@ from fermodels.nets.calibration import (
     ReliabilityBin,
     at_temperature,
     figures,
+    leaning,
     reliability,
     temperature_in,
 )
@@ -85,28 +86,37 @@ def sureness(names: list[str], split: str) -> pd.DataFrame:
     rows = []
     for name in names:
         labels, probabilities = arrays(name, split)
-        hits, temperature = correct_within(labels, probabilities, 2), temperature_of(name)
+        hits, tried = correct_within(labels, probabilities, 2), tried_temperature(name)
         low, high = wilson_interval(hits, len(labels))
         # without a temperature nothing is cooled, and only what is "before" is shown
-        found = figures(labels, probabilities, 1.0 if temperature is None else temperature)
+        found = figures(labels, probabilities, 1.0 if tried is None else tried)
         row: dict[str, Any] = {
             "model": name,
             "top-2 accuracy, %": hits / len(labels) * 100,
             "95% interval": f"{low:.1%} to {high:.1%}",
             "n": len(labels),
+            "errs": leaning(found),
             "calibration error, %": found["ece_before"] * 100,
             "surprise (NLL)": found["nll_before"],
         }
-        if temperature is not None:
-            row["temperature"] = temperature
-            row["error once cooled, %"] = found["ece_after"] * 100
-            row["NLL once cooled"] = found["nll_after"]
+        if tried is not None:
+            row["temperature"] = tried
+            row["used"] = "no" if temperature_of(name) is None else "yes"
+            row["error at it, %"] = found["ece_after"] * 100
+            row["NLL at it"] = found["nll_after"]
         rows.append(row)
     return pd.DataFrame(rows)
 
 
+def tried_temperature(name: str) -> float | None:
+    """Return the temperature fitted on validation, used or not; None if none was fitted."""
+    found = models.metrics(name).get("calibration")
+    fitted = found.get("fitted_temperature") if isinstance(found, dict) else None
+    return temperature_of(name) if fitted is None else float(fitted)
+
+
 def temperature_of(name: str) -> float | None:
-    """Return a model's temperature, fitted on validation; None if it was never calibrated."""
+    """Return the temperature that a model is used at; None if it has none that helps."""
     return temperature_in(models.metrics(name), name)
 
 
@@ -164,6 +174,6 @@ def _count(name: str, words: str, share: dict[str, Any]) -> dict[str, Any]:
 
 def show(table: pd.DataFrame) -> None:
     """Show a table whose fractions have one decimal, NLL and temperature two."""
-    fine = table.columns.intersection(["surprise (NLL)", "NLL once cooled", "temperature"])
+    fine = table.columns.intersection(["surprise (NLL)", "NLL at it", "temperature"])
     config = one_decimal(table) | dict.fromkeys(fine, st.column_config.NumberColumn(format="%.2f"))
     st.dataframe(table, hide_index=True, column_config=config)

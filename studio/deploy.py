@@ -1,8 +1,8 @@
 """Put the studio on a Hugging Face Space: ``python -m studio.deploy --space owner/name``.
 
 One commit with the files the studio runs on and a README whose front matter makes the Space; it is
-made, private unless told otherwise. ``--sdk docker`` builds the Dockerfile; ``--sdk gradio`` needs
-no paid plan and starts ``app.py``. How to choose: docs/deploy.md.
+made, private unless told otherwise. ``--sdk docker`` builds the Dockerfile; ``--sdk gradio``
+starts ``app.py``. The Hub asks for a paid plan to create either. How to choose: docs/deploy.md.
 """
 
 from __future__ import annotations

@@ -139,7 +139,7 @@ def classify(
 
     Returns:
         faces: a list of box (left, top, right, bottom), score, angle, whole_picture and models:
-        name -> expression, confidence, temperature (null if uncalibrated), probabilities, and
+        name -> expression, confidence, temperature (null if none is used), probabilities, and
         calibrated probabilities or null.
     """
     return answered(lambda: as_json(_read_one(photo, whole_picture, model)))

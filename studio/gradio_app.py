@@ -11,6 +11,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -26,8 +27,9 @@ from fermodels.data.emotions import EMOTIONS
 from fermodels.data.samples import sample_faces, sample_photos
 from fermodels.memory import return_freed_memory
 from fermodels.nets import shelf
+from fermodels.nets.calibration import BY_CHANCE
 from studio import gradio_answers as answers
-from studio import gradio_look, photo_view
+from studio import gradio_look, photo_reading, photo_view
 from studio.gradio_files import in_memory, photos, private_folder, remove_folder
 from studio.gradio_guard import Guard
 from studio.photo_reading import ALL, MAX_BYTES, MAX_PHOTOS
@@ -50,9 +52,8 @@ EXAMPLE_CLASSES = ("happy", "surprise", "sad", "angry")
 HEAD = """<div class="fer-head"><h1>What does it say to your photo?</h1><p>Every face is found, cut
 out as FER-2013 cuts its faces, and shown to the networks of the studio.</p></div>"""
 FOOT = """<p class="fer-foot"><span class="fer-alone">An expression is not an emotion, the networks
-were taught on noisy labels, and none of this may be used to decide anything about a person. The
-bars of a calibrated network are as sure as it was right on FER-2013; an uncalibrated one is surer
-than it should be. </span>Your photo lies in this server's {where} for at most eleven minutes, and
+were taught on noisy labels, and none of this may be used to decide anything about a person.
+{sureness}</span>Your photo lies in this server's {where} for at most eleven minutes, and
 is used for nothing else.</p>"""
 FIT_FRAME = """
 const frame = window.frameElement;
@@ -126,11 +127,25 @@ def build_demo() -> gr.Blocks:
         with gr.Tab("Many photos"):
             many_photos()
         where = "memory" if in_memory() else "temporary folder"
-        gr.HTML(FOOT.format(where=where))
+        gr.HTML(FOOT.format(where=where, sureness=escape(sureness())))
         api(answers.networks, api_name="networks")
     demo.queue(max_size=QUEUE_LENGTH, default_concurrency_limit=AT_ONCE)
     demo.state_session_capacity = SESSIONS_KEPT
     return demo
+
+
+def sureness() -> str:
+    """Return in a sentence which way each network errs in sureness, from its own record."""
+    told = {n: words for n in shelf.available() if (words := photo_reading.sureness(n))}
+    if not told:
+        return ""
+    shown = [f"{name} {words}" for name, words in told.items() if BY_CHANCE not in words]
+    others = "none" if not shown else "; ".join(shown)
+    return (
+        "Networks whose percentages, as shown here, are not as sure as they are right on "
+        f"FER-2013's validation faces, beyond what chance could explain: {others}. Other photos "
+        "may differ. "
+    )
 
 
 @dataclass(frozen=True)

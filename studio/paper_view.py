@@ -10,12 +10,13 @@ import pandas as pd
 import streamlit as st
 
 from fermodels.nets import shelf
-from studio import app_pages, records, widgets
+from studio import app_pages, models, records, widgets
 
 VERDICTS: dict[str, tuple[str, str]] = {
     "reproduced": ("✓", "#0f8a5f"),
     "mixed": ("≈", "#b7791f"),
     "not reproduced": ("✗", "#b83227"),
+    "inconclusive": ("?", "#4a6fa5"),
     "not testable yet": ("…", "#6b7280"),
 }
 """Verdict -> sign and colour; the word always stands beside them."""
@@ -40,6 +41,7 @@ STYLE = """
                font-size: .9rem; margin: 4px 0 6px; }
 .claim .verdict { font-weight: 600; }
 .claim p { margin: 0; font-size: .95rem; }
+.claim ul { margin: 6px 0 0; padding-left: 1.2em; font-size: .9rem; opacity: .85; }
 .claim details { margin-top: 8px; font-size: .9rem; }
 .claim summary { cursor: pointer; opacity: .85; }
 .claim table { border-collapse: collapse; margin: 8px 0; font-variant-numeric: tabular-nums; }
@@ -60,6 +62,13 @@ def ledger() -> dict[str, Any]:
         st.info(
             "**The claims have not been tested here yet.** One command tests them all:\n\n"
             "```\npython -m train.claims --data PATH\n```",
+            icon=":material/fact_check:",
+        )
+        st.stop()
+    if any("cautions" not in claim for claim in found["claims"]):
+        st.info(
+            "**The claims were tested by an earlier version,** whose verdicts were not what they "
+            "are now. Test them again:\n\n```\npython -m train.claims --data PATH\n```",
             icon=":material/fact_check:",
         )
         st.stop()
@@ -89,50 +98,98 @@ def cards(claims: list[dict[str, Any]]) -> str:
 def _card(claim: dict[str, Any]) -> str:
     sign, tone = VERDICTS[claim["verdict"]]
     measures = "".join(_measure(one) for one in claim["measures"])
-    table = (
-        '<div class="wide"><table><tr><th>measured</th><th>value</th><th>95% interval or p</th>'
-        f"<th>n</th><th>meets the rule</th></tr>{measures}</table></div>"
-        if measures
-        else ""
-    )
+    heads = "".join(f"<th>{head}</th>" for head in HEADS)
+    table = f'<div class="wide"><table><tr>{heads}</tr>{measures}</table></div>' if measures else ""
     sources = ", ".join(f"<code>{escape(str(source))}</code>" for source in claim["sources"])
+    cautions = "".join(f"<li>{escape(caution)}</li>" for caution in claim["cautions"])
     return (
         f'<section class="claim" style="--tone:{tone}">'
         f"<h3>{claim['number']}. {escape(claim['sentence'])}</h3>"
         f'<div class="said"><span class="verdict">{sign} {escape(claim["verdict"])}</span>'
         f"<span>{escape(claim['where'])}; the paper: {escape(claim['reported'])}</span></div>"
-        f"<p>{escape(claim['why'])}</p>"
+        f"<p>{escape(claim['why'])}</p>{f'<ul>{cautions}</ul>' if cautions else ''}"
         f"<details><summary>How it was tested</summary><p>{escape(claim['statistic'])}. "
         f"<b>Rule:</b> {escape(claim['rule'])}</p>{table}"
         f"{f'<p>From {sources}</p>' if sources else ''}</details></section>"
     )
 
 
+HEADS = ("measured", "split", "recipe", "seeds", "value", "interval or p", "n", "meets the rule")
+"""What the table of a claim's measures shows of each."""
+
+MET = {True: "yes", False: "no", None: "cannot be told"}
+
+
 def _measure(one: dict[str, Any]) -> str:
-    spread = "none"
+    spread = []
     if one["interval"] is not None:
         low, high = one["interval"]
-        spread = f"{low:.4g} to {high:.4g}"
+        spread.append(f"{100 * one['level']:.3g}%: {low:.4g} to {high:.4g}")
     if one["p_value"] is not None:
-        spread = (
-            f"{spread}, p = {one['p_value']:.2g}"
-            if one["interval"]
-            else f"p = {one['p_value']:.2g}"
-        )
-    return (
-        f"<tr><td>{escape(one['what'])}</td><td>{one['value']:.4g}</td><td>{spread}</td>"
-        f"<td>{one['n']:,}</td><td>{'yes' if one['holds'] else 'no'}</td></tr>"
+        spread.append(f"p = {one['p_value']:.2g}")
+    cells = (
+        escape(one["what"]), escape(one["split"] or "none"), escape(one["recipe"]),
+        str(one["seeds"]), f"{one['value']:.4g}", ", ".join(spread) or "none", f"{one['n']:,}",
+        MET[one["holds"]] if one["judged"] else "not judged",
+    )  # fmt: skip
+    return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+
+
+def judged_recipes(claims: list[dict[str, Any]]) -> dict[str, list[int]]:
+    """Return recipe -> the claims whose verdict rests on networks trained by it."""
+    found: dict[str, list[int]] = {}
+    for claim in claims:
+        for recipe in sorted({m["recipe"] for m in claim["measures"] if m["judged"]}):
+            found.setdefault(recipe, []).append(claim["number"])
+    return found
+
+
+def by_recipe(claims: list[dict[str, Any]]) -> str:
+    """Return in a sentence which claims were not judged on networks of the paper's recipe."""
+    others = {r: numbers for r, numbers in judged_recipes(claims).items() if r != "paper"}
+    if not others:
+        return "The networks were trained here by the paper's recipe."
+    told = "; ".join(
+        f"{_claims(numbers)} also or only on {recipe} networks"
+        if recipe == "untrained"
+        else f"{_claims(numbers)} on networks of the {recipe} recipe"
+        for recipe, numbers in sorted(others.items())
     )
+    return f"The networks were trained here by the paper's recipe, but for {told}."
+
+
+def _claims(numbers: list[int]) -> str:
+    return f"claim{'s' if len(numbers) > 1 else ''} {' and '.join(map(str, numbers))}"
 
 
 def as_table(claims: list[dict[str, Any]]) -> pd.DataFrame:
     """Return one row per claim, for a download."""
     columns = ("number", "sentence", "where", "reported", "verdict", "why", "statistic", "value")
-    more = ("n", "interval", "p_value", "rule", "sources")
-    return pd.DataFrame([{key: claim[key] for key in (*columns, *more)} for claim in claims])
+    more = ("n", "split", "recipe", "seeds", "interval", "level", "p_value", "cautions")
+    last = ("rule", "sources")
+    return pd.DataFrame([{key: claim[key] for key in (*columns, *more, *last)} for claim in claims])
 
 
-def figures() -> None:
+FILTERS = 17
+"""The claim on what Figure 10 draws."""
+
+
+def _drawn(claims: list[dict[str, Any]]) -> str:
+    """Return whose weights the Filters room opens with, if the claim was judged on others'."""
+    judged = [r for r, numbers in judged_recipes(claims).items() if FILTERS in numbers]
+    name = models.usual() if models.names() else None
+    if name is None or not judged:
+        return ""
+    recipe = str(shelf.read_json(shelf.find(name) / shelf.CONFIG)["recipe"])
+    if recipe in judged:
+        return ""
+    return (
+        f". The room opens with {name} of the {recipe} recipe; claim {FILTERS} judges filters of "
+        f"the {' and '.join(judged)} recipe"
+    )
+
+
+def figures(claims: list[dict[str, Any]]) -> None:
     """Link each of the paper's figures to the room that makes it from our networks."""
     rooms = {room.file: room for group in app_pages.open_rooms().values() for room in group}
     with st.container(horizontal=True, gap="small"):
@@ -142,7 +199,7 @@ def figures() -> None:
             with st.container(border=True, width=264):
                 room = rooms[file]
                 st.page_link(app_pages.page(room), label=f"**{number}**", icon=room.icon)
-                st.caption(what)
+                st.caption(what + (_drawn(claims) if number == "Figure 10" else ""))
 
 
 def provenance(origin: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ from fermodels.data.emotions import EMOTIONS
 from fermodels.data.photo import Face, PhotoLimits, faces_of, opened_photo, whole_face
 from fermodels.errors import CheckpointError, ConfigError
 from fermodels.nets import shelf
-from fermodels.nets.calibration import at_temperature, read_temperature
+from fermodels.nets.calibration import FITTED_ON, at_temperature, leaning, read_temperature
 from studio import lending
 
 MAX_BYTES = 10 * 1024 * 1024
@@ -147,12 +147,39 @@ def accuracy(name: str) -> tuple[float, int] | None:
 
 
 def temperature(name: str) -> float | None:
-    """Return the temperature that calibrates a network; None if it was not calibrated.
+    """Return the temperature that a network is used at; None if it has none that helps.
 
     Raises:
         CheckpointError: its metrics cannot be read.
     """
     return read_temperature(shelf.find(name))
+
+
+def calibration(name: str) -> str:
+    """Return in words what stands behind a network's percentages.
+
+    Raises:
+        CheckpointError: its metrics cannot be read.
+    """
+    heat = temperature(name)
+    if heat is not None:
+        return f"calibrated, temperature {heat:.2f}"
+    fitted = shelf.read_metrics(shelf.find(name)).get("calibration")
+    return "uncalibrated" if fitted is None else "its own percentages: no temperature helped"
+
+
+def sureness(name: str) -> str:
+    """Return which way a network's percentages err on validation faces, as they are shown here.
+
+    Empty where its record does not say: it was never calibrated, or by an earlier version.
+
+    Raises:
+        CheckpointError: its metrics cannot be read.
+    """
+    found = shelf.read_metrics(shelf.find(name)).get("calibration") or {}
+    measured = found.get(FITTED_ON, {})
+    when = "before" if temperature(name) is None else "after"
+    return leaning(measured, when) if f"gap_{when}" in measured else ""
 
 
 def confidence(name: str, answers: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fermodels.data.emotions import EMOTIONS
 from fermodels.data.photo import Face
 from studio.figures.tiles import data_uri
-from studio.photo_reading import Reading, accuracy, confidence, temperature
+from studio.photo_reading import Reading, accuracy, calibration, confidence
 from studio.theme import EXPRESSION_COLORS
 
 EMPTY = (
@@ -162,9 +162,7 @@ def _card(name: str, answer: NDArray[np.float64]) -> str:
 def _heading(name: str) -> str:
     scored = accuracy(name)
     note = f"<small>{scored[0]:.1%} on {scored[1]:,} test faces</small>" if scored else ""
-    heat = temperature(name)
-    said = "uncalibrated" if heat is None else f"calibrated, temperature {heat:.2f}"
-    return f'<b>{escape(name)}</b>{note}<em class="fer-heat">{said}</em>'
+    return f'<b>{escape(name)}</b>{note}<em class="fer-heat">{calibration(name)}</em>'
 
 
 def _row(emotion: str, probability: float, top: bool) -> str:

@@ -138,7 +138,7 @@ def ask_for_flip(name: str, person: int, worn: Worn) -> None:
     if pressed:
         st.session_state[ASKED] = asked
     if st.session_state.get(ASKED) != asked:
-        st.info("Press **Search**: it renders some 150 faces.", icon=":material/search:")
+        st.info("Press **Search**: it renders and asks about many faces.", icon=":material/search:")
         return
     said = EMOTIONS[int(models.probabilities(name, puppet_asks.face(person, worn)).argmax())]
     if said == goal:

@@ -44,7 +44,7 @@ def accuracies(names: list[str], split: str, *, with_paper: bool) -> dict[str, A
 
 
 def overall(names: list[str], split: str) -> pd.DataFrame:
-    """Return one row per model: accuracy, interval, n, macro F1, averages over views, origin."""
+    """Return one row per model: accuracy, n, macro F1, views, without copies, paper's, origin."""
     rows = []
     for name in names:
         about = models.metrics(name)
@@ -58,13 +58,28 @@ def overall(names: list[str], split: str) -> pd.DataFrame:
                 "macro F1, %": scores["macro_f1"] * 100,
                 "with mirror image": averaged(name, split, "mirrored"),
                 "ten views": averaged(name, split, "ten"),
-                "paper": "not given" if paper is None else f"{paper:.0%}",
+                "without copies": _without_copies(about, split),
+                "paper": _beside(paper, str(about["recipe"])),
                 "recipe": about["recipe"],
                 "parameters": f"{about['parameters'] / 1e6:.1f} M",
                 "training": f"{about['epochs']} epochs, {about['training_seconds'] / 60:.0f} min",
             }
         )
     return pd.DataFrame(rows)
+
+
+def _without_copies(about: dict[str, Any], split: str) -> str:
+    counted = about.get("without_copies")
+    if counted is None:
+        return "not computed"
+    return _with_interval(counted[split] | {"accuracy": counted[split]["share"]})
+
+
+def _beside(paper: float | None, recipe: str) -> str:
+    """Return the paper's figure, which stands beside networks of its own recipe alone."""
+    if paper is None:
+        return "not given"
+    return f"{paper:.0%}" if recipe == "paper" else "of another recipe"
 
 
 def averaged(name: str, split: str, views: str) -> str:

@@ -1,7 +1,8 @@
 """Give a checkpoint its temperature: ``python -m train.calibrate checkpoints/shallow``.
 
-Everything that follows from its stored predictions is written afresh into ``metrics.json``:
-each split's figures, and the temperature fitted on validation. The network is not touched.
+Everything that follows from its stored predictions is written afresh into ``metrics.json`` and the
+card: each split's figures, the temperature fitted on validation, and whether it helps there; and
+accuracy without copies, if `train.labels` counted it. The network is not touched.
 """
 
 from __future__ import annotations
@@ -12,24 +13,64 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from fermodels.errors import exit_status
+from fermodels.errors import ConfigError, exit_status
 from fermodels.nets import shelf
-from fermodels.nets.files import check_output, not_a_result, write_json
+from fermodels.nets.calibration import FITTED_ON, leaning
+from fermodels.nets.files import (
+    Objection,
+    check_output,
+    not_a_result,
+    write_atomically,
+    write_json,
+)
+from train.card import model_card, not_the_card
 from train.export import figures_of
 
 
 def calibrate(folder: Path) -> dict[str, Any]:
-    """Refresh a checkpoint's figures and return its calibration.
+    """Refresh a checkpoint's figures, and its card if that is ours; return its calibration.
 
     Raises:
         CheckpointError: its metrics or predictions are missing or damaged.
         ConfigError: its metrics are none that we wrote, or a link.
     """
     check_output(folder / shelf.METRICS, not_a_result)
-    metrics = shelf.read_metrics(folder) | figures_of(shelf.read_predictions(folder))
+    old, predictions = shelf.read_metrics(folder), shelf.read_predictions(folder)
+    identity = shelf.read_json(folder / shelf.CONFIG)
+    card = folder / shelf.CARD
+    metrics = old | figures_of(predictions)
+    if counted := shelf.accuracy_without_copies(_name(folder), predictions):
+        metrics["without_copies"] = counted
     write_json(folder / shelf.METRICS, metrics)
+    if card.exists() or card.is_symlink():
+        _rewrite(card, model_card(identity, metrics), not_the_card(identity, old))
     found: dict[str, Any] = metrics["calibration"]
     return found
+
+
+def _rewrite(card: Path, text: str, edited: Objection) -> None:
+    """Write a card anew; one that somebody edited stays, and that is said."""
+    try:
+        write_atomically(card, lambda path: path.write_text(text, "utf-8"), edited)
+    except ConfigError as refused:
+        print(f"the card stays as it is, with its earlier figures: {refused}", file=sys.stderr)
+
+
+def _name(folder: Path) -> str:
+    """Return what `train.labels` calls a folder of predictions."""
+    filed = folder.resolve().parent == shelf.paper_runs_dir().resolve()
+    return f"{shelf.paper_runs_dir().name}/{folder.name}" if filed else folder.name
+
+
+def _sentence(name: str, found: dict[str, Any]) -> str:
+    fitted, used = found["fitted_temperature"], found["temperature"] is not None
+    measured = found[FITTED_ON]
+    return (
+        f"{name}: on {FITTED_ON} {leaning(measured)}; temperature {fitted:.3f} "
+        f"{'used' if used else 'not used'}: "
+        f"ECE {measured['ece_before']:.1%} -> {measured['ece_after']:.1%}, "
+        f"NLL {measured['nll_before']:.3f} -> {measured['nll_after']:.3f}"
+    )
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -40,13 +81,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
     def work() -> None:
         for name in names:
-            found = calibrate(shelf.find(name))
-            test = found["test"]
-            print(
-                f"{name}: temperature {found['temperature']:.3f}; test ECE "
-                f"{test['ece_before']:.1%} -> {test['ece_after']:.1%}, "
-                f"NLL {test['nll_before']:.3f} -> {test['nll_after']:.3f}"
-            )
+            print(_sentence(name, calibrate(shelf.find(name))))
 
     return exit_status(work)
 

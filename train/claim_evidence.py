@@ -22,7 +22,16 @@ from train.export import probability_columns
 LEVEL = 0.05
 """Error rate of every test."""
 
-Verdict = Literal["reproduced", "not reproduced", "mixed", "not testable yet"]
+CONFIDENT, ONE_SIDED = 1 - LEVEL, 1 - 2 * LEVEL
+"""Confidence of an interval: two-sided; and one whose every end is a one-sided test at LEVEL."""
+
+ENOUGH_SEEDS = 3
+"""Networks trained from this many seeds say something of a recipe; fewer, of themselves."""
+
+SPLITS = ("validation", "test")
+"""What stored predictions answer for."""
+
+Verdict = Literal["reproduced", "not reproduced", "mixed", "inconclusive", "not testable yet"]
 
 
 class MissingError(FerError):
@@ -33,16 +42,28 @@ class MissingError(FerError):
 class Measure:
     """One quantity that a claim speaks of."""
 
+    part: str
+    """What of the claim it speaks of; measures of one part (its splits) must agree."""
     what: str
-    """Its name, with network and split."""
+    """The quantity's name."""
     value: float
     n: int
     """How many faces, filters, epochs or dreams it was measured on."""
-    holds: bool
-    """Whether the claim's rule is met by it."""
+    holds: bool | None
+    """Whether the claim's rule is met by it; None where the data cannot tell."""
     says: str
     """The measurement as a clause, with its numbers."""
+    split: str = ""
+    """Whose faces; empty where none were looked at."""
+    recipe: str = "paper"
+    """What the weights were trained by."""
+    seeds: int = 1
+    """Networks of one kind that it was measured on, each from a seed of its own."""
+    judged: bool = True
+    """Whether it counts for the verdict, or is shown beside it."""
     interval: tuple[float, float] | None = None
+    level: float | None = None
+    """Confidence of the interval."""
     p_value: float | None = None
 
 
@@ -55,21 +76,77 @@ class Finding:
     sources: tuple[str, ...]
     """The files it was computed from, relative to the repository."""
     why: str = ""
-    """The reason in one sentence; all measures' clauses unless given."""
+    """The reason in short; all measures' clauses unless given."""
+    untested: tuple[str, ...] = ()
+    """Parts of the claim that nothing was measured on, each with the reason."""
+
+    @property
+    def parts(self) -> dict[str, bool | None]:
+        """Return for each part of the claim whether it holds; None where that is not clear.
+
+        It holds, or fails, only where all its measures say so: splits that disagree decide
+        nothing.
+        """
+        seen: dict[str, set[bool | None]] = {}
+        for measure in self._judged:
+            seen.setdefault(measure.part, set()).add(measure.holds)
+        clear = {part: found.pop() if len(found) == 1 else None for part, found in seen.items()}
+        return clear | dict.fromkeys(self.untested)
 
     @property
     def verdict(self) -> Verdict:
-        """Every measure meets the rule, none does, or some do."""
-        met = [measure.holds for measure in self.measures]
-        if all(met):
+        """The claim is the conjunction of its parts: all must hold, and one failure refutes it.
+
+        Where some clearly hold and some clearly fail it is mixed; where nothing fails but not all
+        is clear, inconclusive.
+        """
+        met = set(self.parts.values())
+        if met == {True}:
             return "reproduced"
-        return "mixed" if any(met) else "not reproduced"
+        if {True, False} <= met:
+            return "mixed"
+        return "not reproduced" if False in met else "inconclusive"
+
+    @property
+    def _judged(self) -> list[Measure]:
+        return [measure for measure in self.measures if measure.judged]
 
     @property
     def reason(self) -> str:
-        """One sentence with the numbers."""
-        text = self.why or "; ".join(measure.says for measure in self.measures) + "."
-        return text[:1].upper() + text[1:]
+        """What was measured, with the numbers; then, unless all parts agree, which of them do."""
+        text = self.why or "; ".join(self._clauses(self._judged))
+        shown = [measure for measure in self.measures if not measure.judged]
+        sentences = [text, "" if self.why else self._in_parts()]
+        if shown:
+            sentences.append("Shown, not judged: " + "; ".join(self._clauses(shown)))
+        return " ".join(f"{s[:1].upper()}{s[1:]}." for s in sentences if s)
+
+    @staticmethod
+    def _clauses(measures: Sequence[Measure]) -> list[str]:
+        """Return one clause a part, its splits beside each other."""
+        clauses: dict[str, list[str]] = {}
+        for measure in measures:
+            clauses.setdefault(measure.part, []).append(measure.says)
+        return [f"{part}: {', '.join(says)}" for part, says in clauses.items()]
+
+    def _in_parts(self) -> str:
+        """Return which parts hold, fail or are unclear, and whether splits disagree."""
+        parts = self.parts
+        if len(set(parts.values())) == 1 and None not in parts.values():
+            return ""
+        by_split: dict[str, set[bool | None]] = {}
+        for measure in self._judged:
+            by_split.setdefault(measure.part, set()).add(measure.holds)
+        torn = [part for part, found in by_split.items() if {True, False} <= found]
+        kinds = (
+            ("holds", [part for part, met in parts.items() if met]),
+            ("fails", [part for part, met in parts.items() if met is False]),
+            ("the splits disagree", torn),
+            ("cannot be told", [p for p, met in parts.items() if met is None and p not in torn]),
+        )
+        return ". ".join(
+            f"{kind[:1].upper()}{kind[1:]}: {', '.join(names)}" for kind, names in kinds if names
+        )
 
 
 @dataclass(frozen=True)
@@ -85,13 +162,15 @@ class Claim:
     statistic: str
     """What is measured."""
     rule: str
-    """When a measure supports the claim."""
+    """When a measure supports the claim, when it refutes it; else it cannot tell."""
     test: Callable[[Evidence], Finding]
+    confounds: Callable[[Evidence], Sequence[str]] = lambda _: ()
+    """What else could make it hold or fail, each a sentence; from the records where it can be."""
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """The records of a network trained by the paper's recipe."""
+    """The records of a trained network."""
 
     name: str
     folder: Path
@@ -99,6 +178,17 @@ class Run:
     @cached_property
     def metrics(self) -> dict[str, Any]:
         return shelf.read_metrics(self.folder)
+
+    @cached_property
+    def recipe(self) -> str:
+        """The name of the settings that it was trained by."""
+        return str(shelf.read_json(self.folder / shelf.CONFIG)["recipe"])
+
+    @cached_property
+    def training(self) -> dict[str, Any]:
+        """The settings that it was trained by."""
+        found: dict[str, Any] = shelf.read_json(self.folder / shelf.CONFIG)["training"]
+        return found
 
     @cached_property
     def epochs(self) -> pd.DataFrame:
@@ -125,6 +215,11 @@ class Pair:
     first: NDArray[np.int64]
     """Classes that the first network named, ``(N,)``."""
     second: NDArray[np.int64]
+
+    @property
+    def right(self) -> tuple[int, int]:
+        """How many faces each network names right."""
+        return int((self.first == self.labels).sum()), int((self.second == self.labels).sum())
 
     def of_class(self, label: int) -> Pair:
         """Return the faces of one class."""
@@ -178,15 +273,33 @@ class Evidence:
             MissingError: one of the runs is.
             DataError: they were scored on different faces.
         """
-        one, two = (_answers(run, split) for run in self.runs(first, second))
+        one, two = self.runs(first, second)
+        return self.pair_of(one, two, split)
+
+    @staticmethod
+    def pair_of(first: Run, second: Run, split: str) -> Pair:
+        """Return two given runs' answers to one split, face by face.
+
+        Raises:
+            DataError: they were scored on different faces.
+        """
+        one, two = _answers(first, split), _answers(second, split)
         if set(one.index) != set(two.index):
             raise DataError(
-                f"{first} and {second} were scored on different {split} faces "
+                f"{first.name} and {second.name} were scored on different {split} faces "
                 f"({len(one)} and {len(two)}): train both on the same data"
             )
         two = two.loc[one.index]
         labels, a, b = one["label"], one["predicted"], two["predicted"]
         return Pair(*(np.asarray(column, np.int64) for column in (labels, a, b)))
+
+    @staticmethod
+    def shipped_runs(*names: str) -> list[Run]:
+        """Return the bundled networks of these variants if all are there and of another recipe."""
+        bundled = shelf.available()
+        runs = [Run(name, bundled[name]) for name in names if name in bundled]
+        unlike = len(runs) == len(names) and all(run.recipe != "paper" for run in runs)
+        return runs if unlike else []
 
     def model(self, name: str) -> FERNet:
         """Return a bundled network with its weights, whatever its recipe.
@@ -226,8 +339,34 @@ def relative(path: Path) -> str:
     return "/".join(path.parts[-2:])
 
 
+UNLIKE = {
+    "optimizer": "optimiser {}",
+    "learning_rate": "learning rate {:g}",
+    "weight_decay": "weight decay {:g}",
+    "epochs": "{} epochs",
+}
+"""Training setting -> how it is told of, where networks that are compared differ in it."""
+
+
+def unlike_training(*names: str) -> Callable[[Evidence], list[str]]:
+    """Return what says, from the runs' records, how networks that are compared were trained."""
+
+    def told(evidence: Evidence) -> list[str]:
+        runs = evidence.runs(*names)
+        differing = [key for key in UNLIKE if len({run.training[key] for run in runs}) > 1]
+        if not differing:
+            return []
+        how = "; ".join(
+            f"{run.name} by {', '.join(UNLIKE[k].format(run.training[k]) for k in differing)}"
+            for run in runs
+        )
+        return [f"The networks were trained differently ({how}), which may be what differs."]
+
+    return told
+
+
 def mean_interval(values: NDArray[Any], seed: int, rounds: int = 4000) -> tuple[float, float]:
-    """Return the 95% bootstrap interval of a mean (percentiles of resampled means)."""
+    """Return the CONFIDENT bootstrap interval of a mean (percentiles of resampled means)."""
     rng = np.random.default_rng(seed)
     means = values[rng.integers(0, len(values), (rounds, len(values)))].mean(1)
     low, high = np.quantile(means, [LEVEL / 2, 1 - LEVEL / 2])
@@ -249,6 +388,8 @@ def p_text(p_value: float) -> str:
     return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
 
 
-def span(interval: Sequence[float], write: Callable[[float], str] = percent) -> str:
-    """Write an interval."""
-    return f"95% {write(interval[0])} to {write(interval[1])}"
+def span(
+    interval: Sequence[float], level: float = CONFIDENT, write: Callable[[float], str] = percent
+) -> str:
+    """Write an interval with its level."""
+    return f"{100 * level:.3g}% {write(interval[0])} to {write(interval[1])}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from fermodels.data.faces import read_faces
@@ -25,7 +26,15 @@ from train import (
     claim_search,
     claim_training,
 )
-from train.claim_evidence import Claim, Evidence, Finding, Measure, MissingError, Verdict
+from train.claim_evidence import (
+    ENOUGH_SEEDS,
+    Claim,
+    Evidence,
+    Finding,
+    Measure,
+    MissingError,
+    Verdict,
+)
 
 _HOMES = (
     claim_training, claim_accuracy, claim_expressions, claim_insides, claim_maps, claim_search,
@@ -38,7 +47,7 @@ CLAIMS: dict[int, Claim] = {
 """Number -> claim, in the order in which the paper makes them."""
 
 UNTESTED: Verdict = "not testable yet"
-HEADLINE = ("what", "value", "n", "interval", "p_value")
+HEADLINE = ("what", "value", "n", "split", "recipe", "seeds", "interval", "level", "p_value")
 """What a claim's line takes over from its first measure."""
 FILE = "claims"
 
@@ -49,7 +58,7 @@ def row(claim: Claim, evidence: Evidence) -> dict[str, Any]:
     What is missing for a test is an answer too.
     """
     try:
-        outcome = _found(claim.test(evidence))
+        outcome = _found(claim.test(evidence), list(claim.confounds(evidence)))
     except MissingError as missing:
         outcome = _untested(str(missing))
     return {
@@ -63,34 +72,38 @@ def row(claim: Claim, evidence: Evidence) -> dict[str, Any]:
     }
 
 
-def _found(finding: Finding) -> dict[str, Any]:
+def _found(finding: Finding, confounds: list[str]) -> dict[str, Any]:
     measures = [_measure(measure) for measure in finding.measures]
     headline = {key: measures[0][key] for key in HEADLINE}
     return {
         "verdict": finding.verdict,
         "why": finding.reason,
+        "cautions": [*confounds, *_seeds(finding)],
         **headline,
         "measures": measures,
         "sources": list(finding.sources),
     }
 
 
+def _seeds(finding: Finding) -> list[str]:
+    """Return the caution that a verdict on few networks of a kind deserves."""
+    fewest = min(measure.seeds for measure in finding.measures if measure.judged)
+    if fewest >= ENOUGH_SEEDS:
+        return []
+    seeds = "One seed" if fewest == 1 else f"{fewest} seeds"
+    return [f"{seeds}; needs more: another seed's networks can differ from these."]
+
+
 def _untested(missing: str) -> dict[str, Any]:
     nothing = dict.fromkeys(HEADLINE)
     why = missing[:1].upper() + missing[1:] + "."
-    return {"verdict": UNTESTED, "why": why, **nothing, "measures": [], "sources": []}
+    none: dict[str, list[Any]] = {"cautions": [], "measures": [], "sources": []}
+    return {"verdict": UNTESTED, "why": why, **nothing, **none}
 
 
 def _measure(measure: Measure) -> dict[str, Any]:
-    return {
-        "what": measure.what,
-        "value": measure.value,
-        "n": measure.n,
-        "interval": None if measure.interval is None else list(measure.interval),
-        "p_value": measure.p_value,
-        "holds": measure.holds,
-        "says": measure.says,
-    }
+    found = asdict(measure)
+    return found | {"interval": None if measure.interval is None else list(measure.interval)}
 
 
 def ledger(evidence: Evidence) -> dict[str, Any]:
@@ -102,7 +115,8 @@ def ledger(evidence: Evidence) -> dict[str, Any]:
     rows = []
     for claim in CLAIMS.values():
         rows.append(row(claim, evidence))
-        print(f"{claim.number:2} {rows[-1]['verdict']}: {rows[-1]['why']}", flush=True)
+        said = " ".join([rows[-1]["why"], *rows[-1]["cautions"]])
+        print(f"{claim.number:2} {rows[-1]['verdict']}: {said}", flush=True)
     return {"claims": rows, "provenance": provenance(evidence.seed, *_data(evidence))}
 
 

@@ -42,16 +42,21 @@ class Probe:
     strength: float
     """The chosen entry of STRENGTHS."""
 
+    def on(self, faces: slice) -> Probe:
+        """Return the same for some of the test faces."""
+        unexplained, variance = self.unexplained[faces], self.variance[faces]
+        r2 = 1 - float(unexplained.sum() / variance.sum())
+        return Probe(r2, unexplained, variance, self.strength)
 
-def describe(parts: Sequence[FaceDataset], how: Describe) -> Parts:
+
+def describe(parts: Sequence[FaceDataset], how: Describe) -> list[Table]:
     """Return a flat float32 row per face of what `how` makes of pixels in [0, 1].
 
     Args:
-        parts: training, validation and test faces.
+        parts: faces, such as those of each split.
         how: from ``(N, 1, 48, 48)`` to ``(N, ...)``.
     """
-    train, validation, test = (_rows(part, how) for part in parts)
-    return train, validation, test
+    return [_rows(part, how) for part in parts]
 
 
 def _rows(faces: FaceDataset, how: Describe) -> Table:
@@ -104,10 +109,19 @@ def ridge_probe(inputs: Parts, targets: Parts) -> Probe:
     return Probe(r2, unexplained, variance, strength)
 
 
-def r2_interval(probe: Probe, seed: int, rounds: int = 4000) -> tuple[float, float]:
-    """Return the 95% bootstrap interval of a probe's R2 over its test faces."""
+def r2_interval(probes: Sequence[Probe], seed: int, rounds: int = 4000) -> tuple[float, float]:
+    """Return the 95% bootstrap interval of R2 over test faces and the sets probes were fitted on.
+
+    Args:
+        probes: judged on the same faces, each fitted on faces of its own; each round draws one.
+        seed: of the draws.
+        rounds: how many.
+    """
     rng = np.random.default_rng(seed)
-    rows = rng.integers(0, len(probe.variance), (rounds, len(probe.variance)))
-    values = 1 - probe.unexplained[rows].sum(1) / probe.variance[rows].sum(1)
+    unexplained = np.stack([probe.unexplained for probe in probes])
+    variance = np.stack([probe.variance for probe in probes])
+    which = rng.integers(0, len(probes), (rounds, 1))
+    rows = rng.integers(0, variance.shape[1], (rounds, variance.shape[1]))
+    values = 1 - unexplained[which, rows].sum(1) / variance[which, rows].sum(1)
     low, high = np.quantile(values, [0.025, 0.975])
     return float(low), float(high)

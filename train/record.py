@@ -16,6 +16,9 @@ from train.device import Runtime
 
 EVALUATION_BATCH = 512
 
+LOOKED_AT = 64
+"""Validation faces whose activations are kept as evidence."""
+
 
 @torch.no_grad()
 def logits_of(net: FERNet, faces: Tensor, runtime: Runtime) -> Tensor:
@@ -97,7 +100,7 @@ def epoch_evidence(
     """
     loss, confusion = _loss_and_confusion(logits_of(net, validation[0], runtime), validation[1])
     clean = logits_of(net, train_probe[0], runtime).argmax(1) == train_probe[1]
-    sparsity, entropy = activation_evidence(net, validation[0][:64])
+    sparsity, entropy = activation_evidence(net, validation[0][:LOOKED_AT])
     filters = net.get_parameter("conv1.conv.weight").detach().float().cpu()
     return {
         "train_clean_accuracy": float(clean.float().mean()),

@@ -42,7 +42,7 @@ from train.run import build
 from train.state import check_run_folder
 from train.sweep_data import parts_of
 from train.sweep_plan import SweepPlan
-from train.sweep_result import result, row
+from train.sweep_result import digits, result, row
 from train.sweep_space import PRUNERS, SeededTPE, as_flags, described, paper_values, space_of
 from train.sweep_study import counts, join_study, not_a_study, open_storage, storage_errors
 from train.sweep_trial import OutOfTimeError, Sweep, not_a_trial, objective
@@ -181,6 +181,7 @@ def write(sweep: Sweep, study: optuna.Study) -> dict[str, Any]:
         "sampler": f"TPE (optuna {optuna.__version__})",
         "judged_on": f"{sweep.plan.folds} folds of train" if sweep.plan.folds else "validation",
         "n": sweep.n,
+        "labels": digits(sweep.labels),
         "training_faces": min(len(data.train[0]) for _, data in sweep.parts),
         "budget": {**asdict(sweep.plan), "storage": None, "epochs": sweep.config.epochs},
         "provenance": sweep.origin,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
@@ -12,7 +14,20 @@ from train.sweep_space import PAPER_SOURCE, as_flags
 from train.sweep_study import first_number
 
 CORRECT, SECONDS, DIVERGED = "correct", "seconds", "diverged"
-"""What a trial notes in Optuna's record: hits per epoch, wall time, whether the loss ran off."""
+PREDICTED = "predicted"
+"""What a trial notes in Optuna's record: hits per epoch, wall time, whether the loss ran off, and
+its best epoch's answer to every face, so that trials can be compared face by face."""
+
+
+def digits(classes: NDArray[np.integer[Any]]) -> str:
+    """Return classes as text of one digit a face: short enough for a study's record."""
+    return "".join(map(str, classes.tolist()))
+
+
+def classes_of(text: str) -> NDArray[np.int64]:
+    """Return the classes that `digits` wrote, ``(N,)``."""
+    return np.array([int(digit) for digit in text], np.int64)
+
 
 STATES = {
     TrialState.COMPLETE: "complete",
@@ -51,6 +66,7 @@ def row(trial: FrozenTrial, n: int, paper: dict[str, Any]) -> dict[str, Any]:
         "correct": best if correct else None,
         "accuracy": best / n if correct else None,
         "interval": list(wilson_interval(best, n)) if correct else None,
+        "predicted": trial.user_attrs.get(PREDICTED),
         "diverged": bool(trial.user_attrs.get(DIVERGED, False)),
         "seconds": trial.user_attrs.get(SECONDS, 0.0),
     }

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
+from numpy.typing import NDArray
 
 from fermodels.data.faces import FaceDataset
 from fermodels.nets.files import remove_files
@@ -22,7 +24,7 @@ from train.record import logits_of
 from train.run import build, subtract_mean_of
 from train.state import STATE_FILE, Progress, load_state, not_a_state, save_state
 from train.sweep_plan import SweepPlan
-from train.sweep_result import CORRECT, DIVERGED, SECONDS
+from train.sweep_result import CORRECT, DIVERGED, PREDICTED, SECONDS, digits
 from train.sweep_space import Space, as_flags, suggest
 from train.sweep_study import begin_again, first_number, frozen
 
@@ -58,6 +60,11 @@ class Sweep:
         return sum(len(data.validation[0]) for _, data in self.parts)
 
     @property
+    def labels(self) -> NDArray[np.int64]:
+        """True classes of those faces, fold after fold, ``(n,)``."""
+        return np.concatenate([data.validation[1].cpu().numpy() for _, data in self.parts])
+
+    @property
     def name(self) -> str:
         """What the study and its result are called."""
         name: str = self.args.name or self.args.variant
@@ -75,10 +82,9 @@ def learners_of(sweep: Sweep, values: dict[str, Any]) -> tuple[list[Learner], Tr
     return learners, config
 
 
-def count_correct(net: FERNet, data: TrainData, runtime: Runtime) -> int:
-    """Return how many of the part's validation faces a network names right."""
-    logits = logits_of(net, data.validation[0], runtime)
-    return int((logits.argmax(1) == data.validation[1]).sum())
+def predicted(net: FERNet, data: TrainData, runtime: Runtime) -> NDArray[np.int64]:
+    """Return the classes that a network names of the part's validation faces."""
+    return np.asarray(logits_of(net, data.validation[0], runtime).argmax(1).cpu().numpy(), np.int64)
 
 
 def run_trial(sweep: Sweep, trial: optuna.Trial) -> float:
@@ -116,14 +122,21 @@ def run_trial(sweep: Sweep, trial: optuna.Trial) -> float:
 def _one_epoch(
     sweep: Sweep, learners: list[Learner], config: TrainConfig, progress: Progress
 ) -> None:
-    """Train one epoch on every part, and count hits over all of them."""
-    started, correct, finite = time.perf_counter(), 0, True
+    """Train one epoch on every part, and judge it on the faces of all."""
+    started, answers, finite = time.perf_counter(), list[NDArray[np.int64]](), True
     for learner, (_, data) in zip(learners, sweep.parts, strict=True):
         rows = run_epoch(learner, data, config, sweep.runtime, progress.epoch)
-        correct += count_correct(learner.judged, data, sweep.runtime)
+        answers.append(predicted(learner.judged, data, sweep.runtime))
         finite &= all(math.isfinite(row["loss"]) for row in rows)
     progress.epoch += 1
-    progress.epochs.append({"correct": correct, "finite": finite})
+    said = np.concatenate(answers)
+    row: dict[str, Any] = {"correct": int((said == sweep.labels).sum()), "finite": finite}
+    first_best = all(row["correct"] > before["correct"] for before in progress.epochs)
+    if first_best:  # the best epoch's answers are kept, and no other's
+        for before in progress.epochs:
+            before.pop(PREDICTED, None)
+        row[PREDICTED] = digits(said)
+    progress.epochs.append(row)
     progress.seconds += time.perf_counter() - started
 
 
@@ -132,6 +145,9 @@ def _report(trial: optuna.Trial, progress: Progress, n: int) -> None:
     correct = [row["correct"] for row in progress.epochs]
     trial.set_user_attr(CORRECT, correct)
     trial.set_user_attr(SECONDS, progress.seconds)
+    best = next((row[PREDICTED] for row in progress.epochs if PREDICTED in row), None)
+    if best is not None:  # a state of an earlier version holds none
+        trial.set_user_attr(PREDICTED, best)
     trial.set_user_attr(DIVERGED, not progress.epochs[-1]["finite"])
     known = frozen(trial).intermediate_values
     for epoch, hits in enumerate(correct, start=1):

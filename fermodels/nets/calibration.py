@@ -1,4 +1,7 @@
-"""Does a probability of 70% mean right in 70 of 100 cases? And the temperature that mends it.
+"""Does a probability of 70% mean right in 70 of 100 cases? And the temperature that may mend it.
+
+A temperature is fitted to the likelihood, which also rewards what calibration is not about; it is
+used only where it lowers the calibration error too, see `helps`.
 
 Guo, Pleiss, Sun, Weinberger: On Calibration of Modern Neural Networks, ICML 2017.
 """
@@ -15,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fermodels.errors import CheckpointError, DataError
-from fermodels.nets.evaluate import wilson_interval
-from fermodels.nets.shelf import METRICS, called, read_metrics
+from fermodels.nets.evaluate import Z_95, wilson_interval
+from fermodels.nets.shelf import METRICS, called, complete, read_metrics
 
 Labels = NDArray[np.integer[Any]]
 Probabilities = NDArray[np.floating[Any]]
@@ -24,6 +27,9 @@ Probabilities = NDArray[np.floating[Any]]
 BINS = 15
 TEMPERATURES = (0.05, 20.0)
 """Where a temperature is looked for; a model that is never wrong would want 0."""
+
+FITTED_ON = "validation"
+"""The split that a temperature is fitted on, and must help on."""
 
 SMALLEST = float(np.finfo(np.float32).tiny)
 """Stored probabilities that float32 rounded to 0 count as this, so that their log exists."""
@@ -133,18 +139,27 @@ def fit_temperature(labels: Labels, probabilities: Probabilities) -> float:
 
 
 def figures(labels: Labels, probabilities: Probabilities, temperature: float) -> dict[str, Any]:
-    """Return one split's ECE, NLL and Brier score, before and after a temperature, as JSON types.
+    """Return one split's figures of sureness, before and after a temperature, as JSON types.
+
+    They are accuracy, mean winning probability ("confidence"), the gap of the two with its 95%
+    interval (above 0: surer than right), ECE, NLL and Brier score.
 
     Args:
         labels: true classes ``(N,)``.
         probabilities: ``(N, 7)`` at temperature 1.
         temperature: what the logits are divided by for "after".
     """
-    found: dict[str, Any] = {"n": len(labels)}
+    right = probabilities.argmax(1) == labels
+    found: dict[str, Any] = {"n": len(labels), "accuracy": float(right.mean())}
     for when, p in (
         ("before", probabilities),
         ("after", at_temperature(probabilities, temperature)),
     ):
+        sure = p.max(1).astype(float)
+        gaps = sure - right
+        gap, reach = float(gaps.mean()), Z_95 * float(gaps.std() / math.sqrt(len(gaps)))
+        found[f"confidence_{when}"] = float(sure.mean())
+        found[f"gap_{when}"], found[f"gap_interval_{when}"] = gap, [gap - reach, gap + reach]
         found[f"ece_{when}"] = expected_calibration_error(labels, p)
         found[f"nll_{when}"] = negative_log_likelihood(labels, p)
         found[f"brier_{when}"] = brier_score(labels, p)
@@ -157,17 +172,49 @@ def calibrate(splits: dict[str, tuple[Labels, Probabilities]]) -> dict[str, Any]
     Args:
         splits: split name -> labels ``(N,)`` and probabilities ``(N, 7)``; one is ``validation``.
     """
-    temperature = fit_temperature(*splits["validation"])
+    fitted = fit_temperature(*splits[FITTED_ON])
+    found = {name: figures(*pair, fitted) for name, pair in splits.items()}
     return {
-        "temperature": temperature,
-        "fitted_on": "validation",
+        "temperature": fitted if helps(found[FITTED_ON]) else None,
+        "fitted_temperature": fitted,
+        "fitted_on": FITTED_ON,
         "bins": BINS,
-        **{name: figures(*pair, temperature) for name, pair in splits.items()},
+        **found,
     }
 
 
+def helps(measured: Mapping[str, Any]) -> bool:
+    """Return whether a temperature lowers both NLL and ECE; only then is it used.
+
+    Args:
+        measured: the figures of the split that it was fitted on, see `figures`.
+    """
+    return bool(
+        measured["nll_after"] < measured["nll_before"]
+        and measured["ece_after"] < measured["ece_before"]
+    )
+
+
+BY_CHANCE = ", which chance could explain"
+"""Said of a gap whose interval holds 0."""
+
+
+def leaning(measured: Mapping[str, Any], when: str = "before") -> str:
+    """Return which way a network errs and by how much, such as "2.1 points surer than right".
+
+    Where the interval of the gap holds 0 that is said: neither way is shown.
+
+    Args:
+        measured: one split's figures, see `figures`.
+        when: ``before`` or ``after`` the temperature.
+    """
+    gap, (low, high) = measured[f"gap_{when}"], measured[f"gap_interval_{when}"]
+    told = f"{100 * abs(gap):.1f} points {'surer' if gap > 0 else 'less sure'} than right"
+    return f"{told}{BY_CHANCE}" if low <= 0 <= high else told
+
+
 def read_temperature(folder: Path) -> float | None:
-    """Return a checkpoint's temperature; None if it was never calibrated.
+    """Return a checkpoint's temperature; None if it was never calibrated, or none helps.
 
     Raises:
         CheckpointError: the metrics are missing, or hold a temperature that is no positive number.
@@ -176,7 +223,10 @@ def read_temperature(folder: Path) -> float | None:
 
 
 def temperature_in(metrics: Mapping[str, Any], source: object) -> float | None:
-    """Return the temperature that a checkpoint's metrics hold; None if it was never calibrated.
+    """Return the temperature that a checkpoint's metrics hold; None if none is to be used.
+
+    None if it was never calibrated, and if the temperature does not help by the metrics' own
+    figures (checkpoints of earlier versions hold such).
 
     Args:
         metrics: what ``metrics.json`` holds.
@@ -187,6 +237,8 @@ def temperature_in(metrics: Mapping[str, Any], source: object) -> float | None:
     """
     found = metrics.get("calibration")
     if found is None:
+        return None
+    if isinstance(found, dict) and "temperature" in found and found["temperature"] is None:
         return None
     temperature = found.get("temperature") if isinstance(found, dict) else None
     low, high = TEMPERATURES
@@ -199,4 +251,8 @@ def temperature_in(metrics: Mapping[str, Any], source: object) -> float | None:
             f"{source} has temperature {str(temperature)[:60]!r}: expected a number, {low} to "
             f"{high:g}; run python -m train.calibrate on the checkpoint"
         )
+    if FITTED_ON in found:
+        with complete(f"the calibration in {source}", "python -m train.calibrate"):
+            if not helps(found[FITTED_ON]):
+                return None
     return float(temperature)

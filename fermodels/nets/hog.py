@@ -5,7 +5,8 @@ Dalal & Triggs, "Histograms of Oriented Gradients for Human Detection", CVPR 200
 `binning="hard"` is `skimage.feature.hog`, number for number. Its votes jump when a gradient
 crosses a bin or cell edge, so attributions along a path do not add up. `binning="soft"` lets each
 gradient vote for its neighbouring bins and cells in proportion to nearness, as the paper describes
-in section 6.3: features are then continuous in the pixels. Networks use the soft form.
+in section 6.3: features are then continuous in the pixels, with kinks where a gradient passes the
+middle of a bin or a value reaches the clip. Networks use the soft form.
 
 A pixel has few non-zero votes, so they are scattered straight into (cell row, column, orientation)
 ballots; one small matmul then pools the columns. No dense (N, orientations, H, W) tensor exists.

@@ -44,7 +44,7 @@ class HogConfig:
 
     magnitude_softening: float = 1e-3
     """Soft bins: s in the magnitude sqrt(g^2 + s^2) - s, a quarter of a grey level; it makes votes
-    smooth where the gradient g vanishes."""
+    differentiable where the gradient g vanishes."""
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot describe an image."""

@@ -99,6 +99,27 @@ PROBABILITY_COLUMNS = [f"p_{name}" for name in EMOTIONS]
 """Columns of predictions that hold probabilities, in class order."""
 
 
+def accuracy_without_copies(name: str, predictions: pd.DataFrame) -> dict[str, Any] | None:
+    """Return a network's accuracy on faces that are no exact copies of training faces.
+
+    Split -> n, count, share and interval, as `train.labels` counted them; None if it did not, or
+    counted other answers than these.
+
+    Args:
+        name: a bundled checkpoint, or ``paper-runs/NAME``.
+        predictions: the network's, see `read_predictions`.
+
+    Raises:
+        CheckpointError: the result is damaged.
+    """
+    copies = read_result("duplicates")
+    if copies is None or copies.get("answers", {}).get(name) != answers_hash(predictions):
+        return None
+    with complete("results/duplicates.json", "python -m train.labels --data PATH"):
+        counted = copies["accuracy"][name]
+        return {split: counted[split]["without_exact_copies"] for split in counted}
+
+
 def read_result_table(name: str) -> pd.DataFrame | None:
     """Return a computed table, ``results/NAME.parquet``; None if it was not computed yet.
 

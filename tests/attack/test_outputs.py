@@ -660,7 +660,7 @@ def test_a_readme_without_the_marks_is_left_as_it_is(
     marked = text.format("".join(first), "".join(reversed(first)))
     readme.write_text(marked + "".join(begin + end for begin, end in others))
     before = readme.read_bytes()
-    monkeypatch.setattr(docs.results, "README", readme)
+    monkeypatch.setattr(docs.results, "pages", lambda: {readme: docs.results.TABLES})
     assert docs.results.main() == 2
     assert capsys.readouterr().err.startswith("error: ") and readme.read_bytes() == before
 
@@ -671,7 +671,7 @@ def test_the_readme_keeps_all_but_its_tables(
     readme = tmp_path / "README.md"
     every = ["".join(docs.results.marks(name)) for name in docs.results.TABLES]
     readme.write_bytes(("mine\r\n" + "\r\n".join(every) + "\r\nlast").encode())
-    monkeypatch.setattr(docs.results, "README", readme)
+    monkeypatch.setattr(docs.results, "pages", lambda: {readme: docs.results.TABLES})
     assert docs.results.main() == 0
     assert readme.read_bytes().startswith(b"mine\r\n") and readme.read_bytes().endswith(b"\r\nlast")
 

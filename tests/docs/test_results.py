@@ -1,11 +1,12 @@
 """The README's tables say what the artefacts say."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from docs import results
-from fermodels.nets import checkpoint
+from fermodels.nets import checkpoint, paper, shelf
 from fermodels.nets.files import write_json
 
 FIGURES = {
@@ -14,9 +15,68 @@ FIGURES = {
 }  # fmt: skip
 
 
-def test_the_readme_is_that_of_the_committed_artefacts() -> None:
-    text = results.README.read_text("utf-8")
-    assert results.refreshed(text) == text, "run python -m docs.results"
+@pytest.mark.parametrize("page", results.pages(), ids=lambda page: page.name)
+def test_pages_are_those_of_the_committed_artefacts(page: Path) -> None:
+    text = page.read_text("utf-8")
+    assert results.refreshed(text, results.pages()[page]) == text, "run python -m docs.results"
+
+
+def cells(table: str) -> dict[str, list[str]]:
+    """Return a Markdown table's lines: first cell -> all cells."""
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines()[2:]]
+    return {row[0]: row for row in rows}
+
+
+def test_the_papers_figures_stand_beside_networks_of_its_recipe_alone() -> None:
+    theirs, ours = cells(results.paper_table()), cells(results.table())
+    for name in ("shallow", "deep"):
+        metrics = shelf.read_metrics(shelf.paper_runs_dir() / name)
+        quoted = paper.REPORTED[name]
+        assert theirs[name][2].startswith(f"{metrics['validation']['accuracy']:.1%} (")
+        assert theirs[name][3] == f"{quoted.validation:.0%}"
+        assert theirs[name][4].startswith(f"{metrics['test']['accuracy']:.1%} (")
+        assert theirs[name][5] == f"{quoted.test:.0%}"
+    assert "paper" not in "".join(results.COLUMNS)
+    assert {row[1] for row in ours.values()} == {"strong"}
+
+
+def test_tables_count_without_copies_and_views_on_both_splits() -> None:
+    row = cells(results.table())["deep"]
+    metrics = checkpoint.read_metrics(checkpoint.available()["deep"])
+    counted = shelf.read_result("duplicates")
+    assert counted is not None
+    unseen = counted["accuracy"]["deep"]["test"]["without_exact_copies"]["share"]
+    at = {name: results.COLUMNS.index(name) for name in results.COLUMNS}
+    assert row[at["test without copies"]].startswith(f"{unseen:.1%} (")
+    for split in ("validation", "test"):
+        views = metrics["views"]["ten"][split]["accuracy"]
+        assert row[at[f"ten views, {split}"]].startswith(f"{views:.1%} (")
+    assert row[at["epoch kept"]] == f"{metrics['best_epoch']} of {metrics['epochs']}"
+    assert "not computed" in cells(results.paper_table())["deep"]
+
+
+def test_notes_tell_seeds_last_epochs_and_what_views_cost() -> None:
+    told = results.notes()
+    assert "One network and one seed a row" in told
+    for name, folder in results.shipped().items():
+        metrics = checkpoint.read_metrics(folder)
+        last = metrics["best_epoch"] == metrics["epochs"]
+        assert (f"The epoch kept of {name} is its last" in told) is last
+        lost = metrics["validation"]["correct"] - metrics["views"]["ten"]["validation"]["correct"]
+        word = f"{abs(lost)} validation faces {'fewer' if lost > 0 else 'more'}"
+        assert f"{name} is right on {word}" in told
+
+
+def test_the_apis_example_is_what_the_best_network_answers() -> None:
+    block = results.answer_example().strip().removeprefix("```json").removesuffix("```")
+    (face,) = json.loads(block)["faces"]
+    ((name, answer),) = face["models"].items()
+    folder = checkpoint.available()[name]
+    assert name == results.best()
+    recorded = shelf.read_metrics(folder)["calibration"]["temperature"]
+    assert answer["temperature"] == (None if recorded is None else round(recorded, 2))
+    accuracy = checkpoint.read_metrics(folder)["test"]["accuracy"]
+    assert f'"{name}": {accuracy:.4f}' in results.call_example()
 
 
 def test_peers_stand_by_accuracy_and_ours_are_told_apart(

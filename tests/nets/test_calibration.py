@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from fermodels.errors import CheckpointError, DataError
+from fermodels.nets import shelf
 from fermodels.nets.calibration import (
     TEMPERATURES,
     at_temperature,
@@ -15,6 +16,8 @@ from fermodels.nets.calibration import (
     calibrate,
     expected_calibration_error,
     fit_temperature,
+    helps,
+    leaning,
     negative_log_likelihood,
     read_temperature,
     reliability,
@@ -95,6 +98,73 @@ def test_calibrating_an_overconfident_model_mends_both_splits() -> None:
         assert found[name]["ece_after"] < 0.03 < found[name]["ece_before"]
         assert found[name]["nll_after"] < found[name]["nll_before"]
         assert found[name]["brier_after"] < found[name]["brier_before"]
+
+
+def two_thirds_unsure(n: int = 1000) -> tuple[NDArray, NDArray]:
+    """As sure as right, but blind to where else the truth may lie: NLL wants it sharper.
+
+    The answer has 50% and is right in half of the cases, the next best 30% and is right in all
+    others, the rest 20% and never.
+    """
+    p = np.full((n, 7), 0.04)
+    p[:, 0], p[:, 1] = 0.5, 0.3
+    return np.arange(n) % 2, p
+
+
+@pytest.mark.parametrize(
+    ("factor", "words", "above"), [(2.0, "surer than right", True), (0.6, "less sure", False)]
+)
+def test_a_temperature_that_helps_is_used_and_the_record_says_which_way_it_erred(
+    factor: float, words: str, above: bool
+) -> None:
+    labels, _, p = sure_by(factor)
+    found = calibrate({"validation": (labels, p)})
+    assert found["temperature"] == found["fitted_temperature"]
+    assert (found["temperature"] > 1) is above
+    measured = found["validation"]
+    assert words in leaning(measured) and "chance" not in leaning(measured)
+    assert measured["gap_before"] == pytest.approx(
+        measured["confidence_before"] - measured["accuracy"]
+    )
+    assert "chance could explain" in leaning(measured, "after")
+
+
+def test_a_temperature_that_lowers_only_the_loss_is_not_used(tmp_path: Path) -> None:
+    labels, p = two_thirds_unsure()
+    found = calibrate({"validation": (labels, p), "test": (labels, p)})
+    measured = found["validation"]
+    assert measured["ece_before"] == pytest.approx(0) and measured["ece_after"] > 0.05
+    assert measured["nll_after"] < measured["nll_before"]
+    assert found["temperature"] is None and found["fitted_temperature"] < 1
+    (tmp_path / "metrics.json").write_text(json.dumps({"calibration": found}))
+    assert read_temperature(tmp_path) is None
+
+
+def test_a_temperature_stored_by_an_earlier_version_is_judged_by_its_own_figures(
+    tmp_path: Path,
+) -> None:
+    metrics = tmp_path / "metrics.json"
+    measured = {"nll_before": 0.90, "nll_after": 0.89, "ece_before": 0.025, "ece_after": 0.035}
+    metrics.write_text(json.dumps({"calibration": {"temperature": 0.93, "validation": measured}}))
+    assert read_temperature(tmp_path) is None
+    measured["ece_after"] = 0.02
+    metrics.write_text(json.dumps({"calibration": {"temperature": 0.93, "validation": measured}}))
+    assert read_temperature(tmp_path) == 0.93
+    metrics.write_text('{"calibration": {"temperature": 0.93, "validation": {}}}')
+    with pytest.raises(CheckpointError, match=r"train\.calibrate"):
+        read_temperature(tmp_path)
+
+
+def test_bundled_networks_use_a_temperature_only_where_it_lowers_both() -> None:
+    seen = set()
+    for folder in shelf.available().values():
+        found = shelf.read_metrics(folder)["calibration"]
+        measured = found["validation"]
+        lower = all(measured[f"{k}_after"] < measured[f"{k}_before"] for k in ("nll", "ece"))
+        assert (found["temperature"] is not None) is lower is helps(measured), folder.name
+        assert read_temperature(folder) == found["temperature"]
+        seen.add(lower)
+    assert seen == {True, False}, "both cases are shipped"
 
 
 def test_temperature_is_read_back_or_known_to_be_absent(tmp_path: Path) -> None:

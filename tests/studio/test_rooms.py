@@ -100,14 +100,24 @@ def test_compare_opens_the_faces_of_a_clicked_cell(place: Path, faces: FaceDatas
     assert len(rows) == fell
 
 
-def test_compare_quotes_the_paper_only_for_its_networks(place: Path) -> None:
+def test_compare_quotes_the_paper_only_for_its_networks_and_recipe(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = versus.accuracies(["shallow", "deep"], "test", with_paper=True)
     assert [name for name, entry in found.items() if entry.quoted] == [
         "shallow, paper",
         "deep, paper",
     ]
-    table = versus.overall(["shallow"], "test")
-    assert table["paper"].tolist() == ["54%"]
+    known = models.metrics("shallow")
+    for recipe, beside in (("paper", "54%"), ("strong", "of another recipe")):
+        about = known | {"recipe": recipe}
+        monkeypatch.setattr(versus.models, "metrics", lambda _, about=about: about)
+        table = versus.overall(["shallow"], "test")
+        assert table["paper"].tolist() == [beside]
+        assert table["without copies"].tolist() == ["not computed"]
+    counted = {"test": {"n": 50, "count": 35, "share": 0.7, "interval": [0.562, 0.809]}}
+    monkeypatch.setattr(versus.models, "metrics", lambda _: known | {"without_copies": counted})
+    assert versus.overall(["shallow"], "test")["without copies"].tolist() == ["70.0% [56.2, 80.9]"]
 
 
 def test_compare_shows_averages_over_views_where_they_were_computed(

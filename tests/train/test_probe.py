@@ -37,7 +37,7 @@ def test_linear_targets_are_explained_and_unrelated_ones_are_not() -> None:
     weights = np.random.default_rng(2).normal(size=(20, 5))
     linear = ridge_probe(inputs, tuple(x @ weights for x in inputs))  # type: ignore[arg-type]
     assert linear.r2 > 0.99
-    low, high = r2_interval(linear, 0)
+    low, high = r2_interval([linear], 0)
     assert low <= linear.r2 <= high <= 1
     assert ridge_probe(inputs, other).r2 < 0.1
 

@@ -26,6 +26,7 @@ from train.run import build, subtract_mean_of
 from train.run import parse as parse_run
 from train.sweep import main, parse, run
 from train.sweep_data import parts_of, stratified_folds, stratified_subset
+from train.sweep_result import classes_of, digits
 from train.sweep_space import PRUNERS, paper_values, space_of
 
 TINY = (
@@ -92,6 +93,10 @@ def test_a_trial_is_the_training_run_of_the_same_flags(
     np.testing.assert_allclose(np.array(row["accuracies"]) * n, hits, atol=1e-9)
     assert row["correct"] == max(hits.round())
     assert row["interval"] == list(wilson_interval(row["correct"], n))
+    labels = np.concatenate([part.split("validation").labels for part in parts])
+    stored = json.loads((results / "sweep-shallow.json").read_text())
+    assert stored["labels"] == digits(labels)
+    assert (classes_of(row["predicted"]) == labels).sum() == row["correct"]
 
 
 def test_two_sittings_try_what_one_would(csv: Path, tmp_path: Path, results: Path) -> None:
