@@ -28,7 +28,7 @@ from fermodels.explain.concepts import (
     layer_for_concepts,
     pair_differences,
 )
-from fermodels.explain.trust_statistics import estimate
+from fermodels.explain.verdict import estimate
 from fermodels.nets import checkpoint
 from fermodels.nets.evaluate import wilson_interval
 
