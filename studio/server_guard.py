@@ -37,7 +37,7 @@ SILENT_SECONDS = 20.0
 """Longest pause within a body."""
 
 SLOWEST = 32 * 1024
-"""Bytes a second that a body must come at, after its first SILENT_SECONDS."""
+"""Bytes a second that a body must come at, in each SILENT_SECONDS of it."""
 
 MAX_BODY = 101 * 1024 * 1024
 """Bytes of any body: 100 MB of photos, or of a network's weights, and the form around them."""
@@ -141,6 +141,10 @@ def make_prompt(protocol: Any) -> None:
             self.head_due.cancel()
             self.head_due = None
 
+    def close_unless_open(websocket: Any, transport: Any) -> None:
+        if not websocket.handshake_complete:  # its headers were too many or too long to be parsed
+            transport.close()
+
     def connection_made(self: Any, transport: Any) -> None:
         made(self, transport)
         # what Streamlit's own messages may be, far more, is this too
@@ -156,8 +160,11 @@ def make_prompt(protocol: Any) -> None:
 
     def data_received(self: Any, data: bytes) -> None:
         received(self, data)
-        became_websocket = self.transport.get_protocol() is not self
-        if became_websocket or (self.cycle is not None and not self.cycle.response_complete):
+        successor = self.transport.get_protocol()
+        if successor is not self:  # it became a WebSocket, which has as long for its handshake
+            stop_waiting(self)
+            self.loop.call_later(HEAD_SECONDS, close_unless_open, successor, self.transport)
+        elif self.cycle is not None and not self.cycle.response_complete:
             stop_waiting(self)
         elif self.head_due is None:  # half of a next request
             wait_for_head(self)
@@ -276,7 +283,7 @@ class BoundedBody:
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
         self.arriving: Counter[str] = Counter()
-        """Bytes announced by uploads that have not ended, by visit to the rooms."""
+        """Bytes received of uploads that have not ended, by visit to the rooms."""
         self.visits = 0
         """WebSockets that are open."""
 
@@ -301,21 +308,15 @@ class BoundedBody:
             return
         upload = UPLOAD.fullmatch(scope["path"]) if scope["method"] in ("PUT", "POST") else None
         if upload is None:
-            await self._bounded(scope, receive, send)
+            await self._bounded(scope, receive, send, "")
             return
         session = upload["session"]
         try:
-            size = _length(Headers(scope=scope))
-            self._check_share(session, size)
+            self._check_share(session, _length(Headers(scope=scope)))
         except Refusal as no:
             await no.answer()(scope, receive, send)
             return
-        self.arriving[session] += size
-        try:
-            await self._bounded(scope, receive, send)
-        finally:
-            self.arriving[session] -= size
-            self.arriving += Counter()  # forgets the sessions with nothing left
+        await self._bounded(scope, receive, send, session)
 
     def _check_share(self, session: str, size: int) -> None:
         """See that a visit, and all visits together, may hold `size` bytes more.
@@ -338,28 +339,43 @@ class BoundedBody:
                 503, "visitors hold as many uploads as they may: try again in some minutes"
             )
 
-    async def _bounded(self, scope: Scope, receive: Receive, send: Send) -> None:
-        begun, received, more = asyncio.get_running_loop().time(), 0, True
-        answered = False
+    async def _bounded(self, scope: Scope, receive: Receive, send: Send, session: str) -> None:
+        """Pass a request on while its body comes; `session` is the visit that uploads, if any."""
+        received, more, answered = 0, True, False
+        waited, lately = 0.0, 0  # seconds of waiting for the sender, and bytes that came in them
         ended: Refusal | None = None
 
+        async def next_part() -> Message:
+            nonlocal received, more, waited, lately
+            begun = asyncio.get_running_loop().time()
+            try:
+                message = await asyncio.wait_for(receive(), SILENT_SECONDS)
+            except TimeoutError as error:
+                raise Refusal(408, "the request stopped half-way: send it again") from error
+            size = len(message.get("body", b""))
+            more = bool(message.get("more_body", False))
+            received, lately = received + size, lately + size
+            waited += asyncio.get_running_loop().time() - begun
+            if received > MAX_BODY:
+                raise Refusal(413, f"the request has more than {MAX_BODY:,} bytes: send less")
+            if more and waited > SILENT_SECONDS:
+                if lately < SILENT_SECONDS * SLOWEST:
+                    raise Refusal(408, "the request comes too slowly: use a faster line")
+                waited, lately = 0.0, 0
+            if session:
+                self.arriving[session] += size
+                self._check_share(session, 0)
+            return message
+
         async def bounded() -> Message:
-            nonlocal received, more, ended
+            nonlocal ended
             if not more:  # nothing is waited for but the visitor's leaving
                 return await receive()
             try:
-                message = await asyncio.wait_for(receive(), SILENT_SECONDS)
-            except TimeoutError:
-                ended = Refusal(408, "the request stopped half-way: send it again")
+                return await next_part()
+            except Refusal as no:
+                ended = no
                 return {"type": "http.disconnect"}
-            received += len(message.get("body", b""))
-            more = bool(message.get("more_body", False))
-            spent = asyncio.get_running_loop().time() - begun
-            if received > MAX_BODY:
-                ended = Refusal(413, f"the request has more than {MAX_BODY:,} bytes: send less")
-            elif more and received < (spent - SILENT_SECONDS) * SLOWEST:
-                ended = Refusal(408, "the request comes too slowly: use a faster line")
-            return message if ended is None else {"type": "http.disconnect"}
 
         async def watched(message: Message) -> None:
             nonlocal answered
@@ -372,6 +388,10 @@ class BoundedBody:
         except Exception:
             if ended is None:
                 raise
+        finally:
+            if session:
+                self.arriving[session] -= received
+                self.arriving += Counter()  # forgets the visits with nothing left
         if ended is not None and not answered:
             await ended.answer()(scope, receive, send)
 

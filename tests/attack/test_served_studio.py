@@ -30,6 +30,13 @@ EVIL = ("evil.example", "evil.example:8501", "localhost.evil.example", "127.0.0.
 OWN = ("localhost", "127.0.0.1", "[::1]:8501", "LOCALHOST:1", "192.168.1.7:8501", "x.localhost")
 
 
+HANDSHAKE = (
+    b"GET /_stcore/stream HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
+    b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def half_requests(servers: dict[str, Served]) -> dict[str, list[socket.socket]]:
     """400 lines to each server on which half a request was sent, when this module began."""
@@ -39,8 +46,10 @@ def half_requests(servers: dict[str, Served]) -> dict[str, list[socket.socket]]:
         lines[way] = []
         for number in range(400):
             line = socket.create_connection(address)
-            if number % 2:
+            if number % 4 == 1:
                 line.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Half")
+            elif number % 4 == 3 and way != "alone":  # a handshake that uvicorn cannot parse
+                line.sendall(HANDSHAKE + b"X-Long: " + b"x" * 9_000 + b"\r\n\r\n")
             lines[way].append(line)
     return lines
 

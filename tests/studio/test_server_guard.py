@@ -92,6 +92,24 @@ def test_a_body_that_trickles_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "slowly" in says
 
 
+def test_a_burst_buys_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_guard, "SILENT_SECONDS", 0.05)
+    monkeypatch.setattr(server_guard, "SLOWEST", 1000)
+    status, says, read = serve((0, bytes(100_000)), *[(0.02, b"x")] * 20)
+    assert status == 408 and read < 100_015
+    assert "slowly" in says
+
+
+def test_what_an_upload_holds_is_what_came_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not what it announced: four requests without a body would take everybody's place."""
+    guard = BoundedBody(None)  # type: ignore[arg-type]
+    guard._check_share("a", server_guard.SESSION_BYTES)
+    guard.arriving["a"] = server_guard.SESSION_BYTES
+    with pytest.raises(server_guard.Refusal):
+        guard._check_share("a", 1)
+    guard._check_share("b", 1)
+
+
 def test_a_body_without_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_guard, "MAX_BODY", 100)
     status, says, read = serve(*[(0, b"x" * 30)] * 20)
