@@ -121,8 +121,8 @@ def explain(badges: Mapping[tuple[str, str], Badge], titles: Mapping[str, str]) 
             "Each method was put to the same checks on many faces. Its maps must differ between "
             "faces, between expressions and from those of networks with random weights, and their "
             "best pixels must matter more to the network than random pixels, than edges, and than "
-            "one fixed map for all faces. It passes or fails only where the 95% interval leaves no "
-            "doubt."
+            "one fixed map for all faces. It passes or fails only where a figure's interval "
+            "leaves no doubt."
         )
         for name in dict.fromkeys(name for name, _ in badges):
             of_name = {method: b for (other, method), b in badges.items() if other == name}

@@ -140,5 +140,5 @@ def test_an_upload_that_is_no_network_is_refused_in_a_sentence(  # type: ignore[
     chooser.set_input_files([str(tmp_path / "model.safetensors"), str(tmp_path / "config.json")])
     trouble = page.locator("[data-testid=stSidebar] [data-testid=stAlert]")
     trouble.wait_for(timeout=60_000)
-    assert "cannot read the two files" in trouble.inner_text()
+    assert "cannot read config.json" in trouble.inner_text()
     assert page.locator("[data-testid=stException]").count() == 0

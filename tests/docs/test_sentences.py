@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from fermodels.data.emotions import EMOTIONS
-from fermodels.data.photo_decode import PhotoLimits
+from fermodels.data.photo_decode import COSTLY, PhotoLimits
 from fermodels.explain import filters
 from fermodels.nets.duplicates import THRESHOLD
 from fermodels.nets.evaluate import Z_95
@@ -99,12 +99,14 @@ SOURCES = (
         lambda: (str(photo_reading.MAX_PHOTOS),),
     ),
     Source(
-        r"One photo: (\d+) MB, (\d+) megapixels, at least (\d+) pixels a side",
+        r"One photo: (\d+) MB, (\d+) megapixels \(WebP (\d+), HEIC (\d+)\), at least (\d+) pixels",
         ("docs/api.md",),
         "photo_reading.LIMITS",
         lambda: (
             f"{photo_reading.LIMITS.max_bytes / MB:g}",
             f"{photo_reading.LIMITS.max_pixels / 1e6:g}",
+            str(photo_reading.LIMITS.max_memory // COSTLY["WEBP"] // 10**6),
+            str(photo_reading.LIMITS.max_memory // COSTLY["HEIF"] // 10**6),
             str(photo_reading.LIMITS.min_side),
         ),
     ),
@@ -115,13 +117,13 @@ SOURCES = (
         lambda: (f"{gradio_files.MAX_UPLOAD / MB:g}",),
     ),
     Source(
-        r"let bodies through up to (\d+) MB",
+        r"let bodies through up to\s+(\d+) MB",
         ("docs/deploy.md",),
         "gradio_files.MAX_UPLOAD",
         lambda: (f"{gradio_files.MAX_UPLOAD / MB:g}",),
     ),
     Source(
-        r"(Two) photos are read at a time and (\d+)\s+wait",
+        r"(Two) photos, and one\s+request of many, are\s+read at a time and (\d+)\s+wait",
         ("docs/api.md",),
         "gradio_app.AT_ONCE, QUEUE_LENGTH",
         lambda: ({2: "Two"}[gradio_app.AT_ONCE], str(gradio_app.QUEUE_LENGTH)),

@@ -142,8 +142,8 @@ def test_what_is_interrupted_waits_for_its_button_again_and_goes_on(
             raise CheckpointError("stopped here")
         return plain(name)
 
-    monkeypatch.setattr(models, "own_copy", copy_twice_then_stop)
     app = open_room("saliency", faces, **CHEAP)
+    monkeypatch.setattr(models, "own_copy", copy_twice_then_stop)
     healthy(app.button(key="alike-1-start").click().run())
     assert [box.value for box in app.error] == ["stopped here"] and shown_in(app) == []
     healthy(app.run())
