@@ -111,7 +111,7 @@ def _attribution(
     method, settings = methods()[asked.method], dict[str, Any](asked.settings)
     with lending.computing():
         found = explain(
-            models.own_copy(name),
+            models.shared(name),
             _face,
             asked.method,
             target_class=asked.target_class,
@@ -162,7 +162,7 @@ def _curves(
 
     with lending.computing():
         return face_curves(
-            models.own_copy(name), _face, _attribution, asked.target_class, asked.method,
+            models.shared(name), _face, _attribution, asked.target_class, asked.method,
             asked.baseline,
         )  # fmt: skip
 

@@ -77,6 +77,16 @@ def borrowed(name: str) -> Iterator[FERNet]:
         yield net
 
 
+def shared(name: str) -> FERNet:
+    """Return the network that everybody uses, for what works on a copy of its own by itself.
+
+    `fermodels.explain` does, one question to a network at a time, and keeps with the network what
+    it made of the weights; nobody else waits meanwhile.
+    """
+    with borrowed(name) as net:
+        return net
+
+
 def own_copy(name: str) -> FERNet:
     """Return a twin that shares the weights, so that long questions keep nobody waiting."""
     from fermodels.explain.puppet import private

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
+import sys
 import threading
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
@@ -127,6 +128,9 @@ async def let_visits_end(every: float = 30.0) -> None:
         if runtime.exists():
             now = runtime.Runtime.instance()
             known = end_visits(now._session_mgr, now.uploaded_file_mgr, known)
+            kept = sys.modules.get("fermodels.explain.kept")
+            if kept is not None and not known:  # nobody is there: what is quickly made again goes
+                kept.forget()
         return_freed_memory()
 
 

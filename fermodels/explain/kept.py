@@ -91,6 +91,13 @@ def kept(model: nn.Module, name: str, weights: Sequence[Tensor], make: Callable[
     return made
 
 
+def forget() -> None:
+    """Let go of everything; it is made again when it is asked for."""
+    with _ordering:
+        for shelf in _KEPT.values():
+            shelf.clear()
+
+
 def _make_room() -> None:
     """Let go of what was not asked for the longest; the newest stays, however large."""
     entries = [
