@@ -87,7 +87,7 @@ POLICY = "; ".join(
     )
 )
 """Content security policy: a page loads nothing from, and sends no form to, another host. Any site
-may frame the studio, as a Space does."""
+may frame a public studio, as a Space does; one's own only itself."""
 
 HEADERS = {
     "Content-Security-Policy": POLICY,
@@ -175,6 +175,9 @@ def make_prompt(protocol: Any) -> None:
     protocol.data_received = data_received
 
 
+FOREIGN = Refusal(403, "a page of another site asked: only the studio's own may")
+
+
 class SafeHeaders:
     """Adds `HEADERS` to every answer."""
 
@@ -189,6 +192,8 @@ class SafeHeaders:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers[name] = value
+                if not public.is_public():  # a frame that nobody sees would act for its owner
+                    headers["Content-Security-Policy"] += "; frame-ancestors 'self'"
             await send(message)
 
         await self.app(scope, receive, with_headers)
@@ -211,19 +216,25 @@ class KnownHost:
             if len(hosts) != 1 or not is_known(hosts[0]):
                 await self._refuse(scope, receive, send)
                 return
-        if scope["type"] == "websocket":
-            if comes_from_own_page(scope) is False:
-                await self._refuse(scope, receive, send)
+            foreign = comes_from_own_page(scope) is False
+            # other sites may ask a public studio's API, but open no room of it
+            if foreign and (scope["type"] == "websocket" or not public.is_public()):
+                await self._refuse(scope, receive, send, FOREIGN)
                 return
+        if scope["type"] == "websocket":
             _as_own_origin(scope)
         await self.app(scope, receive, send)
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _refuse(
+        self, scope: Scope, receive: Receive, send: Send, no: Refusal | None = None
+    ) -> None:
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
             return
-        no = Refusal(421, f"the studio does not go by that name: see {HOSTS} in docs/deploy.md")
-        await no.answer()(scope, receive, send)
+        unknown = Refusal(
+            421, f"the studio does not go by that name: see {HOSTS} in docs/deploy.md"
+        )
+        await (no or unknown).answer()(scope, receive, send)
 
 
 def comes_from_own_page(scope: Scope) -> bool | None:
@@ -237,7 +248,9 @@ def comes_from_own_page(scope: Scope) -> bool | None:
     if origin is None:
         return None
     asking = origin.rpartition("://")[2]
-    own = {headers.get("host"), headers.get("x-forwarded-host")}
+    own = {headers.get("host")}
+    if public.is_public():  # behind a proxy; elsewhere a page could state this header itself
+        own.add(headers.get("x-forwarded-host"))
     return asking in own or asking.partition(":")[0] in named_hosts()
 
 

@@ -101,7 +101,8 @@ def _class_of(folder: Path) -> int | None:
 def _class_pictures(folder: Path, split: str) -> Iterator[Picture]:
     """Yield a class folder's pictures; nothing for a folder that is no class and holds none."""
     files = [path for path in folder.iterdir() if path.suffix.lower() in PICTURES]
-    files = [path for path in files if not path.name.startswith(".")]
+    # a pipe that is named like a picture would be waited for
+    files = [path for path in files if not path.name.startswith(".") and path.is_file()]
     label = _class_of(folder)
     if label is None and files:
         raise DataError(

@@ -120,6 +120,8 @@ def look(path: Path) -> Found:
         )
     if path.is_file():
         return _look_at_file(path)
+    if not path.is_dir():
+        raise DataError(f"{path} is a pipe or a device: give a CSV or parquet file, or a folder")
     level = [path]
     for _ in range(_DEPTH + 1):
         there = [found for folder in level if (found := _look_in(folder))]

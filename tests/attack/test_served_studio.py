@@ -219,6 +219,30 @@ def test_pages_open_at_a_time_are_bounded(studio: Served) -> None:
     raise AssertionError("no place became free")
 
 
+def test_a_page_of_another_site_reads_nothing_of_ones_own_studio(served: Served) -> None:
+    """Not by a name that leads to this machine, nor by saying that it was forwarded."""
+    if served.way == "public":
+        return
+    port = served.root.rsplit(":", 1)[1]
+    for origin in ("http://evil.example", "http://localhost:1", "null"):
+        for host in (f"x.localhost:{port}", f"127.0.0.1:{port}"):
+            headers = {"host": host, "origin": origin,
+                       "x-forwarded-host": origin.rpartition("/")[2]}  # fmt: skip
+            for path in (f"{served.gradio}/config", f"{served.api}/info", served.root):
+                answer = served.client.get(path, headers=headers)
+                assert answer.status_code == 403 and len(answer.text) < 200
+            answer = served.client.post(
+                f"{served.api}/upload", files={"files": ("a.png", b"x")}, headers=headers
+            )
+            assert answer.status_code == 403
+
+
+def test_a_frame_of_another_site_shows_no_studio_of_ones_own(servers: dict[str, Served]) -> None:
+    for way, framed in (("private", False), ("alone", False), ("public", True)):
+        policy = servers[way].client.get(servers[way].root).headers["content-security-policy"]
+        assert ("frame-ancestors 'self'" not in policy) is framed
+
+
 def test_a_page_may_load_nothing_from_elsewhere(served: Served) -> None:
     paths = ["/"] if served.way == "alone" else ["/", "/saliency", "/gradio/"]
     for path in paths:

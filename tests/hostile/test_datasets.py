@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import zipfile
@@ -255,3 +256,19 @@ def test_damaged_bytes_anywhere_in_a_table_end_in_one_sentence(tmp_path: Path, c
             parquet_form.read([path])
         except DataError as error:
             assert "\n" not in str(error)
+
+
+def test_pipes_and_devices_are_no_datasets_and_no_pictures(tmp_path: Path) -> None:
+    """Whoever opens a pipe waits for its other end."""
+    os.mkfifo(tmp_path / "faces.csv")
+    for path in (tmp_path / "faces.csv", Path("/dev/zero"), Path("/dev/null")):
+        with pytest.raises(DataError, match="a pipe or a device"):
+            read_faces(path)
+    for split in ("train", "test"):
+        place = tmp_path / "folder" / split / "angry"
+        place.mkdir(parents=True)
+        for number in range(3):
+            pixels = np.random.default_rng(number).integers(0, 255, (48, 48), np.uint8)
+            Image.fromarray(pixels).save(place / f"{number}.png")
+        os.mkfifo(place / "pipe.png")
+    assert len(read_faces(tmp_path / "folder")) == 6
