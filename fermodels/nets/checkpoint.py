@@ -61,6 +61,8 @@ CLASS_NAMES = {str(index): name for index, name in enumerate(EMOTIONS)}
 """What the outputs mean, as ``id2label``: the key under which the Hub's readers look for it."""
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 """Types in which weights may be stored."""
+MAX_HEADER_BYTES = 1_000_000
+"""Of uploaded weights: a million empty tensors take their reader seconds and gigabytes."""
 LEAST_BYTES = 2
 """Of one stored weight."""
 
@@ -303,6 +305,11 @@ def load_uploaded(config: bytes, weights: bytes) -> tuple[dict[str, Any], FERNet
     """
     raw = parse_json(config, CONFIG)
     layers = _network_config(raw, CONFIG)
+    if int.from_bytes(weights[:8], "little") > MAX_HEADER_BYTES:
+        raise CheckpointError(
+            f"{WEIGHTS} has a header of more than {MAX_HEADER_BYTES:,} bytes: expected names of "
+            "a network's few tensors; give the file of a checkpoint of this project"
+        )
     try:
         state = load_bytes(weights)
     except (ValueError, SafetensorError) as error:

@@ -399,3 +399,10 @@ def test_nothing_that_came_from_outside_is_unpickled(folder: Path) -> None:
         torch.from_numpy(checkpoint.load(folder).predict(np.zeros((1, 48, 48), np.uint8))),
         torch.from_numpy(checkpoint.load(folder).predict(np.zeros((1, 48, 48), np.uint8))),
     )
+
+
+def test_uploaded_weights_of_a_million_tensors_are_refused_unread() -> None:
+    names = {f"t{n}": {"dtype": "F16", "shape": [0], "data_offsets": [0, 0]} for n in range(30_000)}
+    told = json.dumps({"format": checkpoint.FORMAT, "network": tiny_net().config.to_dict()})
+    with pytest.raises(CheckpointError, match="header of more than"):
+        checkpoint.load_uploaded(told.encode(), header(names))
