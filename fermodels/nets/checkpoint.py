@@ -305,7 +305,7 @@ def load_uploaded(config: bytes, weights: bytes) -> tuple[dict[str, Any], FERNet
     """
     raw = parse_json(config, CONFIG)
     layers = _network_config(raw, CONFIG)
-    if int.from_bytes(weights[:8], "little") > MAX_HEADER_BYTES:
+    if MAX_HEADER_BYTES < int.from_bytes(weights[:8], "little") <= len(weights):
         raise CheckpointError(
             f"{WEIGHTS} has a header of more than {MAX_HEADER_BYTES:,} bytes: expected names of "
             "a network's few tensors; give the file of a checkpoint of this project"
