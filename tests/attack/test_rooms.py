@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 
 from fermodels.nets.checkpoint import CONFIG, FORMAT, WEIGHTS, half_weights
 from tests.attack.conftest import Served
-from tests.browser.conftest import find_chromium
+from tests.browser.conftest import chromium
 from tests.toys import ROOT, tiny_net
 
 pytestmark = pytest.mark.browser
@@ -31,13 +31,8 @@ def public(servers: dict[str, Served]) -> Served:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api")
-    from docs.screenshots import FLAGS
-
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
+    with chromium() as started:
         yield started
-        started.close()
 
 
 @pytest.fixture

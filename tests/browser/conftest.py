@@ -72,8 +72,9 @@ def wait_until_healthy(url: str, process: subprocess.Popen[bytes]) -> None:
     raise AssertionError("the studio was not healthy after a minute")
 
 
-@pytest.fixture(scope="package")
-def browser() -> Iterator[object]:
+@contextmanager
+def chromium() -> Iterator[object]:
+    """Start a headless Chromium; skip where there is none to start."""
     sync_api = pytest.importorskip("playwright.sync_api")
     from docs.screenshots import FLAGS
 
@@ -81,6 +82,12 @@ def browser() -> Iterator[object]:
         started = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
         yield started
         started.close()
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[object]:
+    with chromium() as started:
+        yield started
 
 
 @pytest.fixture
