@@ -24,7 +24,7 @@ from fermodels.errors import CheckpointError, exit_status
 from fermodels.explain.activations import ActivationMaps, activation_maps
 from fermodels.explain.dream import Dream, dream_of_each
 from fermodels.explain.filters import first_layer_filters
-from fermodels.nets import checkpoint
+from fermodels.nets import checkpoint, shelf
 from fermodels.nets.files import (
     check_output,
     not_a_result,
@@ -211,6 +211,8 @@ def best_on_validation() -> str:
 def captions(name: str, dreams: dict[str, Dream], asked: dict[str, str]) -> dict[str, Any]:
     """Return what must be said under the figures, with what other networks say to the dreams."""
     judges = {other: checkpoint.load(other) for other in checkpoint.available()}
+    recipe = shelf.read_json(shelf.find(name) / shelf.CONFIG)["recipe"]
+    whose = f"{name} (trained by the {recipe} recipe)"
     seen = {
         label: {
             other: [round(float(p), 4) for p in net.predict(found.frames[[0, -1]])[:, own]]
@@ -220,9 +222,10 @@ def captions(name: str, dreams: dict[str, Dream], asked: dict[str, str]) -> dict
         for own in [EMOTIONS.index(label)]
     }
     return {
-        "figure-9": f"Activation maps of {name} for a rendered face; compare the paper's Figure 9.",
-        "figure-10": f"First-layer weights of {name}; compare the paper's Figure 10.",
-        "figure-11": f"Dreams of {name} from rendered faces; compare the paper's Figure 11.",
+        "figure-9": f"Activation maps of {whose} for a rendered face; compare the paper's "
+        "Figure 9.",
+        "figure-10": f"First-layer weights of {whose}; compare the paper's Figure 10.",
+        "figure-11": f"Dreams of {whose} from rendered faces; compare the paper's Figure 11.",
         "faces": asked,
         "label_probability_before_and_after": seen,
     }

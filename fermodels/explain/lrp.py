@@ -33,8 +33,8 @@ def lrp(q: Question) -> Parts:
     Conv layers hand on to what excited them (alpha 1) or also, with a minus, to what inhibited
     them (alpha 2, beta 1); fully connected layers use the epsilon rule; alpha 0 uses that
     everywhere. Smooth, easy to read, but the alpha 1 rule depends little on the class. Biases
-    keep their share, so the sum falls short of the score. Of a hybrid it shows the conv branch
-    only.
+    keep their share, so the sum is not the score: it can be near zero or of the other sign. Of
+    a hybrid it shows the conv branch only.
     """
     _require_rules(q.net)
     fold_batch_norms(q.net)
