@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import streamlit as st
+from numpy.typing import NDArray
 
+from fermodels.data.emotions import EMOTIONS
 from fermodels.data.faces import FaceDataset
 from studio import disagreement, models, results, versus, widgets
 from studio.figures import confusion as figures
@@ -53,15 +56,49 @@ def _faces_of(name: str, truth: str, guess: str, *, split: str, faces: FaceDatas
     st.markdown(
         f"**{truth}** faces that {plain(name)} called **{guess}**: {fell:,}, the surest first"
     )
-    if len(rows) < fell:
-        st.caption(f"{len(rows):,} of them are in the data at hand ({plain(faces.name)}).")
     answers = results.stored(name, faces)
+    if not np.isfinite(answers[faces.splits == split]).any():
+        st.caption(
+            f"They are of the data that {plain(name)} was scored on, which {plain(faces.name)} is "
+            f"not. {widgets.how_to_see_scored()}"
+        )
+        rows, answers = _asked_now(name, truth, guess, split, faces)
+    elif len(rows) < fell:
+        st.caption(
+            f"{len(rows):,} of them are in the data at hand ({plain(faces.name)}). "
+            f"{widgets.how_to_see_scored()}"
+        )
     here = rows[:MOST]
     notes = results.notes(faces, here, answers)
     picked = gallery(faces, here, key=f"cell-{name}-{truth}-{guess}", notes=notes)
     if picked is not None:
         widgets.carry(widgets.face_at(faces, picked))
         st.toast(f"You carry {plain(faces.ids[picked])} now.", icon=":material/front_hand:")
+
+
+def _asked_now(
+    name: str, truth: str, guess: str, split: str, faces: FaceDataset
+) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Say how many faces at hand fall in a cell; return their rows, surest first, and answers.
+
+    The answers are ``(N, 7)``, NaN for faces outside the cell's row.
+    """
+    answers = np.full((len(faces), len(EMOTIONS)), np.nan, np.float32)
+    labelled = np.flatnonzero((faces.splits == split) & (faces.labels == EMOTIONS.index(truth)))
+    found = results.of_rows(name, faces, labelled)
+    if found is None:
+        st.caption(
+            f"The {len(labelled):,} {truth} faces of {plain(faces.name)} ({split}) are too many "
+            "to ask about here: the Dataset room does, with progress."
+        )
+        return labelled[:0], answers
+    answers[labelled] = found
+    inside = np.flatnonzero(found.argmax(1) == EMOTIONS.index(guess))
+    st.markdown(
+        f"Of the {len(labelled):,} **{truth}** {split} faces of {plain(faces.name)} it calls "
+        f"{len(inside):,} **{guess}**."
+    )
+    return labelled[inside[np.argsort(-found[inside].max(1), kind="stable")]], answers
 
 
 def difference(split: str, faces: FaceDataset) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -12,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.browser.steps import open_room, settle
+from tests.browser.steps import at_rest, open_room, settle
 
 pytestmark = pytest.mark.browser
 
@@ -57,26 +56,6 @@ def test_choices_outlive_a_walk_to_another_room_and_back(studio: str, page) -> N
         settle(page)
     assert "target=fear" in page.url and "methods=Saliency" in page.url
     assert "What speaks for fear?" in page.locator("[data-testid=stMain]").inner_text()
-
-
-def until(holds: Callable[[], bool], seconds: float = 30) -> None:
-    """Wait until something holds."""
-    ends = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < ends, f"not so after {seconds} s"
-        time.sleep(0.1)
-
-
-def at_rest(element) -> dict[str, float]:  # type: ignore[no-untyped-def]
-    """Return an element's box once it has not moved for half a second: pictures load above it."""
-    seen = [element.bounding_box()]
-
-    def still() -> bool:
-        seen.append(element.bounding_box())
-        return len(seen) > 5 and all(box == seen[-1] for box in seen[-5:])
-
-    until(still)
-    return seen[-1]
 
 
 def taken_home(page, key: str, label: str) -> bytes:  # type: ignore[no-untyped-def]

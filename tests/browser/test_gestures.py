@@ -1,0 +1,399 @@
+"""Every gesture that a room speaks of is performed, and has its effect: pointer, finger, keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from fermodels.data.emotions import EMOTIONS
+from tests.browser.steps import at_rest, cell_of, open_room, settle, until
+
+pytestmark = pytest.mark.browser
+
+MAIN = "[data-testid=stMain]"
+DESK = {"viewport": {"width": 1440, "height": 2600}}
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+EXPLAINED = "[aria-label='Maps of the two networks and their difference'] img"
+"""The maps of the disagreement lab."""
+
+
+@pytest.fixture(params=["pointer", "finger"])
+def hand(request: pytest.FixtureRequest, browser) -> Iterator[Hand]:  # type: ignore[no-untyped-def]
+    """A page and how one points at it: a mouse at a desk, a finger on a phone 390 px wide."""
+    phone = request.param == "finger"
+    context = browser.new_context(**(PHONE if phone else DESK))
+    page = context.new_page()
+    yield Hand(page, page.touchscreen.tap if phone else page.mouse.click)
+    context.close()
+
+
+class Hand:
+    """A page and how a person points at it."""
+
+    def __init__(self, page, point: Callable[[float, float], None]) -> None:  # type: ignore[no-untyped-def]
+        self.page, self.point = page, point
+
+    def touch_cell(self, chart: str, row: str, column: str) -> None:
+        """Point at the middle of a cell of a matrix."""
+        self.point(*cell_of(self.page, chart, row, column))
+        settle(self.page)
+
+    def touch(self, element) -> None:  # type: ignore[no-untyped-def]
+        """Point at the middle of an element."""
+        element.scroll_into_view_if_needed()
+        box = at_rest(element)
+        self.point(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        settle(self.page)
+
+
+def words(page) -> str:  # type: ignore[no-untyped-def]
+    return str(page.locator(MAIN).inner_text())
+
+
+def faces_of(page):  # type: ignore[no-untyped-def]
+    return page.locator(f"{MAIN} .face")
+
+
+def test_a_cell_of_a_matrix_opens_faces_one_of_which_can_be_carried(  # type: ignore[no-untyped-def]
+    studio: str, hand: Hand
+) -> None:
+    page = hand.page
+    open_room(page, f"{studio}/compare?models=deep")
+    hand.touch_cell("confusion-deep", "fear", "surprise")
+    faces_of(page).first.wait_for(timeout=60_000)
+    count = faces_of(page).count()
+    assert f"fear test faces of samples it calls {count} surprise" in words(page)
+    assert all("surprise" in note for note in faces_of(page).all_inner_texts())
+    assert "name your FER-2013 under Faces in the sidebar" in words(page)
+    chosen = faces_of(page).last
+    name = chosen.get_attribute("aria-label").rpartition("(")[2].rstrip(")")
+    hand.touch(chosen)
+    page.wait_for_url(f"**face={name}*", timeout=30_000)
+
+
+def test_a_cell_of_the_difference_opens_the_faces_on_which_the_two_differ(  # type: ignore[no-untyped-def]
+    studio: str, hand: Hand
+) -> None:
+    page = hand.page
+    open_room(page, f"{studio}/compare?models=deep&view=difference&first=deep&second=shallow")
+    hand.touch_cell("difference", "fear", "fear")
+    faces_of(page).first.wait_for(timeout=60_000)
+    for note in faces_of(page).all_inner_texts():
+        said = dict(line.split(": ") for line in note.splitlines())
+        assert set(said) == {"deep", "shallow"}
+        assert list(said.values()).count("fear") == 1
+    hand.touch(faces_of(page).first)
+    page.get_by_role("heading", name="Why fear rather than").wait_for(timeout=60_000)
+    page.locator(EXPLAINED).nth(3).wait_for(timeout=60_000)
+
+
+def test_a_cell_on_which_sample_faces_do_not_differ_shows_those_that_do(  # type: ignore[no-untyped-def]
+    studio: str, page
+) -> None:
+    open_room(page, f"{studio}/compare?models=deep&view=difference&first=deep&second=shallow")
+    page.mouse.click(*cell_of(page, "difference", "happy", "disgust"))
+    faces_of(page).first.wait_for(timeout=60_000)
+    assert "Of the faces that the networks were scored on it is" in words(page)
+    assert "name your FER-2013 under Faces in the sidebar" in words(page)
+    for note in faces_of(page).all_inner_texts():
+        assert len({line.partition(": ")[2] for line in note.splitlines()}) == 2
+    first, second = (
+        line.partition(": ")[2] for line in faces_of(page).first.inner_text().splitlines()
+    )
+    faces_of(page).first.click()
+    page.get_by_role("heading", name=f"Why {first} rather than {second}?").wait_for(timeout=60_000)
+
+
+def test_a_finger_that_swipes_over_a_matrix_scrolls_the_page(studio: str, browser) -> None:  # type: ignore[no-untyped-def]
+    context = browser.new_context(**PHONE)
+    page = context.new_page()
+    open_room(page, f"{studio}/compare?models=deep")
+    x, y = cell_of(page, "confusion-deep", "sad", "sad")
+    scrolled = f"document.querySelector('{MAIN}').scrollTop"
+    before = page.evaluate(scrolled)
+    swipe(context, page, [(x, y), (x, y - 60), (x, y - 120), (x, y - 180)])
+    until(lambda: page.evaluate(scrolled) > before + 100)
+    context.close()
+
+
+def swipe(context, page, places) -> None:  # type: ignore[no-untyped-def]
+    """Put a finger down at the first place, move it over the others and take it off."""
+    finger = context.new_cdp_session(page)
+    for number, (x, y) in enumerate(places):
+        points = {"type": "touchMove" if number else "touchStart", "touchPoints": [{"x": x, "y": y}]}
+        finger.send("Input.dispatchTouchEvent", points)
+    finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
+def test_a_pointer_over_a_cell_reads_it_aloud(studio: str, page) -> None:  # type: ignore[no-untyped-def]
+    open_room(page, f"{studio}/compare?models=deep")
+    page.mouse.move(*cell_of(page, "confusion-deep", "fear", "sad"))
+    label = page.locator(".st-key-confusion-deep .hoverlayer .hovertext")
+    label.wait_for(timeout=10_000)
+    assert "true fear, predicted sad" in label.text_content()
+
+
+def in_hand(page) -> str:  # type: ignore[no-untyped-def]
+    """Return the id of the face in hand as the address has it."""
+    return str(page.evaluate("new URLSearchParams(location.search).get('face')"))
+
+
+def test_a_face_of_the_gallery_is_carried_into_other_rooms(studio: str, hand: Hand) -> None:
+    page = hand.page
+    open_room(page, f"{studio}/dataset")
+    before, chosen = in_hand(page), faces_of(page).nth(7)
+    name = chosen.get_attribute("aria-label").rpartition("(")[2].rstrip(")")
+    hand.touch(chosen)
+    until(lambda: in_hand(page) == name != before)
+    if page.viewport_size["width"] < 500:
+        page.locator("[data-testid=stExpandSidebarButton]").tap()
+    page.locator("[data-testid=stSidebarNav]").get_by_role("link", name="Saliency").click()
+    page.wait_for_url("**/saliency*")
+    settle(page)
+    assert in_hand(page) == name and name in words(page)
+
+
+def test_arrow_keys_walk_the_gallery_and_enter_takes_a_face(studio: str, page) -> None:  # type: ignore[no-untyped-def]
+    open_room(page, f"{studio}/dataset")
+    labels = [face.get_attribute("aria-label") for face in faces_of(page).all()[:40]]
+    across = page.locator(f"{MAIN} .grid").evaluate(
+        "grid => getComputedStyle(grid).gridTemplateColumns.split(' ').length"
+    )
+    faces_of(page).first.focus()
+    for key in ("ArrowRight", "ArrowRight", "ArrowDown", "ArrowLeft", "Enter"):
+        page.keyboard.press(key)
+    until(lambda: in_hand(page) in labels[across + 1])
+
+
+def test_a_line_drawn_on_the_map_leaves_the_faces_inside_it(studio: str, page) -> None:  # type: ignore[no-untyped-def]
+    open_room(page, f"{studio}/dataset?mapped=true&split=test&map=deep")
+    plot = page.locator(".st-key-feature-map .js-plotly-plot")
+    plot.wait_for(timeout=60_000)
+    at_rest(plot)
+    box = plot.locator(".nsewdrag").first.bounding_box()
+    left, top, wide, high = box["x"], box["y"], box["width"], box["height"]
+    corners = [(0.1, 0.1), (0.5, 0.1), (0.5, 0.9), (0.1, 0.9), (0.1, 0.1)]
+    places = [(left + x * wide, top + y * high) for x, y in corners]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for x, y in places[1:]:
+        page.mouse.move(x, y, steps=6)
+    page.mouse.up()
+    settle(page)
+    until(lambda: "280 faces" not in words(page))
+    assert 0 < faces_of(page).count() < 280
+
+
+@pytest.mark.parametrize("way", ["Next face", "Previous face", "Random face", "gallery"])
+def test_a_room_takes_another_face(studio: str, page, way: str) -> None:  # type: ignore[no-untyped-def]
+    open_room(page, f"{studio}/activations")
+    before = in_hand(page)
+    if way == "gallery":
+        page.get_by_text("Choose another face").click()
+        faces_of(page).nth(20).click()
+    else:
+        button = {"N": "face-next", "P": "face-prev", "R": "face-random"}[way[0]]
+        page.locator(f".st-key-{button} button").click()
+    until(lambda: in_hand(page) != before)
+    settle(page)
+    assert in_hand(page) in words(page)
+
+
+def slider(page, label: str):  # type: ignore[no-untyped-def]
+    return page.locator(f"{MAIN} [data-testid=stSlider]").filter(has_text=label)
+
+
+def drag_slider(page, label: str, share: float) -> None:  # type: ignore[no-untyped-def]
+    """Drag a slider's thumb to a share of the track."""
+    widget = slider(page, label)
+    widget.scroll_into_view_if_needed()
+    at_rest(widget)
+    thumb, track = widget.get_by_role("slider").bounding_box(), widget.bounding_box()
+    page.mouse.move(thumb["x"] + thumb["width"] / 2, thumb["y"] + thumb["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(track["x"] + share * track["width"], thumb["y"] + 4, steps=5)
+    page.mouse.up()
+    settle(page)
+
+
+BARS = """plot => JSON.stringify(plot.data.map(trace => [...(trace.x || [])]))"""
+
+
+def test_a_muscle_that_moves_changes_face_and_answers(studio: str, page) -> None:  # type: ignore[no-untyped-def]
+    open_room(page, f"{studio}/puppet")
+    face = page.locator("[aria-label='The puppet'] img")
+    chart = page.locator(".st-key-puppet-answers .js-plotly-plot")
+    chart.wait_for(timeout=60_000)
+    seen = face.get_attribute("src"), chart.evaluate(BARS)
+    drag_slider(page, "Lip corner puller", 0.9)
+    until(lambda: face.get_attribute("src") != seen[0] and chart.evaluate(BARS) != seen[1])
+    seen = face.get_attribute("src"), page.url
+    page.locator(".st-key-wear-surprise button").click()
+    until(lambda: face.get_attribute("src") != seen[0] and page.url != seen[1])
+    settle(page)
+    page.locator(".st-key-flip button").click()
+    wear = page.locator(".st-key-wear-flip button")
+    wear.wait_for(timeout=120_000)
+    seen = face.get_attribute("src"), page.url
+    wear.click()
+    until(lambda: face.get_attribute("src") != seen[0] and page.url != seen[1])
+
+
+def rectangle(page) -> tuple[int, ...]:  # type: ignore[no-untyped-def]
+    """Return first and last row and column of the edit's rectangle as the address has them."""
+    found = page.evaluate(
+        "['rows', 'columns'].flatMap(k => new URLSearchParams(location.search).getAll(k))"
+    )
+    return tuple(int(end) for end in found)
+
+
+def test_a_rectangle_is_moved_by_click_keys_and_sliders(studio: str, page) -> None:  # type: ignore[no-untyped-def]
+    room = "saliency?methods=Saliency&editing=true&edit=Erase"
+    open_room(page, f"{studio}/{room}&rows=10&rows=20&columns=10&columns=20")
+    canvas = page.locator(".canvas")
+    canvas.scroll_into_view_if_needed()
+    box = at_rest(canvas)
+    pixel = box["width"] / 48
+    page.mouse.click(box["x"] + 30.5 * pixel, box["y"] + 25.5 * pixel)
+    until(lambda: rectangle(page) == (20, 30, 25, 35))
+    canvas.focus()
+    page.keyboard.press("Shift+ArrowRight")
+    until(lambda: rectangle(page) == (20, 30, 25, 36))
+    page.keyboard.press("ArrowUp")
+    until(lambda: rectangle(page) == (19, 29, 25, 36))
+    slider(page, "Rows").get_by_role("slider").first.focus()
+    page.keyboard.press("ArrowLeft")
+    until(lambda: rectangle(page) == (18, 29, 25, 36))
+
+
+def test_a_finger_draws_a_rectangle_on_a_phone(studio: str, browser) -> None:  # type: ignore[no-untyped-def]
+    context = browser.new_context(**PHONE)
+    page = context.new_page()
+    open_room(page, f"{studio}/saliency?methods=Saliency&editing=true&edit=Erase")
+    canvas = page.locator(".canvas")
+    canvas.scroll_into_view_if_needed()
+    box = at_rest(canvas)
+    pixel = box["width"] / 48
+    path = [(6, 5), (14, 12), (29, 24)]
+    swipe(context, page, [(box["x"] + (c + 0.5) * pixel, box["y"] + (r + 0.5) * pixel) for c, r in path])
+    until(lambda: rectangle(page) == (5, 25, 6, 30))
+    context.close()
+
+
+def test_a_dream_is_started_stopped_and_taken_home(studio: str, page) -> None:  # type: ignore[no-untyped-def]
+    open_room(page, f"{studio}/deepdream?model=deep&preset=Quick+look")
+    for name, suffix, mark in (
+        ("Last frame (PNG)", "png", b"\x89PNG"), ("Film (GIF)", "gif", b"GIF8"),
+    ):  # fmt: skip
+        body = downloaded(page, page.get_by_role("button", name=name), f"dream.{suffix}")
+        assert body.startswith(mark)
+    page.get_by_role("button", name="Dream", exact=True).click()
+    page.get_by_text("step").first.wait_for(timeout=60_000)
+    page.get_by_role("button", name="Stop", exact=True).click()
+    settle(page)
+    assert "Stopped after step" in words(page)
+    assert page.locator("[aria-label='The dream, first frame to last'] img").count() > 0
+
+
+def test_a_channel_is_dreamed_when_asked(studio: str, page) -> None:  # type: ignore[no-untyped-def]
+    open_room(page, f"{studio}/activations?model=deep&channel=3&layer=conv1")
+    page.get_by_role("button", name="Dream this channel").click()
+    page.locator("[aria-label='What channel 3 of conv1.relu wants'] img").nth(1).wait_for(
+        timeout=60_000
+    )
+
+
+def downloaded(page, button, name: str) -> bytes:  # type: ignore[no-untyped-def]
+    """Click what offers a file and return the file's bytes."""
+    with page.expect_download(timeout=60_000) as download:
+        button.click()
+    assert download.value.suggested_filename == name
+    return Path(download.value.path()).read_bytes()
+
+
+DOWNLOADS = {
+    "paper": ("Download the ledger (CSV)", "claims.csv", b"number,sentence"),
+    "compare": ("Download data (CSV)", "per-expression-test.csv", b"expression,"),
+    "saliency?methods=Saliency": ("Report of this face (HTML)", "face-{face}.html", b"<!doctype"),
+    "deepdream?seven=true&preset=Quick+look": ("All (PNG)", "dreams.png", b"\x89PNG"),
+}
+"""Room -> the button that offers a file, its name and how it begins."""
+
+
+@pytest.mark.parametrize("room", DOWNLOADS)
+def test_a_file_that_a_room_offers_comes(studio: str, page, room: str) -> None:  # type: ignore[no-untyped-def]
+    label, name, begins = DOWNLOADS[room]
+    open_room(page, f"{studio}/{room}")
+    if room == "compare":
+        page.get_by_text("As a table").click()
+    button = page.get_by_role("button", name=label)
+    body = downloaded(page, button, name.format(face=in_hand(page)))
+    assert body.lower().startswith(begins.lower())
+
+
+def test_the_bar_over_a_chart_saves_it(studio: str, page) -> None:  # type: ignore[no-untyped-def]
+    open_room(page, f"{studio}/compare?models=deep")
+    page.mouse.move(*cell_of(page, "confusion-deep", "fear", "sad"))
+    button = page.locator(".st-key-confusion-deep [data-title^='Download plot']")
+    assert b"<svg" in downloaded(page, button, "confusion-deep.svg")[:400]
+
+
+def test_one_epoch_holds_in_training_filters_and_activations(studio: str, page) -> None:  # type: ignore[no-untyped-def]
+    open_room(page, f"{studio}/filters?model=deep")
+    thumb = slider(page, "Epoch").get_by_role("slider")
+    for _ in range(2):
+        thumb.press("ArrowLeft")
+        settle(page)
+    epoch = thumb.get_attribute("aria-valuenow")
+    assert f"after epoch {epoch}" in words(page)
+    for room in ("Training", "Activations"):
+        page.locator("[data-testid=stSidebarNav]").get_by_role("link", name=room).click()
+        page.wait_for_url(f"**/{room.lower()}*epoch={epoch}*", timeout=60_000)
+        settle(page)
+        assert slider(page, "Epoch").get_by_role("slider").get_attribute("aria-valuenow") == epoch
+
+
+@pytest.mark.parametrize(
+    ("room", "link", "to"), [("", "Puppet", "puppet"), ("paper", "Figure 10", "filters")]
+)
+def test_a_card_leads_to_its_room(studio: str, page, room: str, link: str, to: str) -> None:  # type: ignore[no-untyped-def]
+    open_room(page, f"{studio}/{room}")
+    page.locator(MAIN).get_by_role("link", name=link).click()
+    page.wait_for_url(f"**/{to}*", timeout=60_000)
+
+
+def test_an_uploaded_network_can_be_chosen_and_let_go(  # type: ignore[no-untyped-def]
+    studio: str, page, tmp_path: Path
+) -> None:
+    from fermodels.nets import checkpoint
+    from tests.toys import tiny_history, tiny_net, tiny_predictions
+
+    place = tmp_path / "mine"
+    checkpoint.save(
+        place, tiny_net(), {"variant": "mine", "recipe": "toy", "name": "mine"}, {},
+        tiny_history(), tiny_predictions(), "toy",
+    )  # fmt: skip
+    open_room(page, f"{studio}/activations")
+    page.get_by_text("Your own network").click()
+    chooser = page.locator("[data-testid=stSidebar] input[type=file]")
+    chooser.set_input_files([str(place / "model.safetensors"), str(place / "config.json")])
+    leave = page.locator("[data-testid=stSidebar] [class*=st-key-dismiss-] button")
+    leave.wait_for(timeout=60_000)
+    assert offered(page, "Model")[-1] not in EMOTIONS and len(offered(page, "Model")) == 7
+    leave.click()
+    leave.wait_for(state="detached", timeout=60_000)
+    settle(page)
+    assert len(offered(page, "Model")) == 6
+
+
+def offered(page, label: str) -> list[str]:  # type: ignore[no-untyped-def]
+    """Return what a picker offers."""
+    box = page.locator(f"{MAIN} [data-testid=stSelectbox]").filter(has_text=label).first
+    box.locator("input").click()
+    options = page.locator("[data-testid=stSelectboxVirtualDropdown] [role=option]")
+    options.first.wait_for(timeout=10_000)
+    found = options.all_inner_texts()
+    page.keyboard.press("Escape")
+    return [str(text) for text in found]
