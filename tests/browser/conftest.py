@@ -16,6 +16,9 @@ import pytest
 
 from tests.toys import ROOT
 
+FAKE_CAMERA = "--use-fake-device-for-media-stream"
+"""A camera that shows a test picture."""
+
 
 def find_chromium() -> str:
     """Return a Chromium's path, or skip."""
@@ -79,7 +82,7 @@ def chromium() -> Iterator[object]:
     from docs.screenshots import FLAGS
 
     with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
+        started = playwright.chromium.launch(executable_path=find_chromium(), args=[*FLAGS, FAKE_CAMERA])
         yield started
         started.close()
 

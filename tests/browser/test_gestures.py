@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from fermodels.data.emotions import EMOTIONS
 from tests.browser.steps import at_rest, cell_of, open_room, settle, until
@@ -195,7 +197,7 @@ def test_a_room_takes_another_face(studio: str, page, way: str) -> None:  # type
         faces_of(page).nth(20).click()
     else:
         button = {"N": "face-next", "P": "face-prev", "R": "face-random"}[way[0]]
-        page.locator(f".st-key-{button} button").click()
+        page.locator(f".st-key-{button} button").first.click()
     until(lambda: in_hand(page) != before)
     settle(page)
     assert in_hand(page) in words(page)
@@ -346,13 +348,13 @@ def test_one_epoch_holds_in_training_filters_and_activations(studio: str, page) 
     for _ in range(2):
         thumb.press("ArrowLeft")
         settle(page)
-    epoch = thumb.get_attribute("aria-valuenow")
-    assert f"after epoch {epoch}" in words(page)
+    epoch = thumb.input_value()
+    until(lambda: f"after epoch {epoch}" in words(page))
     for room in ("Training", "Activations"):
         page.locator("[data-testid=stSidebarNav]").get_by_role("link", name=room).click()
         page.wait_for_url(f"**/{room.lower()}*epoch={epoch}*", timeout=60_000)
         settle(page)
-        assert slider(page, "Epoch").get_by_role("slider").get_attribute("aria-valuenow") == epoch
+        assert slider(page, "Epoch").get_by_role("slider").input_value() == epoch
 
 
 @pytest.mark.parametrize(
@@ -379,7 +381,7 @@ def test_an_uploaded_network_can_be_chosen_and_let_go(  # type: ignore[no-untype
     page.get_by_text("Your own network").click()
     chooser = page.locator("[data-testid=stSidebar] input[type=file]")
     chooser.set_input_files([str(place / "model.safetensors"), str(place / "config.json")])
-    leave = page.locator("[data-testid=stSidebar] [class*=st-key-dismiss-] button")
+    leave = page.locator("[data-testid=stSidebar] [class*=st-key-dismiss-] button").first
     leave.wait_for(timeout=60_000)
     assert offered(page, "Model")[-1] not in EMOTIONS and len(offered(page, "Model")) == 7
     leave.click()
@@ -397,3 +399,133 @@ def offered(page, label: str) -> list[str]:  # type: ignore[no-untyped-def]
     found = options.all_inner_texts()
     page.keyboard.press("Escape")
     return [str(text) for text in found]
+
+
+CLASSIFIED = ".fer-result"
+
+
+def classifier(page, studio: str):  # type: ignore[no-untyped-def]
+    """Open the Classify room and return the frame that asks for a photo."""
+    open_room(page, f"{studio}/classify")
+    frame = page.frame_locator("iframe[src*='/gradio']")
+    frame.get_by_text("Drop a photo here").wait_for(timeout=120_000)
+    return frame
+
+
+TRANSFER = """async ([bytes]) => {
+  const carried = new DataTransfer();
+  carried.items.add(new File([Uint8Array.from(bytes)], "photo.png", { type: "image/png" }));
+  return carried;
+}"""
+COPY = """async ([bytes]) => {
+  const picture = new Blob([Uint8Array.from(bytes)], { type: "image/png" });
+  await navigator.clipboard.write([new ClipboardItem({ "image/png": picture })]);
+}"""
+
+
+@pytest.fixture(scope="module")
+def astronaut(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with a photo of a smiling person."""
+    from skimage.data import astronaut
+
+    photo = tmp_path_factory.mktemp("photos") / "astronaut.png"
+    Image.fromarray(astronaut()).resize((256, 256)).save(photo)
+    return photo
+
+
+@pytest.mark.parametrize("way", ["drop", "paste", "paste button", "click", "example", "camera"])
+def test_a_photo_comes_to_the_classifier_in_every_way_it_names(  # type: ignore[no-untyped-def]
+    studio: str, page, astronaut: Path, way: str
+) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write", "camera"])
+    frame = classifier(page, studio)
+    bytes_ = [list(astronaut.read_bytes())]
+    asked = frame.get_by_text("Drop a photo here")
+    if way == "drop":
+        inside = asked.element_handle().owner_frame()
+        carried = inside.evaluate_handle(TRANSFER, bytes_)
+        asked.dispatch_event("drop", {"dataTransfer": carried})
+    elif way == "click":
+        with page.expect_file_chooser() as chooser:
+            asked.click()
+        chooser.value.set_files(str(astronaut))
+    elif way == "example":
+        frame.locator(".fer-examples").get_by_role("button").first.click()
+    elif way == "camera":
+        frame.get_by_role("button", name="Capture from camera").click()
+        frame.get_by_text("Click to Access Webcam").click()
+        frame.get_by_role("button", name="capture photo").click()
+    else:
+        page.evaluate(COPY, bytes_)
+        if way == "paste":
+            page.keyboard.press("Control+v")
+        else:
+            frame.get_by_role("button", name="Paste from clipboard").click()
+    frame.locator(CLASSIFIED).first.wait_for(timeout=60_000)
+
+
+def test_a_photo_is_explained_and_many_are_saved(  # type: ignore[no-untyped-def]
+    studio: str, page, astronaut: Path
+) -> None:
+    frame = classifier(page, studio)
+    frame.locator("input[type=file]").first.set_input_files(str(astronaut))
+    frame.locator(CLASSIFIED).first.wait_for(timeout=60_000)
+    pictures = frame.locator(".fer-answer img").count()
+    frame.get_by_text("Why? And why not something else?").click()
+    frame.get_by_role("button", name="Show what counted").click()
+    until(lambda: frame.locator(".fer-answer img").count() > pictures, 60)
+    frame.get_by_role("tab").nth(1).click()
+    frame.locator("input[type=file][multiple]").set_input_files(str(astronaut))
+    frame.get_by_text("astronaut").last.wait_for(timeout=30_000)
+    frame.get_by_role("button", name="Classify").click()
+    body = downloaded(page, frame.get_by_text("Save as CSV"), "expressions.csv")
+    assert b"happy" in body
+
+
+MANY = 1100
+"""Training faces of a set too large to be asked about without a button."""
+
+
+@pytest.fixture(scope="module")
+def large_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CSV in FER-2013's form: noise, most of it to train on."""
+    rng = np.random.default_rng(0)
+    lines = ["emotion,pixels,Usage"]
+    for number, usage in enumerate(["Training"] * MANY + ["PublicTest", "PrivateTest"]):
+        pixels = " ".join(map(str, rng.integers(0, 256, 48 * 48)))
+        lines.append(f"{number % 7},{pixels},{usage}")
+    place = tmp_path_factory.mktemp("large") / "faces.csv"
+    place.write_text("\n".join(lines))
+    return place
+
+
+def test_a_set_named_in_the_sidebar_is_shown_and_asked_about_when_told_to(  # type: ignore[no-untyped-def]
+    studio: str, page, large_set: Path
+) -> None:
+    open_room(page, f"{studio}/dataset?asked=shallow&split=train")
+    field = page.get_by_role("textbox", name="Faces")
+    field.fill(str(large_set))
+    field.press("Enter")
+    page.get_by_text(f"{MANY + 2:,} faces").wait_for(timeout=60_000)
+    settle(page)
+    lacking = f"No stored predictions of shallow for {MANY:,} faces (the training split)."
+    assert lacking in words(page)
+    assert not any("%" in note for note in faces_of(page).all_inner_texts())
+    page.get_by_role("button", name=f"Ask shallow about {MANY:,} faces").click()
+    until(lambda: all("%" in note for note in faces_of(page).all_inner_texts()), 90)
+
+
+def test_a_long_look_that_was_stopped_goes_on(studio: str, page, large_set: Path) -> None:  # type: ignore[no-untyped-def]
+    open_room(page, f"{studio}/saliency?data={large_set}&model=deep&methods=Saliency&alike=true")
+    begin = page.get_by_role("button", name=f"Let deep look at {MANY:,} training faces")
+    begin.click()
+    watched = page.get_by_text("Stop, at the top right")
+    watched.wait_for(timeout=60_000)
+    page.get_by_role("button", name="Stop", exact=True).click()
+    settle(page)
+    switch = page.get_by_text("Show the nearest training faces")
+    switch.click()
+    watched.wait_for(state="detached", timeout=60_000)
+    switch.click()
+    begin.click()
+    page.get_by_text("are labelled").wait_for(timeout=120_000)
