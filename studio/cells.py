@@ -17,12 +17,15 @@ from studio.gallery import gallery
 from studio.plain import plain
 from studio.widgets import BOUND
 
+Cell = tuple[str, str, str]
+"""A network, a true label and what the network said."""
 MOST = 96
 """Faces shown of one cell."""
 
 
 def side_by_side(names: list[str], split: str, faces: FaceDataset, *, shares: bool) -> None:
     """Draw one matrix per model; the cell clicked last opens below."""
+    clicked: dict[str, Cell | None] = {}
     for start in range(0, len(names), 3):
         across = names[start : start + 3]
         for place, name in zip(st.columns(max(2, len(across))), across, strict=False):
@@ -35,20 +38,24 @@ def side_by_side(names: list[str], split: str, faces: FaceDataset, *, shares: bo
                     f"Confusion matrix of {name} on the {split} split",
                     select=True,
                 )
-                _remember(name, points)
+                clicked[name] = (name, str(points[0]["y"]), str(points[0]["x"])) if points else None
+    _remember(clicked)
     opened = st.session_state.get("cell")
     if opened is not None and opened[0] in names:
         _faces_of(*opened, split=split, faces=faces)
 
 
-def _remember(name: str, points: list[dict[str, Any]]) -> None:
-    """Keep the newest click: each chart keeps reporting its own old one."""
-    seen: dict[str, Any] = st.session_state.setdefault("cells-seen", {})
-    now = (name, str(points[0]["y"]), str(points[0]["x"])) if points else None
-    if seen.get(name) != now:
-        seen[name] = now
-        if now is not None:
-            st.session_state["cell"] = now
+def _remember(clicked: dict[str, Cell | None]) -> None:
+    """Keep the newest click: each chart keeps reporting its own old one.
+
+    A click on the very cell that a chart still reports makes it report none, and opens that cell.
+    All charts of a room that is entered again report none: nobody clicked then.
+    """
+    seen: dict[str, Cell | None] = st.session_state.setdefault("cells-seen", {})
+    changed = [name for name, now in clicked.items() if seen.get(name) != now]
+    if len(changed) == 1:
+        st.session_state["cell"] = clicked[changed[0]] or seen[changed[0]]
+    seen.update(clicked)
 
 
 def _faces_of(name: str, truth: str, guess: str, *, split: str, faces: FaceDataset) -> None:

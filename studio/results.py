@@ -96,9 +96,7 @@ def computed(
     return np.concatenate(parts)
 
 
-def of_rows(
-    name: str, faces: FaceDataset, rows: NDArray[np.intp]
-) -> NDArray[np.float32] | None:
+def of_rows(name: str, faces: FaceDataset, rows: NDArray[np.intp]) -> NDArray[np.float32] | None:
     """Return probabilities ``(len(rows), 7)``: stored ones, or of a small set asked for now.
 
     Args:

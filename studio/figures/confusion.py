@@ -88,7 +88,13 @@ def _cells(
     heat = go.Heatmap(z=values, x=names, y=names, xgap=2, ygap=2, showscale=False, **look)
     written = _numbers(values, scale, span, text)
     targets = [_targets(values, unit)] if clickable else []
-    bare = {"showgrid": False, "showline": False, "zeroline": False, "ticks": "", "fixedrange": True}
+    bare = {
+        "showgrid": False,
+        "showline": False,
+        "zeroline": False,
+        "ticks": "",
+        "fixedrange": True,
+    }
     return figure(
         [heat, *written, *targets], height, room=(92, 86), margin={"t": 8},
         xaxis={"title": "predicted", "tickangle": -45, **bare},

@@ -82,7 +82,9 @@ def chromium() -> Iterator[object]:
     from docs.screenshots import FLAGS
 
     with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=find_chromium(), args=[*FLAGS, FAKE_CAMERA])
+        started = playwright.chromium.launch(
+            executable_path=find_chromium(), args=[*FLAGS, FAKE_CAMERA]
+        )
         yield started
         started.close()
 

@@ -124,17 +124,33 @@ def swipe(context, page, places) -> None:  # type: ignore[no-untyped-def]
     """Put a finger down at the first place, move it over the others and take it off."""
     finger = context.new_cdp_session(page)
     for number, (x, y) in enumerate(places):
-        points = {"type": "touchMove" if number else "touchStart", "touchPoints": [{"x": x, "y": y}]}
+        points = {
+            "type": "touchMove" if number else "touchStart",
+            "touchPoints": [{"x": x, "y": y}],
+        }
         finger.send("Input.dispatchTouchEvent", points)
     finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
 
-def test_a_pointer_over_a_cell_reads_it_aloud(studio: str, page) -> None:  # type: ignore[no-untyped-def]
+def test_a_pointer_over_a_matrix_reads_a_cell_and_finds_the_bar_that_saves_it(  # type: ignore[no-untyped-def]
+    studio: str, page
+) -> None:
     open_room(page, f"{studio}/compare?models=deep")
     page.mouse.move(*cell_of(page, "confusion-deep", "fear", "sad"))
-    label = page.locator(".st-key-confusion-deep .hoverlayer .hovertext")
+    chart = page.locator(".st-key-confusion-deep")
+    label = chart.locator(".hoverlayer .hovertext")
     label.wait_for(timeout=10_000)
     assert "true fear, predicted sad" in label.text_content()
+    button = chart.locator("[data-title^='Download plot']")
+    assert b"<svg" in downloaded(page, button, "confusion-deep.svg")[:400]
+
+
+def test_a_cell_opens_again_after_one_of_another_matrix(studio: str, page) -> None:  # type: ignore[no-untyped-def]
+    open_room(page, f"{studio}/compare?models=deep&models=shallow")
+    for name, guess in (("deep", "surprise"), ("shallow", "sad"), ("deep", "surprise")):
+        page.mouse.click(*cell_of(page, f"confusion-{name}", "fear", guess))
+        page.get_by_text(f"fear faces that {name} called {guess}").wait_for(timeout=60_000)
+        settle(page)
 
 
 def in_hand(page) -> str:  # type: ignore[no-untyped-def]
@@ -188,19 +204,25 @@ def test_a_line_drawn_on_the_map_leaves_the_faces_inside_it(studio: str, page) -
     assert 0 < faces_of(page).count() < 280
 
 
-@pytest.mark.parametrize("way", ["Next face", "Previous face", "Random face", "gallery"])
-def test_a_room_takes_another_face(studio: str, page, way: str) -> None:  # type: ignore[no-untyped-def]
-    open_room(page, f"{studio}/activations")
-    before = in_hand(page)
-    if way == "gallery":
-        page.get_by_text("Choose another face").click()
-        faces_of(page).nth(20).click()
-    else:
-        button = {"N": "face-next", "P": "face-prev", "R": "face-random"}[way[0]]
-        page.locator(f".st-key-{button} button").first.click()
-    until(lambda: in_hand(page) != before)
-    settle(page)
-    assert in_hand(page) in words(page)
+def test_a_room_takes_another_face_by_button_and_gallery(studio: str, page) -> None:  # type: ignore[no-untyped-def]
+    open_room(page, f"{studio}/activations?model=shallow")
+    first = in_hand(page)
+
+    def taken(element) -> str:  # type: ignore[no-untyped-def]
+        before = in_hand(page)
+        element.click()
+        until(lambda: in_hand(page) != before)
+        settle(page)
+        assert in_hand(page) in words(page)
+        return in_hand(page)
+
+    assert taken(page.locator(".st-key-face-next button").first) != first
+    assert taken(page.locator(".st-key-face-prev button").first) == first
+    taken(page.locator(".st-key-face-random button").first)
+    page.get_by_text("Choose another face").click()
+    chosen = faces_of(page).nth(20)
+    name = chosen.get_attribute("aria-label").rpartition("(")[2].rstrip(")")
+    assert taken(chosen) == name
 
 
 def slider(page, label: str):  # type: ignore[no-untyped-def]
@@ -279,7 +301,11 @@ def test_a_finger_draws_a_rectangle_on_a_phone(studio: str, browser) -> None:  #
     box = at_rest(canvas)
     pixel = box["width"] / 48
     path = [(6, 5), (14, 12), (29, 24)]
-    swipe(context, page, [(box["x"] + (c + 0.5) * pixel, box["y"] + (r + 0.5) * pixel) for c, r in path])
+    swipe(
+        context,
+        page,
+        [(box["x"] + (c + 0.5) * pixel, box["y"] + (r + 0.5) * pixel) for c, r in path],
+    )
     until(lambda: rectangle(page) == (5, 25, 6, 30))
     context.close()
 
@@ -333,13 +359,6 @@ def test_a_file_that_a_room_offers_comes(studio: str, page, room: str) -> None: 
     button = page.get_by_role("button", name=label)
     body = downloaded(page, button, name.format(face=in_hand(page)))
     assert body.lower().startswith(begins.lower())
-
-
-def test_the_bar_over_a_chart_saves_it(studio: str, page) -> None:  # type: ignore[no-untyped-def]
-    open_room(page, f"{studio}/compare?models=deep")
-    page.mouse.move(*cell_of(page, "confusion-deep", "fear", "sad"))
-    button = page.locator(".st-key-confusion-deep [data-title^='Download plot']")
-    assert b"<svg" in downloaded(page, button, "confusion-deep.svg")[:400]
 
 
 def test_one_epoch_holds_in_training_filters_and_activations(studio: str, page) -> None:  # type: ignore[no-untyped-def]
@@ -516,8 +535,8 @@ def test_a_set_named_in_the_sidebar_is_shown_and_asked_about_when_told_to(  # ty
 
 
 def test_a_long_look_that_was_stopped_goes_on(studio: str, page, large_set: Path) -> None:  # type: ignore[no-untyped-def]
-    open_room(page, f"{studio}/saliency?data={large_set}&model=deep&methods=Saliency&alike=true")
-    begin = page.get_by_role("button", name=f"Let deep look at {MANY:,} training faces")
+    open_room(page, f"{studio}/saliency?data={large_set}&model=shallow&methods=Saliency&alike=true")
+    begin = page.get_by_role("button", name=f"Let shallow look at {MANY:,} training faces")
     begin.click()
     watched = page.get_by_text("Stop, at the top right")
     watched.wait_for(timeout=60_000)
