@@ -63,13 +63,10 @@ def flipped_where_scored(pair: tuple[str, str], split: str, truth: str, guess: s
         table[table["split"] == split].drop_duplicates("sample_id").set_index("sample_id")
         for table in map(models.predictions, pair)
     ]
-    alike = kept[0].join(kept[1][models.PROBABILITY_COLUMNS], how="inner", rsuffix=" of second")
-    second = [f"{column} of second" for column in models.PROBABILITY_COLUMNS]
-    found = Answers(
-        np.arange(len(alike)), alike[models.PROBABILITY_COLUMNS].to_numpy(),
-        alike[second].to_numpy(),
-    )  # fmt: skip
-    labels = alike["label"].to_numpy()
+    both = kept[0].index.intersection(kept[1].index)
+    first, second = (table.loc[both, models.PROBABILITY_COLUMNS].to_numpy() for table in kept)
+    found = Answers(np.arange(len(both)), first, second)
+    labels = kept[0].loc[both, "label"].to_numpy()
     return len(flipped(found, labels, EMOTIONS.index(truth), EMOTIONS.index(guess)))
 
 

@@ -88,8 +88,8 @@ if (!window.tapsAreClicks) {
 }
 </script>
 """
-"""On charts that answer clicks a finger taps and scrolls as elsewhere in the page. Plotly would take
-every touch for a drag, and select on a tap only what the one before had hovered over."""
+"""On charts that answer clicks a finger taps and scrolls as elsewhere in the page. Plotly would
+take every touch for a drag, and select on a tap only what the one before had hovered over."""
 
 _saver = st.components.v2.component(
     "fer_saver",

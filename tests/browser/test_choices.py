@@ -88,6 +88,8 @@ def test_a_chart_goes_home_as_picture_drawing_and_table(studio: str, page) -> No
     drawing = ElementTree.fromstring(kept["SVG"])
     assert "happy" in "".join(drawing.itertext())
     assert kept["CSV"].decode().startswith("series,x,y")
+    page.keyboard.press("Escape")
+    assert taken_home(page, "saliency-maps", "PNG").startswith(b"\x89PNG")
 
 
 def test_a_rectangle_drawn_on_the_face_moves_the_sliders(studio: str, page) -> None:  # type: ignore[no-untyped-def]

@@ -76,7 +76,9 @@ def test_every_cell_of_a_difference_answers_a_click() -> None:
     fig = confusion.difference(counts(), counts().T)
     heat, targets = fig.data[0], fig.data[-1]
     assert heat.hoverinfo == "skip" and targets.type == "scatter" and targets.mode == "markers"
-    cells = {(x, y): value for x, y, value in zip(targets.x, targets.y, targets.customdata)}
+    cells = {
+        (x, y): value for x, y, value in zip(targets.x, targets.y, targets.customdata, strict=True)
+    }
     assert cells == {
         (x, y): heat.z[r][c] for r, y in enumerate(EMOTIONS) for c, x in enumerate(EMOTIONS)
     }
