@@ -18,6 +18,8 @@ from tests.toys import ROOT
 
 FAKE_CAMERA = "--use-fake-device-for-media-stream"
 """A camera that shows a test picture."""
+EXCEPTION = "[data-testid=stException]"
+"""What no walk may leave on a page."""
 
 
 def find_chromium() -> str:
@@ -105,4 +107,5 @@ def page(browser) -> Iterator[object]:  # type: ignore[no-untyped-def]
     )
     page.on("pageerror", lambda error: page.complaints.append(str(error)))
     yield page
+    assert page.locator(EXCEPTION).count() == 0
     context.close()

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from fermodels.data.emotions import EMOTIONS
+from tests.browser.conftest import EXCEPTION
 from tests.browser.steps import at_rest, cell_of, open_room, settle, until
 
 pytestmark = pytest.mark.browser
@@ -29,6 +30,7 @@ def hand(request: pytest.FixtureRequest, browser) -> Iterator[Hand]:  # type: ig
     context = browser.new_context(**(PHONE if phone else DESK))
     page = context.new_page()
     yield Hand(page, phone)
+    assert page.locator(EXCEPTION).count() == 0
     context.close()
 
 
@@ -316,7 +318,6 @@ def test_a_finger_draws_a_rectangle_on_a_phone(studio: str, browser) -> None:  #
     pixel = box["width"] / 48
     path = [(6, 5), (14, 12), (29, 24)]
     swipe(
-        page,
         page,
         [(box["x"] + (c + 0.5) * pixel, box["y"] + (r + 0.5) * pixel) for c, r in path],
     )
