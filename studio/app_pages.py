@@ -14,6 +14,7 @@ STYLE = """
 <style>
 [data-testid=stPlotlyChart] :is(.xtick, .ytick) text { fill: currentColor !important; }
 [data-testid=stPlotlyChart] :is(.xtitle, .ytitle) { fill: currentColor !important; }
+[class*=st-key-taps-] { display: none; }
 @media (max-width: 640px) { [class*=st-key-to-] { width: 100% !important; } }
 .st-key-classifier iframe { background: no-repeat center 120px url("data:image/svg+xml,\
 %3Csvg xmlns='http://www.w3.org/2000/svg' width='320' height='24'%3E\

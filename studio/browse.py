@@ -16,6 +16,8 @@ from studio.plain import plain
 from studio.slices import SLICES
 
 NO_MODEL = "no model"
+SPLIT_WORDS = {"train": "training"}
+"""What a split is called in a sentence, where that is not its name."""
 HELP = "  \n".join(f"**{one.title}**: {one.help}" for one in SLICES.values())
 
 
@@ -75,13 +77,27 @@ def answers(
         return found
     asked = f"{model} {wanted.splits} {wanted.expressions} {faces.content_hash}"
     if len(missing) > results.AT_ONCE and st.session_state.get("asked-for") != asked:
-        st.info(f"{plain(model)} has not seen {len(missing):,} of these faces (no stored answer).")
+        st.info(
+            f"No stored predictions of {plain(model)} for {len(missing):,} faces "
+            f"({_splits_of(missing, faces)})."
+        )
         if not st.button(
             f"Ask {plain(model)} about {len(missing):,} faces", icon=":material/play_arrow:"
         ):
             return found
         st.session_state["asked-for"] = asked
     return _filled(model, faces, found, missing)
+
+
+def _splits_of(rows: NDArray[np.intp], faces: FaceDataset) -> str:
+    """Return in words which splits some rows are of, and how much of each."""
+    words = []
+    for split in SPLITS:
+        some, whole = (int((s == split).sum()) for s in (faces.splits[rows], faces.splits))
+        called = f"the {SPLIT_WORDS.get(split, split)} split"
+        if some:
+            words.append(called if some == whole else f"{some:,} of {whole:,} in {called}")
+    return " and ".join(words)
 
 
 def _filled(

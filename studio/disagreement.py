@@ -37,17 +37,11 @@ class Answers:
 def answers(pair: tuple[str, str], split: str, faces: FaceDataset) -> Answers | None:
     """Return both networks' answers on a split of the data at hand; None if that is too many.
 
-    Recorded answers are used where both are complete; a small set is asked now.
+    Stored answers are used where they are complete; a small set is asked about now.
     """
     rows = np.flatnonzero(faces.splits == split)
-    recorded = [results.stored(name, faces)[rows] for name in pair]
-    if len(rows) and all(np.isfinite(found).all() for found in recorded):
-        return Answers(rows, recorded[0], recorded[1])
-    if not 0 < len(rows) <= results.AT_ONCE:
-        return None
-    with st.spinner("Asking both networks…"):
-        asked = [results.computed(name, faces, rows, lambda _share: None) for name in pair]
-    return Answers(rows, asked[0], asked[1])
+    first, second = (results.of_rows(name, faces, rows) for name in pair)
+    return None if first is None or second is None else Answers(rows, first, second)
 
 
 def flipped(found: Answers, labels: NDArray[np.int64], truth: int, guess: int) -> NDArray[np.intp]:
@@ -63,34 +57,60 @@ def flipped(found: Answers, labels: NDArray[np.int64], truth: int, guess: int) -
     return np.flatnonzero((labels[found.rows] == truth) & (one != other))
 
 
+def flipped_where_scored(pair: tuple[str, str], split: str, truth: str, guess: str) -> int:
+    """Return how many faces `flipped` finds in what both networks recorded when scored."""
+    kept = [
+        table[table["split"] == split].drop_duplicates("sample_id").set_index("sample_id")
+        for table in map(models.predictions, pair)
+    ]
+    both = kept[0].index.intersection(kept[1].index)
+    first, second = (table.loc[both, models.PROBABILITY_COLUMNS].to_numpy() for table in kept)
+    found = Answers(np.arange(len(both)), first, second)
+    labels = kept[0].loc[both, "label"].to_numpy()
+    return len(flipped(found, labels, EMOTIONS.index(truth), EMOTIONS.index(guess)))
+
+
 def lab(pair: tuple[str, str], split: str, faces: FaceDataset, cell: tuple[str, str]) -> None:
     """Show the faces that flipped in a cell of the difference, and explain the one picked."""
     truth, guess = cell
     found = answers(pair, split, faces)
-    if found is None:
+    if found is None or len(found.rows) == 0:
+        lacks = f"has no {split} faces" if found else f"has {split} faces without stored answers"
         st.info(
-            f"{plain(faces.name)} has no {split} faces that both networks were asked about: name "
-            "the FER-2013 they were scored on in the sidebar.",
+            f"{plain(faces.name)} {lacks}: name the FER-2013 that both networks were scored on, "
+            f"or a set of at most {results.AT_ONCE:,} {split} faces, under **Faces** in the "
+            "sidebar.",
             icon=":material/database:",
         )
         return
     here = flipped(found, faces.labels, EMOTIONS.index(truth), EMOTIONS.index(guess))
     st.markdown(
-        f"**{truth}** faces that only one of the two called **{guess}**: {len(here):,} of "
-        f"{int((faces.labels[found.rows] == EMOTIONS.index(truth)).sum()):,}"
+        f"**{truth}** faces of {plain(faces.name)} that only one of the two called **{guess}**: "
+        f"{len(here):,} of {int((faces.labels[found.rows] == EMOTIONS.index(truth)).sum()):,}"
     )
+    if not all(np.isfinite(results.stored(name, faces)[found.rows]).any() for name in pair):
+        st.caption(
+            f"Of the faces that the networks were scored on it is "
+            f"{flipped_where_scored(pair, split, truth, guess):,}. {widgets.how_to_see_scored()}"
+        )
+    key = f"flipped-{truth}-{guess}"
     if len(here) == 0:
-        st.caption(f"On {plain(faces.name)} both say the same here.")
-        return
+        here, key = np.flatnonzero(found.first.argmax(1) != found.second.argmax(1)), "differing"
+        st.markdown(
+            f"Here they say the same; on {len(here):,} of all {len(found.rows):,} {split} faces "
+            "they do not."
+        )
     shown = here[:MOST]
-    picked = gallery(
-        faces, found.rows[shown], key=f"flipped-{truth}-{guess}", notes=_notes(pair, found, shown)
-    )
+    picked = gallery(faces, found.rows[shown], key=key, notes=_notes(pair, found, shown))
     if picked is not None:
         st.session_state["disagreed"] = int(picked)
-    row = st.session_state.get("disagreed")
-    if row is not None and row in found.rows[here]:
-        explain(pair, faces, row, truth, guess)
+    at = np.flatnonzero(found.rows[here] == st.session_state.get("disagreed"))
+    if len(at) == 0:
+        return
+    place = here[at[0]]
+    if key == "differing":
+        guess, truth = (EMOTIONS[int(p[place].argmax())] for p in (found.first, found.second))
+    explain(pair, faces, int(found.rows[place]), truth, guess)
 
 
 def _notes(pair: tuple[str, str], found: Answers, shown: NDArray[np.intp]) -> list[Note]:

@@ -75,7 +75,7 @@ def pick(faces: FaceDataset, allowed: NDArray[np.intp]) -> NDArray[np.intp] | No
         selection_mode=("lasso", "box"),
         alt=f"Map of {len(here):,} faces by what {name} makes of them, coloured by label",
     )
-    picked = [int(point["customdata"][0]) for point in event["selection"]["points"]]
+    picked = [int(point["customdata"]) for point in event["selection"]["points"]]
     return np.array(sorted(picked), dtype=np.intp) if picked else None
 
 
@@ -91,7 +91,8 @@ def scatter(points: pd.DataFrame, x: str, y: str, height: int = 460) -> go.Figur
     alike = {expression: points[points["label"] == k] for k, expression in enumerate(EMOTIONS)}
     dots = [
         go.Scattergl(
-            x=some[x], y=some[y], mode="markers", name=expression, customdata=some[["row"]],
+            x=some[x], y=some[y], mode="markers", name=expression,
+            customdata=some["row"].tolist(),  # of a packed array a selection tells no numbers
             marker={"color": EXPRESSION_COLORS[expression], "size": 5, "opacity": 0.75},
             hovertemplate=expression + "<extra></extra>",
         )

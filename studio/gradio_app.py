@@ -69,6 +69,25 @@ if (frame) {
 }
 """
 """Within the studio's page: its title is there already, and the frame grows with the answer."""
+TAKE_PASTED = """
+const take = (event) => {
+  const picture = [...event.clipboardData.files].find((file) => file.type.startsWith('image/'));
+  const place = document.querySelector('.fer-left');
+  const field = place && place.offsetParent && place.querySelector('input[type=file]');
+  if (!picture || !field) return;
+  const carried = new DataTransfer();
+  carried.items.add(picture);
+  field.files = carried.files;
+  field.dispatchEvent(new Event('change', { bubbles: true }));
+};
+const pages = window.frameElement ? [document, window.parent.document] : [document];
+pages.forEach((page) => page.addEventListener('paste', take));
+window.addEventListener('pagehide', () => {
+  pages.forEach((page) => page.removeEventListener('paste', take));
+});
+"""
+"""A photo pasted by its key, in the tab or in the page around it. Gradio has a button for it alone,
+which needs https."""
 
 ONE: dict[str, Any] = {
     "preprocess": False,
@@ -121,7 +140,7 @@ def build_demo() -> gr.Blocks:
     os.environ["GRADIO_ANALYTICS_MAX_EVENTS"] = "10"
     demo: gr.Blocks
     with gr.Blocks(title="FER Studio: classify a photo", analytics_enabled=False) as demo:
-        gr.HTML(HEAD, js_on_load=FIT_FRAME)
+        gr.HTML(HEAD, js_on_load=FIT_FRAME + TAKE_PASTED)
         with gr.Tab("One photo"):
             one_photo()
         with gr.Tab("Many photos"):

@@ -15,6 +15,7 @@ from fermodels.data.faces import FaceDataset
 from fermodels.nets import shelf
 from studio import models
 from studio.gallery import Note
+from studio.plain import plain
 from studio.theme import EXPRESSION_COLORS
 
 CHUNK = 256
@@ -93,6 +94,26 @@ def computed(
         parts.append(models.probabilities(name, faces.images[rows[start : start + CHUNK]]))
         report(min(1.0, (start + CHUNK) / len(rows)))
     return np.concatenate(parts)
+
+
+def of_rows(name: str, faces: FaceDataset, rows: NDArray[np.intp]) -> NDArray[np.float32] | None:
+    """Return probabilities ``(len(rows), 7)``: stored ones, or of a small set asked for now.
+
+    Args:
+        name: checkpoint.
+        faces: where the rows point to.
+        rows: which faces.
+
+    Returns:
+        None where some are not stored and there are more than `AT_ONCE` rows.
+    """
+    found: NDArray[np.float32] = stored(name, faces)[rows]
+    if np.isfinite(found).all():
+        return found
+    if len(rows) > AT_ONCE:
+        return None
+    with st.spinner(f"Asking {plain(name)}…"):
+        return computed(name, faces, rows, lambda _share: None)
 
 
 def choose(

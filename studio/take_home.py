@@ -75,6 +75,22 @@ export default function (component) {
 }
 """
 
+TAPS = """
+<script>
+if (!window.tapsAreClicks) {
+  window.tapsAreClicks = true;
+  document.addEventListener("touchstart", (event) => {
+    const plot = event.target.closest?.(".nsewdrag")?.closest(".js-plotly-plot");
+    const layout = plot?._fullLayout;
+    if (layout?.clickmode.includes("select") && layout.dragmode === "pan")
+      event.stopPropagation();
+  }, { capture: true, passive: true });
+}
+</script>
+"""
+"""On charts that answer clicks a finger taps and scrolls as elsewhere in the page. Plotly would
+take every touch for a drag, and select on a tap only what the one before had hovered over."""
+
 _saver = st.components.v2.component(
     "fer_saver",
     html='<div class="save"><button type="button" class="png">PNG</button>'
@@ -114,6 +130,8 @@ def show(
             fig, key=key, config=config, alt=alt, on_select="rerun", selection_mode="points"
         )
         points = list(event["selection"]["points"])
+        with st.container(key=f"taps-{key}"):
+            st.html(TAPS, unsafe_allow_javascript=True)
     else:
         st.plotly_chart(fig, key=key, config=config, alt=alt)
     if code is not None:

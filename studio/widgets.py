@@ -85,6 +85,16 @@ def dataset() -> FaceDataset:
     return faces
 
 
+def how_to_see_scored() -> str:
+    """Return the sentence that tells how to see the faces on which networks were scored."""
+    if public.is_public():
+        return (
+            "This public studio shows its sample set alone: to see those faces, run the studio on "
+            "your machine, with your FER-2013."
+        )
+    return "To see those faces, name your FER-2013 under **Faces** in the sidebar."
+
+
 def source() -> str:
     """Return what `fermodels.read_faces` takes to read the faces named in the sidebar.
 

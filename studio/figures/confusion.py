@@ -61,7 +61,7 @@ def matrix(
 def difference(
     first: NDArray[np.integer], second: NDArray[np.integer], height: int = 440
 ) -> go.Figure:
-    """Draw first minus second in percentage points of each row, symmetric about 0.
+    """Draw first minus second in percentage points of each row, symmetric about 0; cells click.
 
     Args:
         first: counts, int ``(7, 7)``.
@@ -70,7 +70,7 @@ def difference(
     """
     values = (row_shares(first) - row_shares(second)) * 100
     reach = max(1.0, float(np.nanmax(np.abs(values))))
-    return _cells(values, DIVERGING, (-reach, reach), "{:+.0f}", "points", height)
+    return _cells(values, DIVERGING, (-reach, reach), "{:+.0f}", "points", height, clickable=True)
 
 
 def _cells(
@@ -88,7 +88,13 @@ def _cells(
     heat = go.Heatmap(z=values, x=names, y=names, xgap=2, ygap=2, showscale=False, **look)
     written = _numbers(values, scale, span, text)
     targets = [_targets(values, unit)] if clickable else []
-    bare = {"showgrid": False, "showline": False, "zeroline": False, "ticks": ""}
+    bare = {
+        "showgrid": False,
+        "showline": False,
+        "zeroline": False,
+        "ticks": "",
+        "fixedrange": True,
+    }
     return figure(
         [heat, *written, *targets], height, room=(92, 86), margin={"t": 8},
         xaxis={"title": "predicted", "tickangle": -45, **bare},

@@ -16,6 +16,11 @@ import pytest
 
 from tests.toys import ROOT
 
+FAKE_CAMERA = "--use-fake-device-for-media-stream"
+"""A camera that shows a test picture."""
+EXCEPTION = "[data-testid=stException]"
+"""What no walk may leave on a page."""
+
 
 def find_chromium() -> str:
     """Return a Chromium's path, or skip."""
@@ -79,7 +84,9 @@ def chromium() -> Iterator[object]:
     from docs.screenshots import FLAGS
 
     with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
+        started = playwright.chromium.launch(
+            executable_path=find_chromium(), args=[*FLAGS, FAKE_CAMERA]
+        )
         yield started
         started.close()
 
@@ -100,4 +107,5 @@ def page(browser) -> Iterator[object]:  # type: ignore[no-untyped-def]
     )
     page.on("pageerror", lambda error: page.complaints.append(str(error)))
     yield page
+    assert page.locator(EXCEPTION).count() == 0
     context.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -12,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.browser.steps import open_room, settle
+from tests.browser.steps import at_rest, open_room, settle
 
 pytestmark = pytest.mark.browser
 
@@ -59,26 +58,6 @@ def test_choices_outlive_a_walk_to_another_room_and_back(studio: str, page) -> N
     assert "What speaks for fear?" in page.locator("[data-testid=stMain]").inner_text()
 
 
-def until(holds: Callable[[], bool], seconds: float = 30) -> None:
-    """Wait until something holds."""
-    ends = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < ends, f"not so after {seconds} s"
-        time.sleep(0.1)
-
-
-def at_rest(element) -> dict[str, float]:  # type: ignore[no-untyped-def]
-    """Return an element's box once it has not moved for half a second: pictures load above it."""
-    seen = [element.bounding_box()]
-
-    def still() -> bool:
-        seen.append(element.bounding_box())
-        return len(seen) > 5 and all(box == seen[-1] for box in seen[-5:])
-
-    until(still)
-    return seen[-1]
-
-
 def taken_home(page, key: str, label: str) -> bytes:  # type: ignore[no-untyped-def]
     """Click one of a figure's downloads until it comes: a slow page may redraw under the click."""
     from playwright.sync_api import TimeoutError as TooLate
@@ -109,6 +88,8 @@ def test_a_chart_goes_home_as_picture_drawing_and_table(studio: str, page) -> No
     drawing = ElementTree.fromstring(kept["SVG"])
     assert "happy" in "".join(drawing.itertext())
     assert kept["CSV"].decode().startswith("series,x,y")
+    page.keyboard.press("Escape")
+    assert taken_home(page, "saliency-maps", "PNG").startswith(b"\x89PNG")
 
 
 def test_a_rectangle_drawn_on_the_face_moves_the_sliders(studio: str, page) -> None:  # type: ignore[no-untyped-def]

@@ -9,7 +9,7 @@ import pytest
 from fermodels.data.faces import FaceDataset
 from fermodels.nets import shelf
 from fermodels.nets.files import write_json
-from studio import compare_tables, disagreement, models, slices
+from studio import compare_tables, disagreement, models, results, slices
 from studio.disagreement import Answers
 
 
@@ -83,6 +83,31 @@ def test_a_flipped_face_is_one_that_only_one_network_puts_in_the_cell() -> None:
     labels = np.array([0, 0, 0, 0])
     assert disagreement.flipped(found, labels, truth=0, guess=2).tolist() == [1, 2]
     assert disagreement.flipped(found, np.array([0, 1, 0, 0]), truth=0, guess=2).tolist() == [2]
+
+
+def test_flipped_faces_are_counted_where_both_networks_were_scored() -> None:
+    pair = ("right", "worse")
+    hits = sum(label == 0 for label in LABELS[:30])
+    assert disagreement.flipped_where_scored(pair, "test", "angry", "angry") == hits > 0
+    assert disagreement.flipped_where_scored(pair, "test", "angry", "disgust") == hits
+    assert disagreement.flipped_where_scored(pair, "validation", "angry", "angry") == 0
+    assert disagreement.flipped_where_scored(("right", "same"), "test", "angry", "angry") == 0
+
+
+def test_a_small_set_is_asked_about_and_a_large_one_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    some = faces(8)
+    asked: list[int] = []
+
+    def predict(name: str, images: np.ndarray) -> np.ndarray:
+        asked.append(len(images))
+        return np.eye(7, dtype=np.float32)[np.zeros(len(images), int)]
+
+    monkeypatch.setattr(models, "has", lambda name, file: False)
+    monkeypatch.setattr(models, "probabilities", predict)
+    found = results.of_rows("toy", some, np.arange(5))
+    assert found is not None and found.shape == (5, 7) and asked == [5]
+    monkeypatch.setattr(results, "AT_ONCE", 4)
+    assert results.of_rows("toy", some, np.arange(5)) is None and asked == [5]
 
 
 def faces(n: int) -> FaceDataset:

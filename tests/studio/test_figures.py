@@ -72,6 +72,18 @@ def test_each_cell_says_what_it_is_once(clickable: bool) -> None:
     assert fig.data[0].hoverinfo == ("skip" if clickable else None)
 
 
+def test_every_cell_of_a_difference_answers_a_click() -> None:
+    fig = confusion.difference(counts(), counts().T)
+    heat, targets = fig.data[0], fig.data[-1]
+    assert heat.hoverinfo == "skip" and targets.type == "scatter" and targets.mode == "markers"
+    cells = {
+        (x, y): value for x, y, value in zip(targets.x, targets.y, targets.customdata, strict=True)
+    }
+    assert cells == {
+        (x, y): heat.z[r][c] for r, y in enumerate(EMOTIONS) for c, x in enumerate(EMOTIONS)
+    }
+
+
 def test_difference_is_symmetric_about_zero_and_flips_sign() -> None:
     first, second = counts(), counts().T
     forward, back = confusion.difference(first, second), confusion.difference(second, first)

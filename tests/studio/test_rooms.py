@@ -11,7 +11,7 @@ import pytest
 from fermodels.data.emotions import EMOTIONS
 from fermodels.data.faces import FaceDataset, read_faces
 from fermodels.nets.paper import REPORTED
-from studio import models, results, sweep_view, versus
+from studio import models, results, sweep_view, versus, widgets
 from tests.studio.shelf_of_toys import numbers_of, open_room, text_of, write_faces, write_shelf
 
 
@@ -65,6 +65,31 @@ def test_dataset_link_opens_the_same_filters(place: Path) -> None:
     wrong = int((fear & (guesses != table["label"])).sum())
     words = text_of(app)
     assert f"**{wrong}** faces" in words or (wrong == 0 and "No face passes" in words)
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ({}, "for 21 faces (the training split)"),
+        ({"expression": "fear"}, "for 3 faces (3 of 21 in the training split)"),
+        ({"asked": "shallow", "split": "train"}, "for 21 faces (the training split)"),
+    ],
+)
+def test_dataset_says_of_which_split_predictions_are_not_stored(
+    place: Path, monkeypatch: pytest.MonkeyPatch, query: dict[str, str], told: str
+) -> None:
+    monkeypatch.setattr(results, "AT_ONCE", 2)
+    app = open_room("dataset", place / "faces", **{"asked": "deep"} | query)
+    assert f"No stored predictions of {query.get('asked', 'deep')} {told}." in text_of(app)
+
+
+def test_the_way_to_the_scored_faces_is_one_that_the_visitor_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert "in the sidebar" in widgets.how_to_see_scored()
+    monkeypatch.setenv("FER_STUDIO_PUBLIC", "1")
+    assert "sidebar" not in widgets.how_to_see_scored()
+    assert "on your machine" in widgets.how_to_see_scored()
 
 
 def test_a_face_in_the_url_is_the_face_in_hand(place: Path, faces: FaceDataset) -> None:
