@@ -20,8 +20,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fermodels.data import cache
-from fermodels.data.faces import FaceDataset, read_faces
+from fermodels.data.dataset import FaceDataset
+from fermodels.data.readers import cache
+from fermodels.data.readers.discover import read_faces
 
 REPEATS = 5
 _USAGES = {"train": "Training", "validation": "PublicTest", "test": "PrivateTest"}

@@ -5,7 +5,7 @@ Trains a variant by the trainer's own `run_epoch` alone and under ``torchrun --n
 default that is an epoch; ``--steps N`` stops after N.
 
 What makes the two agree: both draw order and mirroring from one seed and take their rows of the
-same global batch; batch norm counts over both processes (`train.batch_norm`); gradients and
+same global batch; batch norm counts over both processes (`train.device`); gradients and
 losses are means over both. What cannot agree is dropout, whose masks every process draws for
 itself; so it is off here unless ``--dropout`` asks for the recipe's. Then only rounding is left,
 which training magnifies with every step; it is small in float32 and large in bfloat16. The
@@ -30,9 +30,9 @@ import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
 
-from fermodels.data.faces import read_faces
-from fermodels.nets.files import anything, write_json
-from fermodels.nets.networks import FERNet
+from fermodels.data.readers.discover import read_faces
+from fermodels.files import anything, write_json
+from fermodels.nets.fernet import FERNet
 from fermodels.nets.variants import VARIANTS
 from train.config import PRECISIONS, recipe
 from train.device import start

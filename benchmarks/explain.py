@@ -27,12 +27,12 @@ from numpy.typing import NDArray
 
 from benchmarks.path_error import midpoint_map, relative
 from fermodels.data.samples import sample_faces
-from fermodels.explain.attribution import explain
-from fermodels.explain.dream import dream
-from fermodels.explain.layers import target_layer
-from fermodels.nets import checkpoint
-from fermodels.nets.networks import FERNet, to_pixels
+from fermodels.nets import catalog, checkpoint
+from fermodels.nets.fernet import FERNet, to_pixels
 from fermodels.nets.variants import VARIANTS
+from fermodels.xai.attribution.explain import explain
+from fermodels.xai.dream.dream import dream
+from fermodels.xai.model_access import target_layer
 
 OCTAVES = (20, 24, 29, 34, 41, 48)
 """Sides of the six octaves of the timed dream."""
@@ -130,7 +130,7 @@ def seconds(work: Work) -> float:
 
 def network(name: str) -> tuple[FERNet, str]:
     """Return the bundled checkpoint, or the same layers with random weights, and which it is."""
-    if name in checkpoint.available():
+    if name in catalog.available():
         return checkpoint.load(name), "trained"
     torch.manual_seed(0)
     return FERNet(VARIANTS[name].config).eval(), "random weights: no checkpoint of that name"

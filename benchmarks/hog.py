@@ -17,7 +17,7 @@ import skimage.feature
 import torch
 from numpy.typing import NDArray
 
-from fermodels.data.faces import read_faces
+from fermodels.data.readers.discover import read_faces
 from fermodels.nets.hog import HOG, HogConfig, hog
 
 BATCH = 128

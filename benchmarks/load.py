@@ -1,6 +1,6 @@
 """How many photos a minute the API answers, and how soon: ``python -m benchmarks.load``.
 
-Starts ``python -m studio.gradio_app`` on this machine, lets N clients each upload a photo and ask
+Starts ``python -m studio.classify_tab.app`` on this machine, lets N clients each upload a photo and ask
 ``/classify`` over and over for two minutes, and prints the rate, the median and 99th percentile of
 the time from upload to answer, and what went wrong. Loopback only; it ends by itself.
 """
@@ -58,7 +58,7 @@ def served() -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     environment = os.environ | {"GRADIO_SERVER_PORT": str(port)}
-    command = [sys.executable, "-m", "studio.gradio_app"]
+    command = [sys.executable, "-m", "studio.classify_tab.app"]
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
     try:

@@ -31,7 +31,7 @@ from benchmarks.browser import STUDIO, Server, serving
 from benchmarks.ui import PATIENCE, new_page, settle, visit
 from docs.screenshots import FLAGS
 from fermodels.data.samples import sample_photos
-from studio.app_pages import open_rooms
+from studio.navigation import open_rooms
 
 MOST_BYTES, MOST_LEFT = 2e9, 1.10
 """The targets."""

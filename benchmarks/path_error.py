@@ -21,12 +21,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fermodels.data.faces import read_faces
-from fermodels.explain import path
-from fermodels.explain.attribution import Explanation, explain
-from fermodels.explain.registry import METHODS
+from fermodels.data.readers.discover import read_faces
 from fermodels.nets import checkpoint
-from fermodels.nets.networks import FERNet, to_pixels
+from fermodels.nets.fernet import FERNet, to_pixels
+from fermodels.xai.attribution import path_integrals
+from fermodels.xai.attribution.explain import Explanation, explain
+from fermodels.xai.attribution.registry import METHODS
 
 MIDPOINTS = 2000
 METHOD = "integrated-gradients"
@@ -68,13 +68,13 @@ def relative(found: Map, truth: Map) -> float:
 def counted(net: FERNet, face: NDArray[np.uint8]) -> tuple[Explanation, int]:
     """Return a face's default explanation and at how many points it took the gradient."""
     counts: list[int] = []
-    evaluate = path._evaluate
+    evaluate = path_integrals._evaluate
 
     def counting(*asked: object) -> object:
         counts.append(sum(map(len, asked[1])))  # type: ignore[arg-type, call-overload]
         return evaluate(*asked)  # type: ignore[arg-type]
 
-    with mock.patch.object(path, "_evaluate", counting):
+    with mock.patch.object(path_integrals, "_evaluate", counting):
         return explain(net, face, METHOD), sum(counts)
 
 

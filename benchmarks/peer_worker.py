@@ -6,6 +6,7 @@ does the same (`TRANSFORMS`, `LITE`), or by one that says so when it is called.
 """
 
 # mypy: ignore-errors
+
 from __future__ import annotations
 
 import argparse
@@ -171,7 +172,7 @@ def ours(name: str) -> Contender:
     from PIL import Image
 
     import fermodels
-    from fermodels.data.photo import faces_of
+    from fermodels.data.photos.crop import faces_of
 
     net = fermodels.load(name)
 

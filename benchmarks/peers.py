@@ -30,14 +30,15 @@ from numpy.typing import NDArray
 from packaging.requirements import Requirement
 from PIL import Image
 
+from fermodels import results
 from fermodels.data.emotions import EMOTIONS
-from fermodels.data.faces import read_faces
+from fermodels.data.readers.discover import read_faces
 from fermodels.data.samples import sample_photos
 from fermodels.errors import ConfigError, exit_status
-from fermodels.nets import shelf
-from fermodels.nets.evaluate import score
-from fermodels.nets.files import check_output, not_a_result, not_json_with, write_json
-from fermodels.nets.provenance import provenance
+from fermodels.evaluation.metrics import score
+from fermodels.files import check_output, not_a_result, not_json_with, write_json
+from fermodels.nets import catalog
+from fermodels.results import provenance
 
 WORKER = Path(__file__).with_name("peer_worker.py")
 ROOT = Path(__file__).resolve().parents[1]
@@ -256,12 +257,12 @@ def main() -> int:
     if not source:
         print("peers: set FER2013_DIR to FER-2013's parquet files")
         return 2
-    out, kept = shelf.results_dir() / "peers.json", asked.faces is None and not asked.only
+    out, kept = results.results_dir() / "peers.json", asked.faces is None and not asked.only
     if kept and (status := exit_status(lambda: check_output(out, not_a_result))):
         return status
     test = read_faces(source).split("test")
     n = asked.faces or len(test)
-    names = [f"ours:{name}" for name in shelf.available()] + (asked.only or list(PEERS))
+    names = [f"ours:{name}" for name in catalog.available()] + (asked.only or list(PEERS))
     whole, failed = compare(names, test.images[:n], test.labels[:n], asked.rounds, asked.threads)
     print(table(whole, failed))
     if kept:

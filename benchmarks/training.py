@@ -28,10 +28,11 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from fermodels.data.faces import FaceDataset, read_faces
+from fermodels.data.dataset import FaceDataset
+from fermodels.data.readers.discover import read_faces
 from fermodels.memory import keep_freed_memory
 from fermodels.nets.config import NetConfig
-from fermodels.nets.networks import FERNet
+from fermodels.nets.fernet import FERNet
 from fermodels.nets.variants import VARIANTS
 from train.config import TrainConfig, recipe
 from train.device import Runtime, start

@@ -25,7 +25,7 @@ from playwright.async_api import Error as PlaywrightError
 
 from benchmarks.browser import SETTLED, STUDIO, Server, serving
 from docs.screenshots import FLAGS
-from studio.app_pages import open_rooms
+from studio.navigation import open_rooms
 
 HELLO = """
 import streamlit as st

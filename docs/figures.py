@@ -18,14 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from fermodels import files
+from fermodels.data.dataset import FaceDataset
 from fermodels.data.emotions import EMOTIONS
-from fermodels.data.faces import FaceDataset, read_faces
+from fermodels.data.readers.discover import read_faces
 from fermodels.errors import CheckpointError, exit_status
-from fermodels.explain.activations import ActivationMaps, activation_maps
-from fermodels.explain.dream import Dream, dream_of_each
-from fermodels.explain.filters import first_layer_filters
-from fermodels.nets import checkpoint, shelf
-from fermodels.nets.files import (
+from fermodels.files import (
     check_output,
     not_a_result,
     not_our_picture,
@@ -33,11 +31,14 @@ from fermodels.nets.files import (
     write_atomically,
     write_json,
 )
-from fermodels.nets.networks import FERNet
-from fermodels.nets.provenance import provenance
-from studio import insides, models, theme
-from studio.figures.maps import colour_table, common_limit, paint
-from studio.figures.tiles import Pixels, as_rgb
+from fermodels.nets import catalog, checkpoint
+from fermodels.nets.fernet import FERNet
+from fermodels.results import provenance
+from fermodels.xai.dream.dream import Dream, dream_of_each
+from fermodels.xai.inspect.activations import ActivationMaps, activation_maps
+from fermodels.xai.inspect.filters import first_layer_filters
+from studio import networks, state, theme
+from studio.figures.images import Pixels, as_rgb, colour_table, common_limit, paint
 
 FOLDER = Path(__file__).parent / "figures"
 INK, QUIET, PAPER = "#1c2430", "#5f6b7a", "#ffffff"
@@ -203,15 +204,15 @@ def best_on_validation() -> str:
     Raises:
         CheckpointError: there is none.
     """
-    if not checkpoint.available():
+    if not catalog.available():
         raise CheckpointError("no checkpoint is bundled: train one, or name a folder with --model")
-    return models.usual()
+    return networks.usual()
 
 
 def captions(name: str, dreams: dict[str, Dream], asked: dict[str, str]) -> dict[str, Any]:
     """Return what must be said under the figures, with what other networks say to the dreams."""
-    judges = {other: checkpoint.load(other) for other in checkpoint.available()}
-    recipe = shelf.read_json(shelf.find(name) / shelf.CONFIG)["recipe"]
+    judges = {other: checkpoint.load(other) for other in catalog.available()}
+    recipe = files.read_json(catalog.find(name) / catalog.CONFIG)["recipe"]
     whose = f"{name} (trained by the {recipe} recipe)"
     seen = {
         label: {
@@ -245,7 +246,7 @@ def write(name: str, seed: int, folder: Path) -> list[Path]:
     check_output(folder / "figures.json", not_a_result)
     faces: FaceDataset = read_faces("samples")
     model = checkpoint.load(name)
-    chosen = {label: insides.example(faces, label) for label in EMOTIONS}
+    chosen = {label: state.example(faces, label) for label in EMOTIONS}
     dreams = dream_of_each(model, {k: face.image for k, face in chosen.items()}, seed, every=0)
     shown = chosen["surprise"]
     drawn = (

@@ -1,7 +1,7 @@
 """Write what README and docs/api.md say in figures: ``python -m docs.results``.
 
 No figure in them is typed: ours are read from the records of runs by the paper's recipe and from
-the checkpoints' metrics.json, the paper's from `fermodels.nets.paper`, copies and FER+ from
+the checkpoints' metrics.json, the paper's from `fermodels.evaluation.paper`, copies and FER+ from
 ``results``, those of other packages from ``results/peers.json`` (`benchmarks.peers`). The API's
 example is what the best network says to the tab's own example photo.
 """
@@ -16,9 +16,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from fermodels import results
 from fermodels.errors import ConfigError, exit_status
-from fermodels.nets import checkpoint, paper, shelf
-from fermodels.nets.files import Objection, check_output, write_atomically
+from fermodels.evaluation import paper
+from fermodels.files import Objection, check_output, write_atomically
+from fermodels.nets import catalog
 from fermodels.nets.variants import VARIANTS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -63,7 +65,7 @@ def _with_interval(figures: Mapping[str, Any]) -> str:
 
 def _common(key: str, folder: Path, metrics: dict[str, Any]) -> list[str]:
     """Return the cells that networks of every recipe have."""
-    counted = shelf.accuracy_without_copies(key, shelf.read_predictions(folder))
+    counted = catalog.accuracy_without_copies(key, catalog.read_predictions(folder))
     viewed = metrics.get("views")
     views = [_with_interval(viewed["ten"][s]) for s in SPLITS] if viewed else []
     return [
@@ -81,8 +83,8 @@ def _millions(metrics: dict[str, Any]) -> str:
 
 def paper_runs() -> dict[str, tuple[str, Path]]:
     """Return the runs by the paper's recipe: variant -> name in ``duplicates``, folder."""
-    found = {name: folder for name in VARIANTS if (folder := shelf.paper_run(name))}
-    filed = shelf.paper_runs_dir()
+    found = {name: folder for name in VARIANTS if (folder := catalog.paper_run(name))}
+    filed = catalog.paper_runs_dir()
     return {n: (f"{filed.name}/{n}" if f.parent == filed else n, f) for n, f in found.items()}
 
 
@@ -90,8 +92,8 @@ def shipped() -> dict[str, Path]:
     """Return the bundled networks of other recipes than the paper's."""
     return {
         name: folder
-        for name, folder in checkpoint.available().items()
-        if checkpoint.read_metrics(folder)["recipe"] != PAPERS
+        for name, folder in catalog.available().items()
+        if catalog.read_metrics(folder)["recipe"] != PAPERS
     }
 
 
@@ -99,7 +101,7 @@ def paper_table() -> str:
     """Return the runs by the paper's recipe beside the paper's figures, as Markdown."""
     lines = [_head(PAPER_COLUMNS)]
     for name, (key, folder) in paper_runs().items():
-        metrics = checkpoint.read_metrics(folder)
+        metrics = catalog.read_metrics(folder)
         splits = []
         for split in SPLITS:
             quoted = paper.reported(name, split)
@@ -113,7 +115,7 @@ def table() -> str:
     """Return the bundled networks of other recipes, as Markdown."""
     lines = [_head(COLUMNS)]
     for name, folder in shipped().items():
-        metrics = checkpoint.read_metrics(folder)
+        metrics = catalog.read_metrics(folder)
         splits = [_with_interval(metrics[split]) for split in SPLITS]
         cells = [name, metrics["recipe"], _millions(metrics), *splits]
         lines.append(_line([*cells, *_common(name, folder, metrics)]))
@@ -124,7 +126,7 @@ def notes() -> str:
     """Return what the tables must not be read without."""
     theirs = [(f"{n} by the paper's recipe", folder) for n, (_, folder) in paper_runs().items()]
     ours = shipped()
-    every = {n: checkpoint.read_metrics(folder) for n, folder in [*theirs, *ours.items()]}
+    every = {n: catalog.read_metrics(folder) for n, folder in [*theirs, *ours.items()]}
     sizes = {(m["validation"]["n"], m["test"]["n"]) for m in every.values()}
     faces = " or ".join(f"{v:,} validation and {t:,} test" for v, t in sorted(sizes))
     last = [name for name, m in every.items() if m["best_epoch"] == m["epochs"]]
@@ -154,10 +156,10 @@ def raters() -> str:
 
 def sentence_of_raters() -> str | None:
     """Return the same without an end of line; None before `train.labels` counted it."""
-    votes = shelf.read_result("label_votes")
+    votes = results.read_result("label_votes")
     if votes is None:
         return None
-    with shelf.complete("results/label_votes.json", "python -m train.labels --data PATH"):
+    with results.complete("results/label_votes.json", "python -m train.labels --data PATH"):
         found = votes["test"]
         return (
             f"On {found['with_majority']:,} of the {found['faces']:,} test faces more than half of "
@@ -171,7 +173,7 @@ def peers_table() -> str:
 
     A row of ours that was measured on earlier weights is left out.
     """
-    measured = shelf.read_result("peers")
+    measured = results.read_result("peers")
     if measured is None:
         return "Not measured yet: `make bench-peers` measures.\n"
     contenders = {n: row for n, row in measured["contenders"].items() if is_current(n, row)}
@@ -184,10 +186,10 @@ def is_current(name: str, figures: dict[str, Any]) -> bool:
     network = name.removeprefix("ours:")
     if network == name:
         return True
-    folder = checkpoint.available().get(network)
+    folder = catalog.available().get(network)
     if folder is None:
         return False
-    accuracy: float = checkpoint.read_metrics(folder)["test"]["accuracy"]
+    accuracy: float = catalog.read_metrics(folder)["test"]["accuracy"]
     return accuracy == figures["accuracy"]
 
 
@@ -206,8 +208,8 @@ def peer_row(name: str, figures: dict[str, Any]) -> str:
 def best() -> str:
     """Return the bundled network that is best on validation: the API's example is its own."""
     scores = {
-        name: checkpoint.read_metrics(folder)["validation"]["accuracy"]
-        for name, folder in checkpoint.available().items()
+        name: catalog.read_metrics(folder)["validation"]["accuracy"]
+        for name, folder in catalog.available().items()
     }
     if not scores:
         raise ConfigError("no checkpoint is bundled: the API's example needs one")
@@ -217,7 +219,7 @@ def best() -> str:
 def call_example() -> str:
     """Return how the API is called, with the accuracy that it answers."""
     name = best()
-    accuracy = checkpoint.read_metrics(checkpoint.available()[name])["test"]["accuracy"]
+    accuracy = catalog.read_metrics(catalog.available()[name])["test"]["accuracy"]
     return f'''```python
 from gradio_client import Client, handle_file
 
@@ -234,7 +236,7 @@ def answer_example() -> str:
     from PIL import Image
 
     from fermodels.data.samples import sample_photos
-    from studio.photo_reading import as_json, read
+    from studio.classify_tab.reading import as_json, read
 
     buffer = BytesIO()
     Image.fromarray(sample_photos()[EXAMPLE_PHOTO]).save(buffer, "PNG")

@@ -21,8 +21,8 @@ from playwright.sync_api import Browser, Page, TimeoutError, sync_playwright
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from fermodels.errors import exit_status
-from fermodels.nets.files import check_output, not_our_picture, png_mark, write_atomically
-from studio.app_pages import open_rooms
+from fermodels.files import check_output, not_our_picture, png_mark, write_atomically
+from studio.navigation import open_rooms
 
 Scheme = Literal["light", "dark"]
 FLAGS = [

@@ -9,31 +9,31 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fermodels.data.dataset import FaceDataset as FaceDataset
     from fermodels.data.emotions import EMOTIONS as EMOTIONS
-    from fermodels.data.faces import FaceDataset as FaceDataset
-    from fermodels.data.faces import read_faces as read_faces
-    from fermodels.data.photo import read_photo as read_photo
-    from fermodels.explain.attribution import METHODS as METHODS
-    from fermodels.explain.attribution import explain as explain
-    from fermodels.explain.dream import dream as dream
-    from fermodels.explain.judge import judge as judge
-    from fermodels.explain.verdict import Verdict as Verdict
+    from fermodels.data.photos.crop import read_photo as read_photo
+    from fermodels.data.readers.discover import read_faces as read_faces
     from fermodels.nets.checkpoint import load as load
     from fermodels.nets.hog import hog as hog
     from fermodels.nets.variants import VARIANTS as VARIANTS
+    from fermodels.xai.attribution.explain import explain as explain
+    from fermodels.xai.attribution.registry import METHODS as METHODS
+    from fermodels.xai.dream.dream import dream as dream
+    from fermodels.xai.trust.judge import judge as judge
+    from fermodels.xai.trust.verdict import Verdict as Verdict
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "EMOTIONS": "fermodels.data.emotions",
-    "FaceDataset": "fermodels.data.faces",
-    "read_faces": "fermodels.data.faces",
-    "read_photo": "fermodels.data.photo",
-    "METHODS": "fermodels.explain.attribution",
-    "explain": "fermodels.explain.attribution",
-    "dream": "fermodels.explain.dream",
-    "judge": "fermodels.explain.judge",
-    "Verdict": "fermodels.explain.verdict",
+    "FaceDataset": "fermodels.data.dataset",
+    "read_faces": "fermodels.data.readers.discover",
+    "read_photo": "fermodels.data.photos.crop",
+    "METHODS": "fermodels.xai.attribution.registry",
+    "explain": "fermodels.xai.attribution.explain",
+    "dream": "fermodels.xai.dream.dream",
+    "judge": "fermodels.xai.trust.judge",
+    "Verdict": "fermodels.xai.trust.verdict",
     "load": "fermodels.nets.checkpoint",
     "hog": "fermodels.nets.hog",
     "VARIANTS": "fermodels.nets.variants",

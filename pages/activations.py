@@ -3,7 +3,9 @@
 import streamlit as st
 
 from fermodels import EMOTIONS
-from studio import activation_view, channel_view, face_choice, insides, parts, scrubber, widgets
+from studio import state
+from studio.components import epoch_slider, face_picker, widgets
+from studio.rooms.activations import channels, layers
 
 widgets.opening(
     "What does each layer keep of a face?",
@@ -17,30 +19,30 @@ def of_this_face() -> tuple[str, str]:
     """Draw all that another face changes; tell which network and layer are on view."""
     chooser, settings = st.columns(2, gap="large")
     with chooser:
-        face = face_choice.pick_face()
+        face = face_picker.pick_face()
     with settings:
         name = widgets.pick_model()
         beside = st.selectbox(
             "Beside", ["no other face", *EMOTIONS], key="beside",
-            help="A typical test face with that label, for comparison.", **widgets.BOUND,
+            help="A typical test face with that label, for comparison.", **state.BOUND,
         )  # fmt: skip
-        found = {f"this face, {face.expression}": insides.responses(name, face.image)}
+        found = {f"this face, {face.expression}": layers.responses(name, face.image)}
         if beside in EMOTIONS:
-            other = insides.example(insides.faces_shown(), beside)
-            found[f"another, {other.expression}"] = insides.responses(name, other.image)
+            other = state.example(state.faces_shown(), beside)
+            found[f"another, {other.expression}"] = layers.responses(name, other.image)
     here = next(iter(found.values()))
-    view = activation_view.pick_view(here)
-    activation_view.draw_channels(name, face, found, view)
-    channel_view.inspect(name, view, here)
+    view = layers.pick_view(here)
+    layers.draw_channels(name, face, found, view)
+    channels.inspect(name, view, here)
     st.subheader("How sparse, how focused?", anchor=False)
-    activation_view.draw_depth(name, face, found, view)
+    layers.draw_depth(name, face, found, view)
     if beside in EMOTIONS:
         st.subheader("How alike are the two faces to it?", anchor=False)
-        activation_view.draw_likeness(name, face, other, view)
+        layers.draw_likeness(name, face, other, view)
     return name, view.block
 
 
-@parts.fragment
+@widgets.fragment
 def while_it_learned(name: str, block: str) -> None:
     """The epoch slider."""
     st.subheader("How did it come to that?", anchor=False)
@@ -48,10 +50,10 @@ def while_it_learned(name: str, block: str) -> None:
         "The maps above are of the finished network. Of every epoch these figures were kept, on "
         "validation faces."
     )
-    scrubber.through(name, block=block)
+    epoch_slider.through(name, block=block)
 
 
-while_it_learned(*parts.part(of_this_face))
+while_it_learned(*widgets.part(of_this_face))
 widgets.footer(
     "A channel that lights up at the mouth has not thereby been shown to detect mouths, nor to "
     "matter for the answer: many channels respond and are then ignored."

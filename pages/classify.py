@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from studio import widgets
+from studio.components import widgets
 
 widgets.opening(
     "What does it say to your photo?",

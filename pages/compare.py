@@ -2,7 +2,10 @@
 
 import streamlit as st
 
-from studio import cells, compare_sections, parts, versus, widgets
+from studio import state
+from studio.components import widgets
+from studio.rooms.compare import matrices as compare_matrices
+from studio.rooms.compare import sections, tables
 
 VIEWS = ("% of each row", "counts", "difference")
 
@@ -11,39 +14,39 @@ widgets.opening(
     "Rows are the true labels, columns what the model said: the diagonal is right, all else is a "
     "confusion. Look for columns that swallow their neighbours. Click a cell to see its faces.",
 )
-faces = widgets.dataset()
+faces = state.dataset()
 split = widgets.pick_one("Split", ("test", "validation"), key="on")
-names = widgets.pick_models(needs=versus.NEEDS)
-if missing := versus.untrained():
+names = widgets.pick_models(needs=tables.NEEDS)
+if missing := tables.untrained():
     st.caption(f"No checkpoint here yet: {', '.join(missing)}.")
 
 
-@parts.fragment
+@widgets.fragment
 def matrices() -> None:
     """The matrices and the faces in a cell: the room below stays as it is."""
     view = widgets.pick_one("Show", VIEWS, key="view")
     if view == "difference":
-        cells.difference(split, faces)
+        compare_matrices.difference(split, faces)
     else:
-        cells.side_by_side(names, split, faces, shares=view == VIEWS[0])
+        compare_matrices.side_by_side(names, split, faces, shares=view == VIEWS[0])
 
 
 matrices()
 st.subheader("Overall", anchor=False)
-compare_sections.overall(split)
+sections.overall(split)
 
 if len(names) > 1:
     st.subheader("Does one truly beat the other?", anchor=False)
-    compare_sections.paired(names, split)
+    sections.paired(names, split)
 
 st.subheader("Per expression", anchor=False)
-compare_sections.per_expression(names, split)
+sections.per_expression(names, split)
 
 st.subheader("Is it as sure as it is right?", anchor=False)
-compare_sections.sureness(names, split)
+sections.sureness(names, split)
 
 st.subheader("What if one counts otherwise?", anchor=False)
-compare_sections.other_counts(names, split)
+sections.other_counts(names, split)
 
 widgets.footer(
     "How any of them would fare on other people, cameras or labels, or whether another seed would "

@@ -3,11 +3,13 @@
 import numpy as np
 import streamlit as st
 
-from studio import browse, face_choice, feature_map, results, widgets
+from studio import predictions, state
+from studio.components import download, face_picker, widgets
+from studio.components.gallery import gallery
+from studio.components.text import plain
 from studio.figures import faces as figures
-from studio.figures import tiles
-from studio.gallery import gallery
-from studio.plain import plain
+from studio.figures import images
+from studio.rooms.dataset import feature_map, filters
 
 PER_PAGE = 96
 
@@ -16,38 +18,38 @@ widgets.opening(
     "Each tile is one face, 48 × 48 grey pixels, underlined in the colour of its label. Look for "
     "labels you would not have given. Click a face to carry it into the other rooms.",
 )
-faces = widgets.dataset()
-held = widgets.carried(faces)
+faces = state.dataset()
+held = state.carried(faces)
 for note in faces.notes:
     st.caption(plain(note))
 
-wanted, model = browse.pick_filter(faces)
-answers = browse.answers(model, faces, wanted)
-rows = browse.sliced(results.choose(faces, wanted, answers), faces, wanted)
-if st.toggle("Map: draw around faces that a network finds alike", key="mapped", **widgets.BOUND):
+wanted, model = filters.pick_filter(faces)
+answers = filters.answers(model, faces, wanted)
+rows = filters.sliced(predictions.choose(faces, wanted, answers), faces, wanted)
+if st.toggle("Map: draw around faces that a network finds alike", key="mapped", **state.BOUND):
     inside = feature_map.pick(faces, rows)
     rows = rows if inside is None else rows[np.isin(rows, inside)]
 if len(rows) == 0:
     st.info("No face passes these filters: widen one of them.", icon=":material/filter_alt_off:")
 else:
-    here = rows[browse.pages(len(rows), PER_PAGE)]
-    notes = results.notes(faces, here, answers)
+    here = rows[filters.pages(len(rows), PER_PAGE)]
+    notes = predictions.notes(faces, here, answers)
     picked = gallery(faces, here, key="faces", notes=notes, selected=held.sample_id)
     if picked is not None:
-        widgets.carry(widgets.face_at(faces, picked))
+        state.carry(state.face_at(faces, picked))
         st.rerun()
-    face_choice.in_hand(held)
+    face_picker.in_hand(held)
 
 left, right = st.columns(2, gap="large")
 with left:
     st.subheader("How many of each?", anchor=False)
-    widgets.show(figures.balance(faces.counts()), "balance", "Faces per expression and split")
+    download.show(figures.balance(faces.counts()), "balance", "Faces per expression and split")
     st.caption("Strong to faint: " + ", ".join(faces.counts()) + ".")
 with right:
     st.subheader("The average face", anchor=False)
-    means = browse.mean_faces(faces)
-    shown = [tiles.Tile(image, name, f"mean of all {name} faces") for name, image in means.items()]
-    st.html(tiles.grid(shown, side=96, label="Mean face of each expression", columns=4))
+    means = filters.mean_faces(faces)
+    shown = [images.Tile(image, name, f"mean of all {name} faces") for name, image in means.items()]
+    st.html(images.grid(shown, side=96, label="Mean face of each expression", columns=4))
     st.caption("The mean of all faces with a label: the more they differ, the more it blurs.")
 
 widgets.footer(

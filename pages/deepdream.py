@@ -2,7 +2,9 @@
 
 import streamlit as st
 
-from studio import dream_view, face_choice, insides, widgets
+from studio import state
+from studio.components import face_picker, widgets
+from studio.rooms import deepdream
 
 widgets.opening(
     "What would excite the network more?",
@@ -12,13 +14,13 @@ widgets.opening(
 )
 chooser, settings = st.columns(2, gap="large")
 with chooser:
-    face = face_choice.pick_face()
+    face = face_picker.pick_face()
 with settings:
     name = widgets.pick_model()
-    wish = dream_view.pick_wish(name)
+    wish = deepdream.pick_wish(name)
     seven = st.toggle(
         "One face per expression", key="seven", disabled=wish.contrast is not None,
-        help="As in Figure 11: seven faces, each dreamed towards its own label.", **widgets.BOUND,
+        help="As in Figure 11: seven faces, each dreamed towards its own label.", **state.BOUND,
     ) and wish.contrast is None  # fmt: skip
     start, stop = st.columns(2)
     started = start.button("Dream", type="primary", icon=":material/auto_awesome:", width="stretch")
@@ -27,15 +29,15 @@ with settings:
     )
 
 if seven:
-    if started or dream_view.is_new(dream_view.SEVEN):
-        dream_view.run_seven(name, insides.faces_shown(), wish)
-    dream_view.show_seven(name, wish)
+    if started or deepdream.is_new(deepdream.SEVEN):
+        deepdream.run_seven(name, state.faces_shown(), wish)
+    deepdream.show_seven(name, wish)
 else:
     if started:
-        dream_view.run_one(name, face, wish)
-    elif dream_view.is_new(dream_view.FILM):
-        dream_view.open_with(name, face, wish)
-    dream_view.show_one(name, face, wish)
+        deepdream.run_one(name, face, wish)
+    elif deepdream.is_new(deepdream.FILM):
+        deepdream.open_with(name, face, wish)
+    deepdream.show_one(name, face, wish)
 widgets.footer(
     "A dream is one of many pictures that excite the network; it is neither the network's idea "
     "of the expression nor a face anybody could make. That a dream convinces the network says "

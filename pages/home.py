@@ -2,7 +2,10 @@
 
 import streamlit as st
 
-from studio import app_pages, models, overview, widgets
+from fermodels.evaluation import paper
+from studio import navigation, networks
+from studio.components import widgets
+from studio.rooms import home
 
 st.title("What has a network learned about faces?", anchor=False)
 st.markdown(
@@ -13,28 +16,28 @@ st.markdown(
 )
 
 st.subheader("The networks", anchor=False)
-names = models.names()
+names = networks.names()
 if names:
-    st.html(overview.cards(names))
+    st.html(home.cards(names))
     st.caption(
         "Accuracy with its 95% Wilson interval, one network and one seed each. Validation chose "
         "the weights, so trust the test figures. The paper gives no intervals, and stands only "
         "beside networks of its own recipe."
     )
-    st.markdown(f"The paper: {overview.CITATION}.")
+    st.markdown(f"The paper: {paper.CITATION}.")
 else:
     widgets.no_checkpoint(stop=False)
 
 st.subheader("Where to go", anchor=False)
-for section, rooms in app_pages.open_rooms().items():
+for section, rooms in navigation.open_rooms().items():
     if not section:
         continue
     st.markdown(f"**{section}**")
     with st.container(horizontal=True, gap="small"):
         for room in rooms:
             with st.container(border=True, width=232, key=f"to-{room.file}"):
-                st.page_link(app_pages.page(room), label=f"**{room.title}**", icon=room.icon)
+                st.page_link(navigation.page(room), label=f"**{room.title}**", icon=room.icon)
                 st.caption(room.question)
 
 st.subheader("Before you use it", anchor=False)
-st.markdown(overview.ethics())
+st.markdown(home.ethics())

@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from fermodels.nets.paper import CITATION
-from studio import paper_view, widgets
+from fermodels.evaluation.paper import CITATION
+from studio.components import download, widgets
+from studio.rooms import paper
 
 widgets.opening(
     "Which of the paper's claims hold?",
@@ -12,18 +13,18 @@ widgets.opening(
     "else it is inconclusive. Each says by which rule it was judged, and what else could explain "
     "it.",
 )
-found = paper_view.ledger()
+found = paper.ledger()
 claims = found["claims"]
-st.markdown(paper_view.by_recipe(claims))
-paper_view.tally(claims)
-chosen = paper_view.choose(claims)
-st.html(paper_view.cards(chosen))
-widgets.download_data(paper_view.as_table(chosen), "claims", "Download the ledger (CSV)")
+st.markdown(paper.by_recipe(claims))
+paper.tally(claims)
+chosen = paper.choose(claims)
+st.html(paper.cards(chosen))
+download.download_data(paper.as_table(chosen), "claims", "Download the ledger (CSV)")
 
 st.subheader("Its figures, made again", anchor=False)
-paper_view.figures(claims)
+paper.figures(claims)
 st.markdown(f"The paper: {CITATION}.")
-paper_view.provenance(found["provenance"])
+paper.provenance(found["provenance"])
 
 widgets.footer(
     "That the paper is right or wrong: these are other weights, other seeds and settings it does "

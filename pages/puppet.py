@@ -2,7 +2,9 @@
 
 import streamlit as st
 
-from studio import concept_view, parts, puppet_view, widgets
+from studio.components import widgets
+from studio.rooms.puppet import concepts
+from studio.rooms.puppet import sliders as puppet_sliders
 
 widgets.opening(
     "What happens when a muscle moves?",
@@ -14,27 +16,27 @@ chooser, who = st.columns(2, gap="large")
 with chooser:
     name = widgets.pick_model("Model to question")
 with who:
-    person = puppet_view.pick_person()
+    person = puppet_sliders.pick_person()
 
 
-@parts.fragment
+@widgets.fragment
 def play() -> None:
     """One slider moves the face, the bars and the marks; nothing else is drawn again."""
-    puppet_view.presets()
+    puppet_sliders.presets()
     shown, sliders = st.columns([2, 3], gap="large")
     with sliders:
-        worn = puppet_view.pick_units()
+        worn = puppet_sliders.pick_units()
     with shown:
-        puppet_view.draw_face(person, worn)
-        puppet_view.draw_answers(person, worn)
+        puppet_sliders.draw_face(person, worn)
+        puppet_sliders.draw_answers(person, worn)
     st.subheader("What does one unit do?", anchor=False)
-    puppet_view.draw_curves(name, worn)
+    puppet_sliders.draw_curves(name, worn)
     st.subheader("How little changes its mind?", anchor=False)
-    puppet_view.ask_for_flip(name, person, worn)
+    puppet_sliders.ask_for_flip(name, person, worn)
 
 
 play()
-concept_view.section(name)
+concepts.section(name)
 widgets.footer(
     "How the network reads people: the faces are drawings, and it was trained on photographs. "
     "Intensities are this drawing program's, not a FACS coder's; and an action unit is a movement, "

@@ -3,19 +3,11 @@
 import streamlit as st
 
 from fermodels import EMOTIONS
-from studio import (
-    edit_view,
-    face_choice,
-    models,
-    neighbour_view,
-    report_view,
-    saliency_settings,
-    saliency_view,
-    snippets,
-    trust_view,
-    verdicts,
-    widgets,
-)
+from studio import explanations, networks, snippets
+from studio.components import face_picker, widgets
+from studio.rooms.saliency import comparison as saliency_comparison
+from studio.rooms.saliency import edits, neighbours, report, trust
+from studio.rooms.saliency import settings as saliency_settings
 
 widgets.opening(
     "Which pixels made the model say that?",
@@ -25,37 +17,37 @@ widgets.opening(
 )
 chooser, settings = st.columns(2, gap="large")
 with chooser:
-    face = face_choice.pick_face()
-if not models.choices():
+    face = face_picker.pick_face()
+if not networks.choices():
     widgets.no_checkpoint()
 with settings:
     names = saliency_settings.pick_models()
     chosen = saliency_settings.pick_methods()
     target_class = saliency_settings.pick_target(
-        int(models.probabilities(names[0], face.image).argmax())
+        int(networks.probabilities(names[0], face.image).argmax())
     )
 options = saliency_settings.pick_options(names[0], chosen, target_class)
 
 rather = f" rather than {options.contrast}" if options.contrast else ""
 st.subheader(f"What speaks for {EMOTIONS[target_class]}{rather}?", anchor=False)
-comparison = saliency_view.compute(face, names, chosen, options)
-saliency_view.draw(comparison)
-saliency_view.explain_methods(comparison.every)
-verdicts.explain(comparison.badges, {m.method: m.title for m in comparison.every})
-report_view.offer(comparison)
+comparison = saliency_comparison.compute(face, names, chosen, options)
+saliency_comparison.draw(comparison)
+saliency_comparison.explain_methods(comparison.every)
+explanations.explain(comparison.badges, {m.method: m.title for m in comparison.every})
+report.offer(comparison)
 
 st.subheader("What the networks say", anchor=False)
-saliency_view.draw_probabilities(names, face, target_class)
+saliency_comparison.draw_probabilities(names, face, target_class)
 
 if comparison.every:
     st.subheader("Where on the face?", anchor=False)
     code = snippets.attribution(names[0], face, options.asked(comparison.every[0].method))
-    trust_view.draw_regions(saliency_view.titled(comparison), code)
+    trust.draw_regions(saliency_comparison.titled(comparison), code)
 
 
-neighbour_view.section(face, names)
-trust_view.section(comparison)
-edit_view.section(face, names, chosen, options)
+neighbours.section(face, names)
+trust.section(comparison)
+edits.section(face, names, chosen, options)
 widgets.footer(
     "A map shows what the method credits, not what the network thinks. Methods that disagree "
     "cannot all be right; a plausible map is not evidence that the model reasons well; and no "

@@ -2,27 +2,29 @@
 
 import streamlit as st
 
-from fermodels.nets import shelf
-from studio import follow, models, records, sweep_view, training_view, widgets
+from fermodels.nets import catalog
+from studio import networks
+from studio.components import widgets
+from studio.rooms.training import curves, sweep
 
 widgets.opening(
     "How did the networks learn?",
     "Loss should fall from ln 7 and accuracy rise from 1/7, the level of guessing. Look for where "
     "training and validation part: from there on a network learns its training faces by heart.",
 )
-runs = follow.pick_runs()
+runs = curves.pick_runs()
 names = (
     []
-    if runs and not models.choices()
-    else widgets.pick_models(needs=(shelf.METRICS, shelf.HISTORY))
+    if runs and not networks.choices()
+    else widgets.pick_models(needs=(catalog.METRICS, catalog.HISTORY))
 )
-training_view.curves(names, runs)
-sweep_view.draw()
+curves.curves(names, runs)
+sweep.draw()
 
 if names:
     st.subheader("Sanity checks and provenance", anchor=False)
-    records.sanity(names)
-    records.provenance(names)
+    curves.sanity(names)
+    curves.provenance(names)
 
 widgets.footer(
     "Whether another seed would rank these networks the same: each curve is one run. Minibatch "

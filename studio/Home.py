@@ -20,6 +20,6 @@ if not runtime.exists():
 
     app = st.App(__file__, **app_options())
 else:
-    from studio.app_pages import run
+    from studio.navigation import run
 
     run()

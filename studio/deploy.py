@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fermodels.errors import ConfigError, HubError, exit_status
-from fermodels.nets.hub import TIMEOUT, check_repo_id, hub_errors
+from fermodels.hub import TIMEOUT, check_repo_id, hub_errors
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

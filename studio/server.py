@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import importlib
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from starlette.middleware import Middleware
@@ -15,7 +18,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from streamlit import net_util
 
 from fermodels.memory import return_freed_memory
-from studio.collector import spare_libraries
 from studio.server_guard import held_by, secured
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ class LazyGradio:
         import gradio as gr
         from fastapi import FastAPI
 
-        from studio.gradio_app import build_demo, mount_options
+        from studio.classify_tab.app import build_demo, mount_options
 
         host = FastAPI()
         demo = build_demo()
@@ -118,7 +120,7 @@ async def let_visits_end(every: float = 30.0) -> None:
 
     Streamlit looks for such visits only when the next one begins, and leaves the rest to Python's
     garbage collector, which does not look at what was there when libraries were loaded
-    (`studio.collector`). What was freed goes back to the system.
+    (`studio.server`). What was freed goes back to the system.
     """
     from streamlit import runtime
 
@@ -128,7 +130,7 @@ async def let_visits_end(every: float = 30.0) -> None:
         if runtime.exists():
             now = runtime.Runtime.instance()
             known = end_visits(now._session_mgr, now.uploaded_file_mgr, known)
-            kept = sys.modules.get("fermodels.explain.kept")
+            kept = sys.modules.get("fermodels.xai.fast_forward.convolution")
             if kept is not None and not known:  # nobody is there: what is quickly made again goes
                 kept.forget()
         return_freed_memory()
@@ -151,3 +153,41 @@ def end_visits(
     for name in held_by(uploads).keys() - current.keys():  # of one that came and went meanwhile
         uploads.remove_session_files(name)
     return current
+
+
+# --- After every run of a room: the garbage collector spares libraries, freed memory goes back
+
+
+PAUSE = 5.0
+"""Seconds from one return of memory to the next: it takes milliseconds, clicks come more often."""
+
+_returned = time.monotonic()
+
+
+def spare_libraries() -> None:
+    """Put what is in memory out of the collector's sight, whenever libraries were loaded.
+
+    Streamlit collects garbage after each run of a script, before the browser hears that it has
+    ended. With torch, captum and plotly loaded that walks through a million objects that never
+    are garbage: 0.2 s of every click (measured). What a visit leaves behind is collected as before.
+    """
+    _freeze(len(sys.modules))
+
+
+@cache
+def _freeze(loaded: int) -> None:
+    """Collect and freeze, once for each number of loaded modules."""
+    gc.collect()
+    gc.freeze()
+
+
+def return_memory() -> None:
+    """Give back what the runs of the last seconds freed.
+
+    Every run has a thread of its own, and glibc a heap for each of several threads: what an
+    explanation freed in one would stay there while the next asks for as much in another.
+    """
+    global _returned
+    if time.monotonic() - _returned > PAUSE:
+        _returned = time.monotonic()
+        return_freed_memory()

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from fermodels.explain.edits import Step, write
-from studio import models
+from fermodels.data.edits import Step, write
+from studio import networks
 from studio.explanations import Asked
-from studio.widgets import CarriedFace
-from studio.widgets import source as source
+from studio.state import CarriedFace, source
 
 
 def face(held: CarriedFace) -> str:
@@ -37,10 +36,10 @@ def edited(
         donors: expression -> id of the face that is pasted from.
     """
     given = ", ".join(f"{k!r}: faces.images[faces.ids == {v!r}][0]" for k, v in donors.items())
-    loads = [models.address(name) for name in names]
+    loads = [networks.address(name) for name in names]
     return (
         f"{face(held)}"
-        "from fermodels.explain import edits\n\n"
+        "from fermodels.data import edits\n\n"
         f"changed = edits.apply(face, edits.read({write(steps)!r}), {{{given}}})\n"
         "answers = {\n    name: fermodels.load(name).predict(changed[None])[0]\n"
         f"    for name in {loads!r}\n}}\n"
@@ -49,7 +48,7 @@ def edited(
 
 def net(name: str) -> str:
     """Return a line that loads a network into ``net``."""
-    return f"net = fermodels.load({models.address(name)!r})\n"
+    return f"net = fermodels.load({networks.address(name)!r})\n"
 
 
 def attribution(name: str, held: CarriedFace, asked: Asked) -> str:
@@ -71,7 +70,7 @@ def attribution(name: str, held: CarriedFace, asked: Asked) -> str:
 
 def probabilities(names: Sequence[str], held: CarriedFace) -> str:
     """Return code that asks networks for their seven probabilities of a face."""
-    loads = [models.address(name) for name in names]
+    loads = [networks.address(name) for name in names]
     return (
         f"{face(held)}"
         f"answers = {{name: fermodels.load(name).predict(face[None])[0] for name in {loads!r}}}\n"
@@ -82,7 +81,7 @@ def activations(name: str, held: CarriedFace, layer: str) -> str:
     """Return code that makes one layer's maps of a face."""
     return (
         f"{face(held)}{net(name)}"
-        "from fermodels.explain.activations import activations\n\n"
+        "from fermodels.xai.inspect.activations import activations\n\n"
         f"maps = activations(net, face)[{layer!r}]  # (channels, height, width)\n"
     )
 
@@ -91,7 +90,7 @@ def likeness(name: str, first: CarriedFace, second: CarriedFace) -> str:
     """Return code that compares what every layer makes of two faces."""
     return (
         f"{face(second)}other = face\n{face(first)}{net(name)}"
-        "from fermodels.explain.channels import face_against_face\n\n"
+        "from fermodels.xai.inspect.channels import face_against_face\n\n"
         "found = face_against_face(net, face, other)  # cosine and correlation per layer\n"
     )
 
@@ -99,8 +98,8 @@ def likeness(name: str, first: CarriedFace, second: CarriedFace) -> str:
 def history(name: str) -> str:
     """Return code that reads a network's training history."""
     return (
-        "from fermodels.nets import shelf\n\n"
-        f"history = shelf.read_history(shelf.find({models.address(name)!r}))\n"
+        "from fermodels.nets import catalog\n\n"
+        f"history = shelf.read_history(shelf.find({networks.address(name)!r}))\n"
         "history.steps   # one row per training step\n"
         "history.epochs  # one row per epoch\n"
     )
@@ -109,7 +108,7 @@ def history(name: str) -> str:
 def run_history(folder: str) -> str:
     """Return code that reads the history of a training run."""
     return (
-        "from fermodels.nets import runs, shelf\n\n"
+        "from fermodels.nets import training_runs, catalog\n\n"
         f"history = shelf.read_history(runs.runs_dir() / {folder!r})\n"
     )
 
@@ -147,7 +146,7 @@ def channel(name: str, layer: str, number: int, split: str | None) -> str:
     part = "" if split is None else f".split({split!r})"
     return (
         "import fermodels\n"
-        "from fermodels.explain.channels import as_table, channel_census\n\n"
+        "from fermodels.xai.inspect.channels import as_table, channel_census\n\n"
         f"faces = fermodels.read_faces({source()!r}){part}\n{net(name)}"
         f"census = channel_census(net, faces, [{layer!r}])[{layer!r}]\n"
         f"table = as_table(census).query('channel == {number}')  # strongest first\n"
@@ -159,7 +158,7 @@ def channel_dream(name: str, layer: str, number: int, seed: int) -> str:
     """Return code that dreams what one channel wants to see."""
     return (
         "import fermodels\n"
-        "from fermodels.explain.channels import channel_dream\n\n"
+        "from fermodels.xai.inspect.channels import channel_dream\n\n"
         f"{net(name)}"
         f"film = channel_dream(net, {layer!r}, {number}, seed={seed})\n"
         "film.frames[-1]  # (48, 48)\n"
@@ -171,7 +170,7 @@ def neighbours(name: str, held: CarriedFace, split: str, count: int) -> str:
     besides = None if held.split == "upload" else held.sample_id
     return (
         f"{face(held)}{net(name)}"
-        "from fermodels.explain.neighbours import feature_bank, nearest\n\n"
+        "from fermodels.xai.inspect.neighbours import feature_bank, nearest\n\n"
         f"bank = feature_bank(net, fermodels.read_faces({source()!r}).split({split!r}))\n"
         f"found = nearest(bank, net, face, {count}, besides={besides!r})\n"
         "found.ids, found.labels, found.distances  # nearest first\n"

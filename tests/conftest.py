@@ -39,19 +39,19 @@ def two_networks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Two untrained networks as the bundled ones, for a module that asks the classify command."""
     import pandas as pd  # here and below: torch is not for every test to load
 
-    from fermodels import classify
-    from fermodels.nets import checkpoint
-    from tests.classify_toys import NAMES
+    from fermodels.classify import pictures
+    from fermodels.nets import catalog, checkpoint
+    from tests.classify.classify_toys import NAMES
     from tests.toys import tiny_net
 
     folder, none = tmp_path_factory.mktemp("checkpoints"), pd.DataFrame({"step": [1]})
     for seed, name in enumerate(NAMES):
         checkpoint.save(
             folder / name, tiny_net(seed), {"variant": name, "recipe": "toy"}, {},
-            checkpoint.History(none, none), none, "card",
+            catalog.History(none, none), none, "card",
         )  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FER_CHECKPOINTS", str(folder))
-        classify.network.cache_clear()
+        pictures.network.cache_clear()
         yield folder
-    classify.network.cache_clear()
+    pictures.network.cache_clear()

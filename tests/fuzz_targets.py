@@ -15,13 +15,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from fermodels import classify_table
-from fermodels.data import csv_form, parquet_form
+from fermodels import files, hub
+from fermodels.classify import table
 from fermodels.data.emotions import parse_emotion
-from fermodels.data.photo_decode import PhotoLimits, opened_photo
-from fermodels.data.pictures import PictureReader
+from fermodels.data.photos.decode import PhotoLimits, opened_photo
+from fermodels.data.readers import fer2013_csv, parquet
+from fermodels.data.readers.image_folders import PictureReader
 from fermodels.errors import FerError
-from fermodels.nets import checkpoint, hub, shelf
+from fermodels.nets import checkpoint
 from fermodels.nets.config import NetConfig
 from tests.hostile.pictures import encode, gif, png, tiff, webp
 from tests.toys import striped_faces, tiny_config, tiny_net, write_csv
@@ -84,8 +85,8 @@ def _config_seeds() -> list[bytes]:
 
 
 def _table_seeds() -> list[bytes]:
-    row: classify_table.Row = dict.fromkeys(classify_table.COLUMNS)
-    return [classify_table.to_csv([row | {"file": "=a,b", "face": 0, "score": 0.5}]).encode()]
+    row: table.Row = dict.fromkeys(table.COLUMNS)
+    return [table.to_csv([row | {"file": "=a,b", "face": 0, "score": 0.5}]).encode()]
 
 
 def _open_photo(data: bytes) -> object:
@@ -94,7 +95,7 @@ def _open_photo(data: bytes) -> object:
 
 
 def _read_config(data: bytes) -> object:
-    return NetConfig.from_dict(shelf.read_json(_file("x.json", data)))
+    return NetConfig.from_dict(files.read_json(_file("x.json", data)))
 
 
 def _read_names(data: bytes) -> object:
@@ -105,20 +106,20 @@ def _read_names(data: bytes) -> object:
         except FerError as error:
             if "\n" in str(error):
                 raise AssertionError(f"two lines: {error}") from error
-    return classify_table.unsafe_cell(classify_table.safe_cell(text)) == text
+    return table.unsafe_cell(table.safe_cell(text)) == text
 
 
 TARGETS: dict[str, Target] = {
     "photo": Target(_open_photo, _pictures),
     "dataset picture": Target(lambda data: PictureReader().read(data, "x"), _pictures),
-    "csv": Target(lambda data: csv_form.read(_file("x.csv", data)), _csv_seeds),
-    "parquet": Target(lambda data: parquet_form.read([_file("x.parquet", data)]), _parquet_seeds),
+    "csv": Target(lambda data: fer2013_csv.read(_file("x.csv", data)), _csv_seeds),
+    "parquet": Target(lambda data: parquet.read([_file("x.parquet", data)]), _parquet_seeds),
     "weights": Target(
         lambda data: checkpoint.load_weights(_file("x.safetensors", data), tiny_net()),
         _weights_seeds,
     ),
     "config": Target(_read_config, _config_seeds),
-    "results": Target(lambda data: classify_table.read(_file("x.csv", data)), _table_seeds),
+    "results": Target(lambda data: table.read(_file("x.csv", data)), _table_seeds),
     "names": Target(_read_names, lambda: [b"owner/name", b"main", b"0_angry", b"=a"]),
 }
 """Reader -> how it is fed. One dict feeds the tests and ``python -m tests.fuzz``."""

@@ -78,7 +78,7 @@ def _functions() -> dict[str, Callable[..., Any]]:
     import numpy as np
 
     import fermodels
-    from fermodels.nets import hub
+    from fermodels import hub
     from train.push import push
 
     def predict(name: str, revision: str | None = None) -> Any:

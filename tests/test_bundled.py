@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import fermodels
-from fermodels.nets import checkpoint
-from fermodels.nets.evaluate import score
+from fermodels.evaluation.metrics import score
+from fermodels.nets import catalog
 from tests.toys import ROOT
 from train.export import probability_columns
 
@@ -22,7 +22,7 @@ def test_shallow_and_deep_are_bundled() -> None:
 @pytest.mark.parametrize("name", BUNDLED)
 def test_metrics_follow_from_the_committed_predictions(name: str) -> None:
     folder = ROOT / "checkpoints" / name
-    metrics, table = checkpoint.read_metrics(folder), checkpoint.read_predictions(folder)
+    metrics, table = catalog.read_metrics(folder), catalog.read_predictions(folder)
     for split in ("validation", "test"):
         rows = table[table["split"] == split]
         again = score(rows["label"].to_numpy(), rows[probability_columns()].to_numpy())
@@ -32,7 +32,7 @@ def test_metrics_follow_from_the_committed_predictions(name: str) -> None:
 @pytest.mark.parametrize("name", BUNDLED)
 def test_history_is_whole_and_the_best_epoch_is_the_validations(name: str) -> None:
     folder = ROOT / "checkpoints" / name
-    metrics, history = checkpoint.read_metrics(folder), checkpoint.read_history(folder)
+    metrics, history = catalog.read_metrics(folder), catalog.read_history(folder)
     accuracy = history.epochs["validation_accuracy"]
     assert len(accuracy) == metrics["epochs"]
     assert int(accuracy.argmax()) + 1 == metrics["best_epoch"]
@@ -45,12 +45,12 @@ def test_history_is_whole_and_the_best_epoch_is_the_validations(name: str) -> No
 def test_weights_reproduce_every_recorded_test_prediction(name: str, fer2013_dir: Path) -> None:
     faces = fermodels.read_faces(fer2013_dir).split("test")
     folder = ROOT / "checkpoints" / name
-    table = checkpoint.read_predictions(folder).query("split == 'test'").set_index("sample_id")
+    table = catalog.read_predictions(folder).query("split == 'test'").set_index("sample_id")
     recorded = table.loc[faces.ids, probability_columns()].to_numpy()
     probabilities = fermodels.load(name).predict(faces.images)
     np.testing.assert_allclose(probabilities, recorded, atol=1e-3)
     accuracy = (probabilities.argmax(1) == faces.labels).mean()
-    recorded_accuracy = checkpoint.read_metrics(folder)["test"]["accuracy"]
+    recorded_accuracy = catalog.read_metrics(folder)["test"]["accuracy"]
     assert accuracy == pytest.approx(recorded_accuracy, abs=0.001)  # within 0.1 point
 
 

@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 import torch
 
+from fermodels.data.dataset import FaceDataset
 from fermodels.data.emotions import EMOTIONS
-from fermodels.data.faces import FaceDataset
-from fermodels.nets.checkpoint import History
+from fermodels.evaluation.metrics import score
+from fermodels.nets.catalog import History
 from fermodels.nets.config import ConvSpec, FCSpec, NetConfig
-from fermodels.nets.evaluate import score
-from fermodels.nets.networks import FERNet
+from fermodels.nets.fernet import FERNet
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -13,18 +13,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from fermodels import files
 from fermodels.errors import ConfigError, exit_status
-from fermodels.nets import shelf
-from fermodels.nets.calibration import FITTED_ON, leaning
-from fermodels.nets.files import (
-    Objection,
-    check_output,
-    not_a_result,
-    write_atomically,
-    write_json,
-)
-from train.card import model_card, not_the_card
-from train.export import figures_of
+from fermodels.evaluation.calibration import FITTED_ON, leaning
+from fermodels.files import Objection, check_output, not_a_result, write_atomically, write_json
+from fermodels.nets import catalog
+from train.export import figures_of, model_card, not_the_card
 
 
 def calibrate(folder: Path) -> dict[str, Any]:
@@ -34,14 +28,14 @@ def calibrate(folder: Path) -> dict[str, Any]:
         CheckpointError: its metrics or predictions are missing or damaged.
         ConfigError: its metrics are none that we wrote, or a link.
     """
-    check_output(folder / shelf.METRICS, not_a_result)
-    old, predictions = shelf.read_metrics(folder), shelf.read_predictions(folder)
-    identity = shelf.read_json(folder / shelf.CONFIG)
-    card = folder / shelf.CARD
+    check_output(folder / catalog.METRICS, not_a_result)
+    old, predictions = catalog.read_metrics(folder), catalog.read_predictions(folder)
+    identity = files.read_json(folder / catalog.CONFIG)
+    card = folder / catalog.CARD
     metrics = old | figures_of(predictions)
-    if counted := shelf.accuracy_without_copies(_name(folder), predictions):
+    if counted := catalog.accuracy_without_copies(_name(folder), predictions):
         metrics["without_copies"] = counted
-    write_json(folder / shelf.METRICS, metrics)
+    write_json(folder / catalog.METRICS, metrics)
     if card.exists() or card.is_symlink():
         _rewrite(card, model_card(identity, metrics), not_the_card(identity, old))
     found: dict[str, Any] = metrics["calibration"]
@@ -58,8 +52,8 @@ def _rewrite(card: Path, text: str, edited: Objection) -> None:
 
 def _name(folder: Path) -> str:
     """Return what `train.labels` calls a folder of predictions."""
-    filed = folder.resolve().parent == shelf.paper_runs_dir().resolve()
-    return f"{shelf.paper_runs_dir().name}/{folder.name}" if filed else folder.name
+    filed = folder.resolve().parent == catalog.paper_runs_dir().resolve()
+    return f"{catalog.paper_runs_dir().name}/{folder.name}" if filed else folder.name
 
 
 def _sentence(name: str, found: dict[str, Any]) -> str:
@@ -81,7 +75,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
     def work() -> None:
         for name in names:
-            print(_sentence(name, calibrate(shelf.find(name))))
+            print(_sentence(name, calibrate(catalog.find(name))))
 
     return exit_status(work)
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fermodels.data.faces import FaceDataset
-from fermodels.nets.duplicates import Pairs, exact_groups, groups, near_pairs
+from fermodels.data.dataset import FaceDataset
+from fermodels.evaluation.duplicates import Pairs, exact_groups, groups, near_pairs
 from train.export import SCORED
 
 

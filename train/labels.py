@@ -18,21 +18,23 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from fermodels import results
+from fermodels.data.dataset import FaceDataset
 from fermodels.data.emotions import EMOTIONS
-from fermodels.data.faces import FaceDataset, read_faces
+from fermodels.data.readers.discover import read_faces
 from fermodels.errors import DataError, exit_status
-from fermodels.nets import shelf
-from fermodels.nets.calibration import at_temperature, fit_temperature
-from fermodels.nets.evaluate import wilson_interval
-from fermodels.nets.files import (
+from fermodels.evaluation.calibration import at_temperature, fit_temperature
+from fermodels.evaluation.label_errors import doubt, majority_votes
+from fermodels.evaluation.metrics import wilson_interval
+from fermodels.files import (
     check_output,
     not_a_result,
     not_a_table_with,
     write_atomically,
     write_json,
 )
-from fermodels.nets.label_doubt import doubt, majority_votes
-from fermodels.nets.provenance import provenance
+from fermodels.nets import catalog
+from fermodels.results import provenance
 from train.copies import copies_table, summary
 from train.export import SCORED, probability_columns
 
@@ -54,19 +56,19 @@ def check_results() -> None:
         ConfigError: naming it.
     """
     for name in RESULTS:
-        check_output(shelf.results_dir() / f"{name}.json", not_a_result)
+        check_output(results.results_dir() / f"{name}.json", not_a_result)
     for name, objection in TABLES.items():
-        check_output(shelf.results_dir() / f"{name}.parquet", objection)
+        check_output(results.results_dir() / f"{name}.parquet", objection)
 
 
 def recorded() -> dict[str, Path]:
     """Return every folder of predictions: bundled checkpoints, and filed runs of the paper's."""
     filed = {
         f"paper-runs/{place.name}": place
-        for place in sorted(shelf.paper_runs_dir().glob("*"))
-        if (place / shelf.PREDICTIONS).is_file()
+        for place in sorted(catalog.paper_runs_dir().glob("*"))
+        if (place / catalog.PREDICTIONS).is_file()
     }
-    return shelf.available() | filed
+    return catalog.available() | filed
 
 
 def answers(folder: Path, faces: FaceDataset) -> NDArray[np.float32]:
@@ -75,10 +77,10 @@ def answers(folder: Path, faces: FaceDataset) -> NDArray[np.float32]:
     Raises:
         DataError: the predictions are of other faces.
     """
-    table = shelf.read_predictions(folder).set_index("sample_id")
+    table = catalog.read_predictions(folder).set_index("sample_id")
     if set(table.index) != set(faces.ids):
         raise DataError(
-            f"{folder / shelf.PREDICTIONS} is about other faces than {faces.name} (validation and "
+            f"{folder / catalog.PREDICTIONS} is about other faces than {faces.name} (validation and "
             f"test, {len(faces):,}): give the data that the network was trained on"
         )
     return np.asarray(table.loc[faces.ids, probability_columns()], np.float32)
@@ -206,8 +208,8 @@ def write_result(name: str, content: dict[str, Any], table: pd.DataFrame | None 
     """Write ``results/NAME.json``, and its table if it has one."""
     if table is not None:
         write = partial(table.to_parquet, index=False, compression="zstd")
-        write_atomically(shelf.results_dir() / f"{name}.parquet", write, TABLES[name])
-    write_json(shelf.results_dir() / f"{name}.json", content)
+        write_atomically(results.results_dir() / f"{name}.parquet", write, TABLES[name])
+    write_json(results.results_dir() / f"{name}.json", content)
     print(f"written: {name}", flush=True)
 
 
@@ -224,7 +226,7 @@ def run(data: str, threshold: float) -> None:
     origin = {
         "provenance": provenance(0, faces.name, faces.content_hash),
         "answers": {
-            name: shelf.answers_hash(shelf.read_predictions(folder))
+            name: catalog.answers_hash(catalog.read_predictions(folder))
             for name, folder in folders.items()
         },
     }

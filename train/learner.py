@@ -9,10 +9,9 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from fermodels.nets.networks import FERNet
-from train.batch_norm import share_batch_statistics
+from fermodels.nets.fernet import FERNet
 from train.config import TrainConfig
-from train.device import Runtime
+from train.device import Runtime, share_batch_statistics
 
 
 @dataclass

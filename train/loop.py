@@ -15,16 +15,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from fermodels.data.faces import FaceDataset
+from fermodels.data.dataset import FaceDataset
 from fermodels.errors import ConfigError
-from fermodels.nets.networks import FERNet, to_pixels
+from fermodels.nets.fernet import FERNet, to_pixels
 from train.augment import augment
 from train.config import TrainConfig
 from train.device import Runtime
+from train.evidence import epoch_evidence, norms, to_floats
 from train.learner import Learner, make_learner
-from train.record import epoch_evidence, norms, to_floats
-from train.showing import show_progress
-from train.state import STATE_FILE, Progress, copy_of, load_state, save_state
+from train.state import STATE_FILE, Progress, copy_of, load_state, save_state, show_progress
 
 TRAIN_PROBE = 2048
 

@@ -27,8 +27,7 @@ from huggingface_hub import (
 from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
 from fermodels.errors import HubError, exit_status
-from fermodels.nets import checkpoint
-from fermodels.nets.hub import (
+from fermodels.hub import (
     DEFAULT_REVISION,
     MAX_BYTES,
     TIMEOUT,
@@ -36,6 +35,7 @@ from fermodels.nets.hub import (
     check_revision,
     hub_errors,
 )
+from fermodels.nets import catalog, checkpoint
 
 SPLIT_TITLES = {"validation": "validation (PublicTest)", "test": "test (PrivateTest)"}
 METRIC_TITLES = {"accuracy": "Accuracy", "f1": "Macro F1"}
@@ -68,10 +68,10 @@ def push(
         CheckpointError: the checkpoint is incomplete or does not load.
         HubError: no token, no right, no network, or a repository that holds something else.
     """
-    source = checkpoint.find(folder)
+    source = catalog.find(folder)
     branch = check_revision(revision or DEFAULT_REVISION)
     identity, metrics = validate(source)
-    card = hub_card((source / checkpoint.CARD).read_text(encoding="utf-8"), repo, identity, metrics)
+    card = hub_card((source / catalog.CARD).read_text(encoding="utf-8"), repo, identity, metrics)
     check_target(repo, branch, overwrite)
     with hub_errors(repo, branch):
         return _send(source, repo, private, branch, message or _title(identity, metrics), card)
@@ -103,7 +103,7 @@ def check_target(repo: str, branch: str = DEFAULT_REVISION, overwrite: bool = Fa
         info = HfApi().model_info(repo, revision=branch, files_metadata=True, timeout=TIMEOUT)
         sizes = {entry.rfilename: entry.size for entry in info.siblings or []}
         held = sorted(set(sizes) - {".gitattributes"})
-        if held and not overwrite and not _is_ours(repo, info.sha, sizes.get(checkpoint.CONFIG)):
+        if held and not overwrite and not _is_ours(repo, info.sha, sizes.get(catalog.CONFIG)):
             raise HubError(
                 f"{repo} holds {', '.join(held)[:200]} but no checkpoint of ours: choose another "
                 "repository, or add --overwrite to put a checkpoint's files among them"
@@ -112,9 +112,9 @@ def check_target(repo: str, branch: str = DEFAULT_REVISION, overwrite: bool = Fa
 
 def _is_ours(repo: str, commit: str | None, size: int | None) -> bool:
     """Whether the ``config.json`` of this size at a commit is that of a checkpoint of ours."""
-    if size is None or size > MAX_BYTES[checkpoint.CONFIG]:
+    if size is None or size > MAX_BYTES[catalog.CONFIG]:
         return False
-    config = hf_hub_download(repo, checkpoint.CONFIG, revision=commit, etag_timeout=TIMEOUT)
+    config = hf_hub_download(repo, catalog.CONFIG, revision=commit, etag_timeout=TIMEOUT)
     return checkpoint.not_of_format(Path(config)) is None
 
 
@@ -125,10 +125,10 @@ def validate(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         CheckpointError: any of its files is missing, damaged or does not fit the others.
     """
     checkpoint.load(folder)
-    checkpoint.read_history(folder)
-    checkpoint.read_predictions(folder)
+    catalog.read_history(folder)
+    catalog.read_predictions(folder)
     identity, _ = checkpoint.read_config(folder)
-    return identity, checkpoint.read_metrics(folder)
+    return identity, catalog.read_metrics(folder)
 
 
 def _send(source: Path, repo: str, private: bool, branch: str, message: str, card: str) -> str:
@@ -137,8 +137,8 @@ def _send(source: Path, repo: str, private: bool, branch: str, message: str, car
     api.create_repo(repo, private=private, exist_ok=True)
     if branch != DEFAULT_REVISION:
         api.create_branch(repo, branch=branch, exist_ok=True)
-    content: dict[str, str | bytes] = {name: str(source / name) for name in checkpoint.FILES}
-    content[checkpoint.CARD] = card.encode()
+    content: dict[str, str | bytes] = {name: str(source / name) for name in catalog.FILES}
+    content[catalog.CARD] = card.encode()
     with warnings.catch_warnings():
         # History and predictions belong to the model: no data set is meant by these parquets.
         warnings.filterwarnings("ignore", message="It seems that you are about to commit a data")

@@ -2,7 +2,7 @@
 
 When a stronger network ships under a variant's name, the paper's claims are still tested on
 the run that followed the paper: its config, metrics, history and predictions are filed under
-``results/paper-runs/VARIANT``, where `fermodels.nets.shelf.paper_run` finds them first.
+``results/paper-runs/VARIANT``, where `fermodels.nets.catalog.paper_run` finds them first.
 """
 
 from __future__ import annotations
@@ -14,23 +14,24 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from fermodels import files
 from fermodels.errors import CheckpointError, exit_status
-from fermodels.nets import shelf
-from fermodels.nets.checkpoint import not_of_format
-from fermodels.nets.files import (
+from fermodels.files import (
     Objection,
     check_output,
     not_a_result,
     not_a_table_with,
     write_atomically,
 )
+from fermodels.nets import catalog
+from fermodels.nets.checkpoint import not_of_format
 from fermodels.nets.variants import VARIANTS
 
 OBJECTIONS: dict[str, Objection] = {
-    shelf.CONFIG: not_of_format,
-    shelf.METRICS: not_a_result,
-    shelf.HISTORY: not_a_table_with("kind"),
-    shelf.PREDICTIONS: not_a_table_with("sample_id", *shelf.PROBABILITY_COLUMNS),
+    catalog.CONFIG: not_of_format,
+    catalog.METRICS: not_a_result,
+    catalog.HISTORY: not_a_table_with("kind"),
+    catalog.PREDICTIONS: not_a_table_with("sample_id", *catalog.PROBABILITY_COLUMNS),
 }
 """Record -> who objects to replacing an earlier one."""
 
@@ -42,21 +43,21 @@ def file_records(checkpoint: Path) -> Path:
         CheckpointError: not of the paper's recipe, no variant of ours, or a record is missing.
         ConfigError: something else is where a record should go.
     """
-    config = shelf.read_json(checkpoint / shelf.CONFIG)
+    config = files.read_json(checkpoint / catalog.CONFIG)
     recipe, variant = config.get("recipe"), config.get("variant")
     if recipe != "paper" or variant not in VARIANTS:
         raise CheckpointError(
             f"{checkpoint} is variant {variant!r} by recipe {recipe!r}: expected a variant "
             "trained by recipe 'paper'; train it with python -m train.run --recipe paper"
         )
-    missing = [name for name in shelf.RECORDS if not (checkpoint / name).is_file()]
+    missing = [name for name in catalog.RECORDS if not (checkpoint / name).is_file()]
     if missing:
         raise CheckpointError(f"{checkpoint} lacks {', '.join(missing)}: export the run again")
-    place = shelf.paper_runs_dir() / str(variant)
+    place = catalog.paper_runs_dir() / str(variant)
     for name, objection in OBJECTIONS.items():
         check_output(place / name, objection)
     # the config goes last: a folder counts as a run once it is there
-    for name in sorted(shelf.RECORDS, key=lambda record: record == shelf.CONFIG):
+    for name in sorted(catalog.RECORDS, key=lambda record: record == catalog.CONFIG):
         write_atomically(
             place / name, partial(shutil.copyfile, checkpoint / name), OBJECTIONS[name]
         )

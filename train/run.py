@@ -16,27 +16,21 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from fermodels.data.faces import FaceDataset, read_faces
+from fermodels import files
+from fermodels.cli import add_flags, given
+from fermodels.data.dataset import FaceDataset
+from fermodels.data.readers.discover import read_faces
 from fermodels.errors import CheckpointError, ConfigError, exit_status
-from fermodels.nets import checkpoint, runs, shelf
-from fermodels.nets.files import (
-    Objection,
-    check_output,
-    not_a_table_with,
-    not_json_with,
-    write_json,
-)
-from fermodels.nets.networks import FERNet
-from fermodels.nets.provenance import provenance
+from fermodels.files import Objection, check_output, not_a_table_with, not_json_with, write_json
+from fermodels.nets import catalog, checkpoint, training_runs
+from fermodels.nets.fernet import FERNet
 from fermodels.nets.variants import VARIANTS
+from fermodels.results import provenance
 from train import push as hub_push
-from train.card import not_the_card
-from train.config import RECIPES, TrainConfig, recipe
+from train.config import RECIPES, NetOverrides, TrainConfig, apply_overrides, recipe
 from train.device import Runtime, start
-from train.export import export
-from train.flags import add_flags, given
+from train.export import export, not_the_card
 from train.loop import TrainData, train
-from train.overrides import NetOverrides, apply_overrides
 from train.sanity import sanity_checks
 from train.state import STATE_FILE, Progress, check_run_folder, not_a_state
 
@@ -47,8 +41,8 @@ RUN_FILES: dict[str, Objection | None] = {
     STATE_FILE: not_a_state,
     SANITY_FILE: NOT_SANITY,
     ORIGIN_FILE: NOT_ORIGIN,
-    shelf.HISTORY: not_a_table_with("kind"),
-    runs.PROGRESS: not_json_with(*runs.KEYS),
+    catalog.HISTORY: not_a_table_with("kind"),
+    training_runs.PROGRESS: not_json_with(*training_runs.KEYS),
     CHECKPOINT: None,  # judged by `out_objection`
     "log.txt": None,  # train/queue.sh appends to it
 }
@@ -135,14 +129,14 @@ def out_objection(args: argparse.Namespace, folder: Path) -> Objection:
         if (why := checkpoint.not_a_checkpoint(out)) or not any(out.iterdir()):
             return why
         try:
-            origin = shelf.read_json(folder / ORIGIN_FILE)
-            metrics, (identity, _) = shelf.read_metrics(out), checkpoint.read_config(out)
+            origin = files.read_json(folder / ORIGIN_FILE)
+            metrics, (identity, _) = catalog.read_metrics(out), checkpoint.read_config(out)
             ours = metrics.get("provenance") == origin
         except CheckpointError:  # no run here yet, or figures that nobody can read
             ours = False
         if not ours:
             return "holds a checkpoint of another run (--overwrite replaces it)"
-        edited = not_the_card(identity, metrics)(out / shelf.CARD)
+        edited = not_the_card(identity, metrics)(out / catalog.CARD)
         return f"holds a README.md that {edited} (--overwrite replaces it)" if edited else None
 
     return checkpoint.not_a_checkpoint if args.overwrite else of_another_run

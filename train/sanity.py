@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fermodels.nets.networks import FERNet
+from fermodels.nets.fernet import FERNet
 from train.device import Runtime
-from train.record import to_floats
+from train.evidence import to_floats
 
 EXPECTED_LOSS = math.log(7)
 SUBSET = 70

@@ -9,11 +9,15 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from fermodels.errors import CheckpointError, ConfigError
-from fermodels.nets.files import Objection, anything, check_output, write_atomically
+from fermodels.files import Objection, anything, check_output, not_a_table_with, write_atomically
+from fermodels.nets.catalog import HISTORY, History
+from fermodels.nets.checkpoint import write_history
+from fermodels.nets.training_runs import write_progress
 
 STATE_FILE = "state.pt"
 
@@ -35,7 +39,7 @@ class Progress:
     steps: list[dict[str, float]] = field(default_factory=list)
     """One row per training step."""
     epochs: list[dict[str, Any]] = field(default_factory=list)
-    """One row per epoch: the evidence that `train.record` gathers."""
+    """One row per epoch: the evidence that `train.evidence` gathers."""
     best_weights: dict[str, Tensor] = field(default_factory=dict)
     """The kept weights, float32 on the CPU."""
 
@@ -123,3 +127,30 @@ def load_state(folder: Path, settings: dict[str, Any]) -> tuple[Progress, dict[s
             "repeat the first command's flags or choose another --run-dir"
         )
     return Progress(**content["progress"]), content["parts"]
+
+
+# --- What a run shows of itself after every epoch, for the studio to follow
+
+
+def show_progress(folder: Path, progress: Progress, epochs: int) -> None:
+    """Write the history so far and how far the run has come, each in one step.
+
+    Args:
+        folder: the run's folder.
+        progress: where the run stands.
+        epochs: how many are planned.
+    """
+    history = History(pd.DataFrame(progress.steps), pd.DataFrame(progress.epochs))
+    write_atomically(
+        folder / HISTORY, lambda path: write_history(path, history), not_a_table_with("kind")
+    )
+    write_progress(
+        folder,
+        {
+            "epoch": progress.epoch,
+            "epochs": epochs,
+            "seconds": progress.seconds,
+            "best_epoch": progress.best_epoch,
+            "best_accuracy": progress.best_accuracy,
+        },
+    )

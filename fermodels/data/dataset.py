@@ -30,7 +30,7 @@ class FaceDataset:
     name: str
     """What a person calls this data, shown beside results."""
     votes: NDArray[np.uint8] | None = None
-    """FER+ votes ``(N, 10)``: see `fermodels.data.votes`; None when not joined."""
+    """FER+ votes ``(N, 10)``: see `fermodels.data.readers.ferplus`; None when not joined."""
     notes: tuple[str, ...] = ()
     """What the reader had to decide, in sentences a person should see."""
 

@@ -18,43 +18,32 @@ from safetensors.torch import load_file, save_file
 
 from fermodels.data.emotions import EMOTIONS
 from fermodels.errors import CheckpointError, ConfigError
-from fermodels.nets.config import NetConfig
-from fermodels.nets.files import (
+from fermodels.files import (
+    REMEDY,
     Objection,
+    called,
     check_output,
+    parse_json,
     put_beside,
+    read_json,
     remove_files,
+    why_unreadable,
     write_atomically,
     write_json,
 )
-from fermodels.nets.networks import FERNet
-from fermodels.nets.shelf import (
+from fermodels.nets.catalog import (
     CARD,
     CONFIG,
     FILES,
     HISTORY,
     METRICS,
     PREDICTIONS,
-    REMEDY,
     WEIGHTS,
     History,
-    available,
-    called,
     find,
-    parse_json,
-    read_history,
-    read_json,
-    read_metrics,
-    read_predictions,
-    why_unreadable,
 )
-
-__all__ = [
-    "CARD", "CONFIG", "FILES", "FORMAT", "HISTORY", "METRICS", "PREDICTIONS", "WEIGHTS",
-    "History", "any_checkpoint", "available", "find", "load", "load_uploaded", "load_weights",
-    "not_a_checkpoint", "read_config", "read_history", "read_metrics", "read_predictions", "save",
-    "write_history",
-]  # fmt: skip
+from fermodels.nets.config import NetConfig
+from fermodels.nets.fernet import FERNet
 
 FORMAT = "fermodels-1"
 CLASS_NAMES = {str(index): name for index, name in enumerate(EMOTIONS)}
@@ -114,7 +103,7 @@ def save(
         folder: where it goes.
         net: the network; floating weights are stored as float16.
         identity: variant, recipe and whatever else ``config.json`` should say besides layers.
-        metrics: see `fermodels.nets.evaluate.score` and `train.export`.
+        metrics: see `fermodels.evaluation.metrics.score` and `train.export`.
         history: the training history.
         predictions: split, sample_id, label and seven probabilities per face.
         card: the model card, Markdown.
@@ -243,7 +232,7 @@ def load(
         HubError: the Hub refused or could not be reached.
     """
     if str(name).startswith("hub:"):
-        from fermodels.nets.hub import pull
+        from fermodels.hub import pull
 
         folder = pull(str(name).removeprefix("hub:"), revision)
     elif revision is not None:

@@ -18,8 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from fermodels.data.dataset import SPLITS
 from fermodels.data.emotions import EMOTIONS
 from fermodels.errors import CheckpointError
+from fermodels.files import REMEDY
 from fermodels.nets.config import MAX_LAYERS, MAX_WIDTH
-from fermodels.nets.shelf import REMEDY
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -64,7 +64,7 @@ class _PerClass(_Scored):
 
 
 class _Split(_Scored):
-    """See `fermodels.nets.evaluate.score`."""
+    """See `fermodels.evaluation.metrics.score`."""
 
     n: Positive
     macro_f1: Share

@@ -11,9 +11,9 @@ import plotly.graph_objects as go
 from plotly.basedatatypes import BaseTraceType
 
 from fermodels.data.emotions import EMOTIONS
-from fermodels.explain.concept_record import ConceptRecord, Floats
+from fermodels.xai.concepts.record import ConceptRecord, Floats
 from studio import theme
-from studio.figures.numbers import ink_on
+from studio.figures.heatmaps import ink_on
 
 EVEN = 0.5
 """As many of a class's faces rise as fall; also the accuracy of tossing a coin."""

@@ -13,7 +13,7 @@ from fermodels.data.emotions import EMOTIONS
 from studio import theme
 
 if TYPE_CHECKING:
-    from fermodels.explain.puppet import ResponseCurves
+    from fermodels.xai.counterfactuals.response_curves import ResponseCurves
 
 
 def answers(found: Mapping[str, NDArray[np.floating]]) -> go.Figure:

@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from studio.figures.maps import FloatMap
-from studio.figures.tiles import Pixels
+from studio.figures.images import FloatMap, Pixels
 
 
 def of_figure(fig: go.Figure) -> pd.DataFrame:

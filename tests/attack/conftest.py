@@ -72,7 +72,7 @@ def start(way: str, folder: Path, checkpoints: Path) -> Served:
     place.mkdir()
     port, secret = free_port(), secrets.token_hex(16)
     if way == "alone":
-        command = ["-m", "studio.gradio_app"]
+        command = ["-m", "studio.classify_tab.app"]
     else:
         command = ["-m", "streamlit", "run", "studio/Home.py", "--server.headless", "true",
                    "--server.port", str(port)]  # fmt: skip
@@ -117,7 +117,7 @@ def toy_networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two untrained networks, bundled for every server here."""
     import pandas as pd
 
-    from fermodels.nets import checkpoint
+    from fermodels.nets import catalog, checkpoint
     from tests.toys import tiny_net
 
     folder, none = tmp_path_factory.mktemp("checkpoints"), pd.DataFrame({"step": [1]})
@@ -125,7 +125,7 @@ def toy_networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
         metrics = json.loads((ROOT / "checkpoints" / name / "metrics.json").read_text())
         checkpoint.save(
             folder / name, tiny_net(seed), {"variant": name, "recipe": "toy"}, metrics,
-            checkpoint.History(none, none), none, "card",
+            catalog.History(none, none), none, "card",
         )  # fmt: skip
     return folder
 

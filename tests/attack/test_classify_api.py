@@ -17,7 +17,7 @@ from urllib.parse import quote
 import psutil
 import pytest
 
-from studio.gradio_files import KEEP_SECONDS, MAX_UPLOAD
+from studio.classify_tab.uploads import KEEP_SECONDS, MAX_UPLOAD
 from tests.attack.conftest import PNG, Served, start, stop, wait_for
 from tests.toys import ROOT
 

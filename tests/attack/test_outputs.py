@@ -28,22 +28,29 @@ import docs.screenshots
 import fermodels
 from benchmarks import peers
 from docs import figures
-from fermodels import classify, classify_shards, classify_table
-from fermodels.data import cache, csv_form
+from fermodels import files
+from fermodels.classify import pictures, shards, table
+from fermodels.data.readers import cache, fer2013_csv
 from fermodels.data.samples import sample_faces
 from fermodels.errors import CheckpointError, ConfigError, FerError, HubError
-from fermodels.explain import channels, concepts, known_answer, representation, scorecard
-from fermodels.explain.film import save_frames
-from fermodels.nets import checkpoint, files, shelf
+from fermodels.nets import catalog, checkpoint
+from fermodels.xai.concepts import tcav
+from fermodels.xai.inspect import channels, features
+from fermodels.xai.trust import planted_cue, scorecard
 from studio import deploy
-from tests.classify_toys import run as classify_run
-from tests.data.writers import made_up
-from tests.data.writers import write_csv as write_rows
+from studio.figures.dream import save_frames
+from tests.classify.classify_toys import run as classify_run
+from tests.data.readers.writers import made_up
+from tests.data.readers.writers import write_csv as write_rows
 from tests.toys import ROOT, TINY_FLAGS, striped_faces, tiny_net, write_csv
-from train import calibrate, claims, labels, loop, push, records, sweep, sweep_trial, views
-from train import known_answer as train_known_answer
+from train import calibrate, labels, loop, push, records, rescore
+from train import planted_cue as train_known_answer
 from train import run as train_run
+from train.claims import __main__ as claims_command
+from train.claims import ledger
 from train.state import STATE_FILE
+from train.sweep import __main__ as sweep_command
+from train.sweep import trial as sweep_trial
 
 MINE = b"the user's own\n"
 NOTHING = pd.DataFrame({"step": [1]})
@@ -111,7 +118,7 @@ def save(
     """Write a checkpoint of an untrained network."""
     checkpoint.save(
         folder, tiny_net(seed), {"variant": "shallow", "recipe": "toy"}, {},
-        checkpoint.History(NOTHING, NOTHING), NOTHING, "card", objection,
+        catalog.History(NOTHING, NOTHING), NOTHING, "card", objection,
     )  # fmt: skip
     return folder
 
@@ -223,7 +230,7 @@ def test_a_checkpoint_of_another_run_is_replaced_only_on_purpose(
     assert "a checkpoint of another run (--overwrite replaces it)" in capsys.readouterr().err
     assert everything(bundled) == before and not epochs
     assert train(*words, "--overwrite") == 0
-    assert set(everything(bundled)) == set(checkpoint.FILES) and everything(bundled) != before
+    assert set(everything(bundled)) == set(catalog.FILES) and everything(bundled) != before
     fermodels.load(bundled)
     assert [path.name for path in bundled.parent.iterdir()] == ["deep"]
 
@@ -238,7 +245,7 @@ def test_a_resumed_run_replaces_its_own_checkpoint(csv: Path, tmp_path: Path, ou
     (tmp_path / out / "README.md").write_bytes(MINE)
     assert train(*words, "--resume") == 2, "a card that was edited by hand"
     assert (tmp_path / out / "README.md").read_bytes() == MINE
-    for name in checkpoint.FILES:  # another's is in its place
+    for name in catalog.FILES:  # another's is in its place
         (tmp_path / out / name).unlink()
     save(tmp_path / out)
     other = everything(tmp_path / out)
@@ -412,7 +419,7 @@ def test_a_sweeps_folder_of_somebody_elses_is_refused(
         place.write_bytes(MINE)
     before = everything(tmp_path)
     words = ("--variant", "shallow", "--data", csv, "--run-dir", tmp_path / "r", "--trials", "1")
-    assert refused(sweep.main, *words)
+    assert refused(sweep_command.main, *words)
     assert everything(tmp_path) == before and not epochs
 
 
@@ -433,22 +440,22 @@ def test_a_finished_trial_removes_its_state_and_nothing_else(tmp_path: Path) -> 
 Command = tuple[Callable[[list[str]], int], tuple[str, ...], tuple[str, ...]]
 
 RESULTS: dict[str, Command] = {
-    "claims": (claims.main, (), ("claims.json",)),
+    "claims": (claims_command.main, (), ("claims.json",)),
     "labels": (
         labels.main, ("--data", "samples"),
         ("duplicates.json", "duplicates.parquet", "label_votes.json", "label_doubt.json",
          "label_doubt.parquet"),
     ),
     "scorecard": (scorecard.main, ("--model", "toy"), ("scorecard-toy.json",)),
-    "known_answer": (known_answer.main, (), ("known-answer/results.json",)),
+    "known_answer": (planted_cue.main, (), ("known-answer/results.json",)),
     "channels": (channels.main, ("--model", "toy"), ("channels-toy.json", "channels-toy.parquet")),
-    "concepts": (concepts.main, ("--model", "toy"), ("concepts-toy.json",)),
+    "concepts": (tcav.main, ("--model", "toy"), ("concepts-toy.json",)),
     "representation": (
-        representation.main, ("--model", "toy", "--no-umap"),
+        features.main, ("--model", "toy", "--no-umap"),
         ("representation-toy.json", "representation-toy.parquet"),
     ),
-    "sweep": (sweep.main, ("--variant", "shallow", "--data", "samples"), ("sweep-shallow.json",)),
-    "train.known_answer": (
+    "sweep": (sweep_command.main, ("--variant", "shallow", "--data", "samples"), ("sweep-shallow.json",)),
+    "train.planted_cue": (
         train_known_answer.main, ("--epochs", "1"), ("known-answer/checkpoint",),
     ),
 }  # fmt: skip
@@ -463,12 +470,12 @@ def never(*_: Any, **__: Any) -> Any:
 def idle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A network to ask about; whoever begins to read faces has come too far."""
     save(tmp_path / "checkpoints" / "toy")
-    for module in (claims, labels, channels, concepts, representation, sweep):
+    for module in (ledger, labels, channels, tcav, features, sweep_command):
         monkeypatch.setattr(module, "read_faces", never)
-    monkeypatch.setattr("fermodels.explain.scorecard_run.read_faces", never)
-    monkeypatch.setattr("fermodels.explain.known_answer_run.marked_faces", never)
+    monkeypatch.setattr("fermodels.xai.trust.scorecard.read_faces", never)
+    monkeypatch.setattr("fermodels.xai.trust.planted_cue.marked_faces", never)
     monkeypatch.setattr(train_known_answer, "marked_dataset", never)
-    monkeypatch.setattr(claims, "ledger", never)
+    monkeypatch.setattr(ledger, "ledger", never)
 
 
 def put_text(place: Path) -> None:
@@ -540,11 +547,11 @@ def test_a_result_of_ours_is_replaced_and_one_that_came_meanwhile_is_not(tmp_pat
 def test_filed_records_replace_nothing_but_records(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from tests.train.claim_toys import GOOD, write_run
+    from tests.train.claims.claim_toys import GOOD, write_run
 
     write_run(tmp_path / "deep", **GOOD["deep"])
     filed = tmp_path / "results" / "paper-runs" / "deep"
-    for name in shelf.RECORDS:
+    for name in catalog.RECORDS:
         filed.mkdir(parents=True)
         (filed / name).write_bytes(MINE)
         assert refused(records.main, tmp_path / "deep")
@@ -568,9 +575,9 @@ def test_views_leave_a_card_that_was_edited_and_begin_no_scoring(
 ) -> None:
     mine = Path(shutil.copytree(trained, tmp_path / "mine"))
     (mine / "README.md").write_bytes((mine / "README.md").read_bytes() + MINE)
-    monkeypatch.setattr(views, "accuracy", never)
+    monkeypatch.setattr(rescore, "accuracy", never)
     before = everything(mine)
-    assert refused(views.main, mine, "--data", csv)
+    assert refused(rescore.main, mine, "--data", csv)
     assert everything(mine) == before
 
 
@@ -582,7 +589,7 @@ def test_views_and_calibration_leave_links_as_they_are(
     (mine / name).rename(tmp_path / name)
     (mine / name).symlink_to(tmp_path / name)
     before = everything(tmp_path)
-    assert refused(views.main, mine, "--data", csv)
+    assert refused(rescore.main, mine, "--data", csv)
     assert name == "README.md" or refused(calibrate.main, mine)
     assert everything(tmp_path) == before
 
@@ -622,7 +629,9 @@ def test_the_committed_figures_are_known_as_ours() -> None:
 
 def test_every_committed_result_and_checkpoint_is_known_as_ours() -> None:
     results, shipped = sorted((ROOT / "results").rglob("*.json")), ROOT / "checkpoints"
-    assert results and all(files.not_a_result(p) is None for p in results if p.name != shelf.CONFIG)
+    assert results and all(
+        files.not_a_result(p) is None for p in results if p.name != catalog.CONFIG
+    )
     for folder in [*shipped.iterdir(), ROOT / "results" / "known-answer" / "checkpoint"]:
         assert checkpoint.not_a_checkpoint(folder) is None
     for folder in (ROOT / "results" / "paper-runs").iterdir():
@@ -691,9 +700,9 @@ def photos(tmp_path: Path) -> Path:
 @pytest.fixture
 def one_network(tmp_path: Path) -> Iterator[None]:
     save(tmp_path / "checkpoints" / "shallow")
-    classify.network.cache_clear()
+    pictures.network.cache_clear()
     yield
-    classify.network.cache_clear()
+    pictures.network.cache_clear()
 
 
 MODES = [(), ("--resume",), ("--overwrite",)]
@@ -709,7 +718,7 @@ def test_answers_replace_nothing_but_answers(
     """OUT lies among the inputs, which changes nothing: no input is an answer of ours."""
     (photos / name).write_bytes(content)
     before = everything(photos)
-    monkeypatch.setattr(classify, "rows_of", never)
+    monkeypatch.setattr(pictures, "rows_of", never)
     assert classify_run(photos, "--out", photos / name.removesuffix(".journal"), *mode) == 2
     told = capsys.readouterr().err
     assert told.startswith("error: ") and told.count("\n") == 1
@@ -737,14 +746,14 @@ def test_answers_do_not_replace_an_input_a_folder_a_pipe_or_a_device(
 def test_a_link_to_answers_is_neither_replaced_nor_written_through(
     photos: Path, tmp_path: Path, one_network: None, mode: tuple[str, ...], target: str, link: str
 ) -> None:
-    classify_table.write(tmp_path / "answers.csv", [])
+    table.write(tmp_path / "answers.csv", [])
     (tmp_path / link).symlink_to(tmp_path / target)
     before = everything(tmp_path)
     assert classify_run(photos, "--out", tmp_path / "out.csv", *mode) == 2
     assert everything(tmp_path) == before
 
 
-@pytest.mark.parametrize("ending", sorted(classify_table.FORMS))
+@pytest.mark.parametrize("ending", sorted(table.FORMS))
 def test_earlier_answers_are_replaced_only_on_purpose(
     photos: Path, tmp_path: Path, one_network: None, ending: str
 ) -> None:
@@ -754,33 +763,33 @@ def test_earlier_answers_are_replaced_only_on_purpose(
     (photos / "1.png").unlink()
     assert classify_run(photos, "--out", out) == 2 and out.read_bytes() == first
     assert classify_run(photos, "--out", out, "--resume") == 0
-    assert {Path(str(row["file"])).name for row in classify_table.read(out)} == {"0.png", "1.png"}
+    assert {Path(str(row["file"])).name for row in table.read(out)} == {"0.png", "1.png"}
     assert classify_run(photos, "--out", out, "--overwrite") == 0
-    assert {Path(str(row["file"])).name for row in classify_table.read(out)} == {"0.png"}
+    assert {Path(str(row["file"])).name for row in table.read(out)} == {"0.png"}
 
 
-@pytest.mark.parametrize("content", [MINE, classify_table.to_csv([]).encode()])
+@pytest.mark.parametrize("content", [MINE, table.to_csv([]).encode()])
 def test_what_comes_while_photos_are_classified_stays_and_no_answer_is_lost(
     photos: Path, tmp_path: Path, one_network: None, monkeypatch: pytest.MonkeyPatch, content: bytes
 ) -> None:
     """Another command's answers too, where nothing was at the start."""
-    out, plain = tmp_path / "out.csv", classify.answer
+    out, plain = tmp_path / "out.csv", pictures.answer
     journal = out.with_name("out.csv.journal")
 
     def answer(*given: Any) -> Any:
         out.write_bytes(content)
         return plain(*given)
 
-    monkeypatch.setattr(classify, "answer", answer)
+    monkeypatch.setattr(pictures, "answer", answer)
     assert classify_run(photos, "--out", out) == 2
     assert out.read_bytes() == content
-    assert len(classify_table.read(tmp_path / "out-1.csv")) == 2 and journal.exists()
+    assert len(table.read(tmp_path / "out-1.csv")) == 2 and journal.exists()
 
 
 def test_a_journal_that_was_exchanged_meanwhile_is_not_removed(
     photos: Path, tmp_path: Path, one_network: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out, plain = tmp_path / "out.csv", classify.answer
+    out, plain = tmp_path / "out.csv", pictures.answer
     journal = out.with_name("out.csv.journal")
 
     def answer(*given: Any) -> Any:
@@ -788,7 +797,7 @@ def test_a_journal_that_was_exchanged_meanwhile_is_not_removed(
         (tmp_path / "other").rename(journal)
         return plain(*given)
 
-    monkeypatch.setattr(classify, "answer", answer)
+    monkeypatch.setattr(pictures, "answer", answer)
     assert classify_run(photos, "--out", out) == 0
     assert journal.read_bytes() == MINE
 
@@ -805,21 +814,21 @@ def test_shards_never_replace_their_inputs_nor_pass_others_tables_for_answers(
 ) -> None:
     one, two = shard(tmp_path / "one.parquet"), shard(tmp_path / "two.parquet")
     out = tmp_path / "answers"
-    assert refused(classify_shards.main, one, "--out", tmp_path)  # the inputs' own folder
-    assert refused(classify_shards.main, one, "--out", one)
+    assert refused(shards.main, one, "--out", tmp_path)  # the inputs' own folder
+    assert refused(shards.main, one, "--out", one)
     out.mkdir()
     (out / "two.parquet").write_bytes(MINE)
     before = everything(tmp_path)
     capsys.readouterr()
-    assert refused(classify_shards.main, one, two, "--out", out), "known before the first table"
+    assert refused(shards.main, one, two, "--out", out), "known before the first table"
     assert "two.parquet is no table of ours" in capsys.readouterr().err
     (out / "two.parquet").unlink()
     (out / "two.parquet").symlink_to(two)
-    assert refused(classify_shards.main, two, "--out", out)
+    assert refused(shards.main, two, "--out", out)
     (out / "two.parquet").unlink()
     assert everything(tmp_path) == {k: v for k, v in before.items() if k != "answers/two.parquet"}
-    assert classify_shards.main([str(one), str(two), "--out", str(out)]) == 0
-    assert classify_shards.main([str(one), str(two), "--out", str(out)]) == 0
+    assert shards.main([str(one), str(two), "--out", str(out)]) == 0
+    assert shards.main([str(one), str(two), "--out", str(out)]) == 0
     assert "skipped" in capsys.readouterr().out
 
 
@@ -827,7 +836,7 @@ def test_ray_gets_a_new_folder_only(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "gone")
     for name in ("", "link"):
         with pytest.raises(ConfigError, match="exists"):
-            classify_shards.classify_with_ray([], tmp_path / name)
+            shards.classify_with_ray([], tmp_path / name)
 
 
 # The cache of faces, and the peers' environments
@@ -848,7 +857,7 @@ def test_the_cache_drops_nothing_that_it_did_not_write(
     path = write_rows(tmp_path / "fer2013.csv", made_up())
 
     def read() -> Any:
-        rows = cache.through("CSV", [path], lambda: csv_form.read(path))
+        rows = cache.through("CSV", [path], lambda: fer2013_csv.read(path))
         cache.finish()
         return rows
 
@@ -960,14 +969,14 @@ def test_a_space_of_something_else_is_not_deployed_into(
 
 
 ELSEWHERE = {
-    "fermodels/nets/files.py": "the rule itself",
+    "fermodels/files.py": "the rule itself",
     "fermodels/nets/checkpoint.py": "a folder made by mkdtemp; renames under the rule",
-    "fermodels/nets/hub.py": "damaged files of the Hub's own cache",
-    "fermodels/classify_table.py": "fills what the rule hands over",
-    "fermodels/classify_journal.py": "its own journal, known by its inode",
-    "fermodels/data/cache.py": "its own names, in its own folder",
+    "fermodels/hub.py": "damaged files of the Hub's own cache",
+    "fermodels/classify/table.py": "fills what the rule hands over",
+    "fermodels/classify/journal.py": "its own journal, known by its inode",
+    "fermodels/data/readers/cache.py": "its own names, in its own folder",
     "fermodels/data/samples.py": "the package's own artefact, on --write",
-    "studio/gradio_files.py": "visitors' photos, in a folder made by mkdtemp; known by its lock",
+    "studio/classify_tab/uploads.py": "visitors' photos, in a folder made by mkdtemp; known by its lock",
     "benchmarks/data.py": "a folder made by mkdtemp",
     "benchmarks/ui.py": "a folder made by mkdtemp",
     "benchmarks/browser.py": "a log in a folder made by mkdtemp",

@@ -14,7 +14,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from fermodels.nets.checkpoint import CONFIG, FORMAT, WEIGHTS, half_weights
+from fermodels.nets.catalog import CONFIG, WEIGHTS
+from fermodels.nets.checkpoint import FORMAT, half_weights
 from tests.attack.conftest import Served
 from tests.browser.conftest import chromium
 from tests.toys import ROOT, tiny_net

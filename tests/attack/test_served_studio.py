@@ -15,13 +15,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from studio.server_guard import (
-    ALL_BYTES,
-    HEAD_SECONDS,
-    MAX_VISITS,
-    SESSION_BYTES,
-    SESSION_FILES,
-)
+from studio.server_guard import ALL_BYTES, HEAD_SECONDS, MAX_VISITS, SESSION_BYTES, SESSION_FILES
 from tests.attack.conftest import Served
 
 STUDIOS = ("public", "private")

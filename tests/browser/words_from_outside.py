@@ -6,7 +6,7 @@ import os
 import pandas as pd
 import streamlit as st
 
-from studio.plain import code, plain, say_error
+from studio.components.text import code, plain, say_error
 
 WORDS = json.loads(os.environ["WORDS"])
 """What strangers would write."""

@@ -11,8 +11,8 @@ from PIL import Image
 
 from docs import figures
 from fermodels.data.emotions import EMOTIONS
-from fermodels.data.faces import read_faces
-from studio import models
+from fermodels.data.readers.discover import read_faces
+from studio import networks
 from tests.studio.toy_studio import write_studio
 
 
@@ -58,8 +58,8 @@ def test_the_best_network_is_chosen_on_validation_not_on_test(
         validation, test = scores[name]
         return {"validation": {"accuracy": validation}, "test": {"accuracy": test}}
 
-    monkeypatch.setattr(models, "metrics", metrics)
-    monkeypatch.setattr(models, "has", lambda name, file: True)
+    monkeypatch.setattr(networks, "metrics", metrics)
+    monkeypatch.setattr(networks, "has", lambda name, file: True)
     assert figures.best_on_validation() == "shallow"
 
 

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from docs import results
-from fermodels.nets import checkpoint, paper, shelf
-from fermodels.nets.files import write_json
+from fermodels import results as fermodels_results
+from fermodels.evaluation import paper
+from fermodels.files import write_json
+from fermodels.nets import catalog
 
 FIGURES = {
     "accuracy": 0.625, "interval": [0.609, 0.641], "face_ms": 3.26, "photo_ms": None,
@@ -30,7 +32,7 @@ def cells(table: str) -> dict[str, list[str]]:
 def test_the_papers_figures_stand_beside_networks_of_its_recipe_alone() -> None:
     theirs, ours = cells(results.paper_table()), cells(results.table())
     for name in ("shallow", "deep"):
-        metrics = shelf.read_metrics(shelf.paper_runs_dir() / name)
+        metrics = catalog.read_metrics(catalog.paper_runs_dir() / name)
         quoted = paper.REPORTED[name]
         assert theirs[name][2].startswith(f"{metrics['validation']['accuracy']:.1%} (")
         assert theirs[name][3] == f"{quoted.validation:.0%}"
@@ -42,8 +44,8 @@ def test_the_papers_figures_stand_beside_networks_of_its_recipe_alone() -> None:
 
 def test_tables_count_without_copies_and_views_on_both_splits() -> None:
     row = cells(results.table())["deep"]
-    metrics = checkpoint.read_metrics(checkpoint.available()["deep"])
-    counted = shelf.read_result("duplicates")
+    metrics = catalog.read_metrics(catalog.available()["deep"])
+    counted = fermodels_results.read_result("duplicates")
     assert counted is not None
     unseen = counted["accuracy"]["deep"]["test"]["without_exact_copies"]["share"]
     at = {name: results.COLUMNS.index(name) for name in results.COLUMNS}
@@ -59,7 +61,7 @@ def test_notes_tell_seeds_last_epochs_and_what_views_cost() -> None:
     told = results.notes()
     assert "One network and one seed a row" in told
     for name, folder in results.shipped().items():
-        metrics = checkpoint.read_metrics(folder)
+        metrics = catalog.read_metrics(folder)
         last = metrics["best_epoch"] == metrics["epochs"]
         assert (f"The epoch kept of {name} is its last" in told) is last
         lost = metrics["validation"]["correct"] - metrics["views"]["ten"]["validation"]["correct"]
@@ -71,11 +73,11 @@ def test_the_apis_example_is_what_the_best_network_answers() -> None:
     block = results.answer_example().strip().removeprefix("```json").removesuffix("```")
     (face,) = json.loads(block)["faces"]
     ((name, answer),) = face["models"].items()
-    folder = checkpoint.available()[name]
+    folder = catalog.available()[name]
     assert name == results.best()
-    recorded = shelf.read_metrics(folder)["calibration"]["temperature"]
+    recorded = catalog.read_metrics(folder)["calibration"]["temperature"]
     assert answer["temperature"] == (None if recorded is None else round(recorded, 2))
-    accuracy = checkpoint.read_metrics(folder)["test"]["accuracy"]
+    accuracy = catalog.read_metrics(folder)["test"]["accuracy"]
     assert f'"{name}": {accuracy:.4f}' in results.call_example()
 
 
@@ -84,7 +86,7 @@ def test_peers_stand_by_accuracy_and_ours_are_told_apart(
 ) -> None:
     monkeypatch.setenv("FER_RESULTS", str(tmp_path))
     assert "make bench-peers" in results.peers_table()
-    recorded = checkpoint.read_metrics(checkpoint.available()["deep"])["test"]["accuracy"]
+    recorded = catalog.read_metrics(catalog.available()["deep"])["test"]["accuracy"]
     ours = FIGURES | {"accuracy": recorded, "photo_ms": 41.2}
     earlier = {"ours:deep-5": FIGURES, "ours:gone": FIGURES}
     contenders = {"fer": FIGURES, "ours:deep": ours} | earlier

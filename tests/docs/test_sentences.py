@@ -21,16 +21,17 @@ from pathlib import Path
 import pytest
 
 from fermodels.data.emotions import EMOTIONS
-from fermodels.data.photo_decode import COSTLY, PhotoLimits
-from fermodels.explain import filters
-from fermodels.nets.duplicates import THRESHOLD
-from fermodels.nets.evaluate import Z_95
-from fermodels.nets.networks import FACE_SIDE
-from fermodels.nets.paired import bootstrap_difference
+from fermodels.data.photos.decode import COSTLY, PhotoLimits
+from fermodels.evaluation.duplicates import THRESHOLD
+from fermodels.evaluation.metrics import Z_95
+from fermodels.evaluation.paired_tests import bootstrap_difference
+from fermodels.nets.fernet import FACE_SIDE
 from fermodels.nets.variants import VARIANTS
-from studio import deploy, gradio_app, gradio_files, photo_reading, results
+from fermodels.xai.inspect import filters
+from studio import deploy, predictions
+from studio.classify_tab import app, reading, uploads
 from tests.toys import ROOT
-from train.record import LOOKED_AT
+from train.evidence import LOOKED_AT
 
 MB = 1024 * 1024
 SIDE = str(FACE_SIDE)
@@ -83,50 +84,50 @@ SOURCES = (
         "FACE_SIDE",
         lambda: (SIDE, SIDE),
     ),
-    Source(r"\((\d+)x(\d+)\)", ("studio/models.py",), "FACE_SIDE", lambda: (SIDE, SIDE)),
+    Source(r"\((\d+)x(\d+)\)", ("studio/networks.py",), "FACE_SIDE", lambda: (SIDE, SIDE)),
     Source(r"Python (\d+\.\d+) or newer", ("README.md",), "pyproject.toml", lambda: (python(),)),
     Source(r"(\d+) rows of (\d+) numbers", ("docs/api.md",), "FACE_SIDE", lambda: (SIDE, SIDE)),
     Source(
         r"\(1 to (\d+)\), `",
         ("docs/api.md",),
         "photo_reading.MAX_PHOTOS",
-        lambda: (str(photo_reading.MAX_PHOTOS),),
+        lambda: (str(reading.MAX_PHOTOS),),
     ),
     Source(
         r"pass 1 to (\d+) picture files",
-        ("studio/gradio_answers.py",),
+        ("studio/classify_tab/answers.py",),
         "photo_reading.MAX_PHOTOS",
-        lambda: (str(photo_reading.MAX_PHOTOS),),
+        lambda: (str(reading.MAX_PHOTOS),),
     ),
     Source(
         r"One photo: (\d+) MB, (\d+) megapixels \(WebP (\d+), HEIC (\d+)\), at least (\d+) pixels",
         ("docs/api.md",),
         "photo_reading.LIMITS",
         lambda: (
-            f"{photo_reading.LIMITS.max_bytes / MB:g}",
-            f"{photo_reading.LIMITS.max_pixels / 1e6:g}",
-            str(photo_reading.LIMITS.max_memory // COSTLY["WEBP"] // 10**6),
-            str(photo_reading.LIMITS.max_memory // COSTLY["HEIF"] // 10**6),
-            str(photo_reading.LIMITS.min_side),
+            f"{reading.LIMITS.max_bytes / MB:g}",
+            f"{reading.LIMITS.max_pixels / 1e6:g}",
+            str(reading.LIMITS.max_memory // COSTLY["WEBP"] // 10**6),
+            str(reading.LIMITS.max_memory // COSTLY["HEIF"] // 10**6),
+            str(reading.LIMITS.min_side),
         ),
     ),
     Source(
         r"One upload request: (\d+) MB",
         ("docs/api.md",),
         "gradio_files.MAX_UPLOAD",
-        lambda: (f"{gradio_files.MAX_UPLOAD / MB:g}",),
+        lambda: (f"{uploads.MAX_UPLOAD / MB:g}",),
     ),
     Source(
         r"let bodies through up to\s+(\d+) MB",
         ("docs/deploy.md",),
         "gradio_files.MAX_UPLOAD",
-        lambda: (f"{gradio_files.MAX_UPLOAD / MB:g}",),
+        lambda: (f"{uploads.MAX_UPLOAD / MB:g}",),
     ),
     Source(
         r"(Two) photos, and one\s+request of many, are\s+read at a time and (\d+)\s+wait",
         ("docs/api.md",),
         "gradio_app.AT_ONCE, QUEUE_LENGTH",
-        lambda: ({2: "Two"}[gradio_app.AT_ONCE], str(gradio_app.QUEUE_LENGTH)),
+        lambda: ({2: "Two"}[app.AT_ONCE], str(app.QUEUE_LENGTH)),
     ),
     Source(
         r"user inside is uid (\d+)",
@@ -155,26 +156,26 @@ SOURCES = (
     ),
     Source(
         r"AI Act, Article (5\(1\)\(f\))",
-        ("studio/overview.py",),
+        ("studio/rooms/home.py",),
         "Regulation (EU) 2024/1689: places of work and education, from biometric data, but for "
         "medical or safety reasons",
         lambda: ("5(1)(f)",),
     ),
     Source(
         r"told \(Article (50\(3\))\)",
-        ("studio/overview.py",),
+        ("studio/rooms/home.py",),
         "Regulation (EU) 2024/1689: who is exposed to emotion recognition is informed",
         lambda: ("50(3)",),
     ),
     Source(
         r"(?:its|with|Intervals are) (\d+)% (?:Wilson )?interval",
-        ("pages/home.py", "studio/compare_sections.py"),
+        ("pages/home.py", "studio/rooms/compare/sections.py"),
         "evaluate.Z_95",
         lambda: (confidence(),),
     ),
     Source(
         r"^(\d+)% interval$",
-        ("studio/compare_tables.py", "studio/sweep_view.py"),
+        ("studio/rooms/compare/tables.py", "studio/rooms/training/sweep.py"),
         "evaluate.Z_95, and the default level of the paired bootstrap",
         lambda: (
             (confidence(),)
@@ -193,7 +194,7 @@ SOURCES = (
     ),
     Source(
         r"about ln (\d+) ≈ (\d+\.\d+)",
-        ("studio/records.py",),
+        ("studio/rooms/training/curves.py",),
         "EMOTIONS",
         lambda: (str(len(EMOTIONS)), f"{math.log(len(EMOTIONS)):.3f}"),
     ),
@@ -205,14 +206,14 @@ SOURCES = (
     ),
     Source(
         r"waves longer than (\d+) pixels",
-        ("studio/filter_view.py",),
+        ("studio/rooms/filters.py",),
         "filters.LOW_FREQUENCY",
         lambda: (f"{1 / filters.LOW_FREQUENCY:g}",),
     ),
     Source(
         r"norm below (\d+)% of the largest. Copy: a cosine above (\d\.\d+) with an earlier filter, "
         r"or below -(\d\.\d+)",
-        ("studio/filter_view.py",),
+        ("studio/rooms/filters.py",),
         "defaults of filters.dead_filters and duplicate_filters",
         lambda: (
             percent(default(filters.dead_filters, "threshold")),
@@ -221,25 +222,25 @@ SOURCES = (
     ),
     Source(
         r"pixel correlation above (\d\.\d+)",
-        ("studio/slices.py",),
+        ("studio/rooms/dataset/filters.py",),
         "duplicates.THRESHOLD",
         lambda: (f"{THRESHOLD:g}",),
     ),
     Source(
         r"a set of at most ([\d,]+) faces",
-        ("studio/slices.py",),
+        ("studio/rooms/dataset/filters.py",),
         "results.AT_ONCE",
-        lambda: (f"{results.AT_ONCE:,}",),
+        lambda: (f"{predictions.AT_ONCE:,}",),
     ),
     Source(
         r"[Oo]n (\d+) validation faces",
-        ("studio/scrubber.py", "studio/training_view.py"),
-        "train.record.LOOKED_AT",
+        ("studio/components/epoch_slider.py", "studio/rooms/training/curves.py"),
+        "train.evidence.LOOKED_AT",
         lambda: (str(LOOKED_AT),),
     ),
     Source(
         r"faces of (\d+) pixels and more",
-        ("studio/photo_view.py",),
+        ("studio/classify_tab/html.py",),
         "dlib's frontal face detector finds faces of 80 pixels and larger (its face_detector_ex)",
         lambda: ("80",),
     ),
@@ -253,7 +254,7 @@ NAMES = re.compile(
 """What has digits and is no figure: names, and the ends of scales."""
 
 NUMBER = re.compile(r"\d[\d,.]*\d|\d")
-CODE = ("studio/snippets.py", "studio/gradio_look.py", "studio/take_home.py")
+CODE = ("studio/snippets.py", "studio/classify_tab/theme.py", "studio/components/download.py")
 """Files whose strings are code to be copied, or styles."""
 
 

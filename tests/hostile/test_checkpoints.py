@@ -17,9 +17,10 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from fermodels import files, hub
 from fermodels.data.emotions import EMOTIONS
 from fermodels.errors import CheckpointError, ConfigError, FerError, HubError
-from fermodels.nets import checkpoint, hub, shelf
+from fermodels.nets import catalog, checkpoint
 from fermodels.nets.config import (
     HOG_VALUES,
     MAX_MULTIPLY_ADDS,
@@ -29,7 +30,7 @@ from fermodels.nets.config import (
     NetConfig,
 )
 from fermodels.nets.variants import VARIANTS
-from studio.photo_reading import networks
+from studio.classify_tab.reading import networks
 from tests.toys import tiny_net
 
 
@@ -38,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
     """A sound checkpoint, to be spoilt."""
     none = pd.DataFrame({"step": [1]})
     checkpoint.save(
-        tmp_path / "net", tiny_net(), {"variant": "shallow"}, {}, checkpoint.History(none, none),
+        tmp_path / "net", tiny_net(), {"variant": "shallow"}, {}, catalog.History(none, none),
         none, "card",
     )  # fmt: skip
     return tmp_path / "net"
@@ -229,7 +230,7 @@ STRANGE_NUMBERS = [b"9" * 5000, b"1" * 400, b"NaN", b"-Infinity", b"1e999"]
 def test_json_numbers_that_are_none_are_refused(folder: Path, file: str, number: bytes) -> None:
     content = b'{"format": "fermodels-1", "epochs": ' + number + b', "network": {}}'
     (folder / file).write_bytes(content)
-    read = checkpoint.load if file == "config.json" else checkpoint.read_metrics
+    read = checkpoint.load if file == "config.json" else catalog.read_metrics
     with pytest.raises(CheckpointError, match=file) as caught:
         read(folder)
     assert len(str(caught.value)) < 400
@@ -315,9 +316,9 @@ def test_errors_name_the_file_and_the_checkpoint_and_no_folder(folder: Path) -> 
     shutil.copytree(folder, places["alice/mine"])
     for name, place in places.items():
         readers = {
-            "config.json": checkpoint.load, "metrics.json": checkpoint.read_metrics,
-            "history.parquet": checkpoint.read_history, "model.safetensors": checkpoint.load,
-            "predictions.parquet": checkpoint.read_predictions,
+            "config.json": checkpoint.load, "metrics.json": catalog.read_metrics,
+            "history.parquet": catalog.read_history, "model.safetensors": checkpoint.load,
+            "predictions.parquet": catalog.read_predictions,
         }  # fmt: skip
         for file, read in readers.items():
             whole = (place / file).read_bytes()
@@ -334,7 +335,7 @@ def test_errors_name_the_file_and_the_checkpoint_and_no_folder(folder: Path) -> 
 @pytest.mark.parametrize("name", ["a\0b", "~nobody-of-this-name/x", "x" * 5000, "a/" * 3000])
 def test_a_name_that_can_be_no_folder_is_one_sentence(name: str) -> None:
     with pytest.raises(CheckpointError, match="no checkpoint") as caught:
-        shelf.find(name)
+        catalog.find(name)
     assert len(str(caught.value)) < 600
 
 
@@ -347,12 +348,12 @@ TEXTS = [b"", b"null", b"[]", b"7", b'"x"', b"{", b"\xff\xfe", b'{"a":' * 100_00
 def test_json_that_is_no_object_is_refused(folder: Path, file: str, text: bytes) -> None:
     (folder / file).write_bytes(text)
     with pytest.raises(CheckpointError) as caught:
-        shelf.read_json(folder / file)
+        files.read_json(folder / file)
     assert "\n" not in str(caught.value)
 
 
 def test_a_config_of_megabytes_is_not_parsed(folder: Path) -> None:
-    (folder / "config.json").write_bytes(b" " * (shelf.MAX_JSON_BYTES + 1))
+    (folder / "config.json").write_bytes(b" " * (files.MAX_JSON_BYTES + 1))
     assert "too large" in refused(folder)
 
 
@@ -385,14 +386,14 @@ def test_nothing_that_came_from_outside_is_unpickled(folder: Path) -> None:
     """A pickle in place of any file of a checkpoint is an error, not an execution."""
     marker = folder.parent / "ran"
     evil = f"\x80\x04cbuiltins\nexec\n(S'open({str(marker)!r},\"w\")'\ntR.".encode("latin-1")
-    for name in checkpoint.FILES[:5]:
+    for name in catalog.FILES[:5]:
         before = (folder / name).read_bytes()
         (folder / name).write_bytes(evil)
         with pytest.raises((CheckpointError, ConfigError)):
             checkpoint.load(folder)
-            checkpoint.read_metrics(folder)
-            checkpoint.read_history(folder)
-            checkpoint.read_predictions(folder)
+            catalog.read_metrics(folder)
+            catalog.read_history(folder)
+            catalog.read_predictions(folder)
         (folder / name).write_bytes(before)
     assert not marker.exists()
     assert torch.equal(

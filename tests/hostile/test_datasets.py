@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from fermodels.data import bounded_parquet, parquet_form
 from fermodels.data.emotions import parse_emotion
-from fermodels.data.faces import read_faces
+from fermodels.data.readers import bounded_parquet, parquet
+from fermodels.data.readers.discover import read_faces
 from fermodels.errors import DataError, FerError
 from tests.hostile.pictures import BAD
 from tests.toys import ROOT
@@ -128,7 +128,7 @@ def test_a_bad_table_ends_in_one_sentence(tmp_path: Path, name: str) -> None:
 
 READ = """
 import re, sys
-from fermodels.data.faces import read_faces
+from fermodels.data.readers.discover import read_faces
 try:
     print("read", len(read_faces(sys.argv[1])))
 except Exception as error:
@@ -159,8 +159,8 @@ def test_a_table_that_grows_ten_thousandfold_does_not_fill_the_memory(
 @pytest.fixture
 def little(monkeypatch: pytest.MonkeyPatch) -> int:
     """Let a dataset come to a megabyte."""
-    monkeypatch.setattr(parquet_form, "LEAST_DECODED", 1_000_000)
-    monkeypatch.setattr(parquet_form, "MOST_GROWTH", 1)
+    monkeypatch.setattr(parquet, "LEAST_DECODED", 1_000_000)
+    monkeypatch.setattr(parquet, "MOST_GROWTH", 1)
     return 1_000_000
 
 
@@ -185,7 +185,7 @@ def test_what_pages_come_to_is_counted_before_and_while_they_are_decoded(
     assert path.stat().st_size < 300_000
     allocated = pa.total_allocated_bytes()
     with pytest.raises(DataError, match="once decoded: at most"):
-        parquet_form.read([path])
+        parquet.read([path])
     assert pa.total_allocated_bytes() - allocated < 20 * little
 
 
@@ -196,7 +196,7 @@ def test_a_footer_that_lies_about_sizes_is_not_believed(tmp_path: Path, little: 
     path.write_bytes(path.read_bytes().replace(varint(true), varint(5, len(varint(true)))))
     assert pq.ParquetFile(path).metadata.row_group(0).column(1).total_uncompressed_size == 5
     with pytest.raises(DataError, match="once decoded: at most"):
-        parquet_form.read([path])
+        parquet.read([path])
 
 
 def varint(number: int, length: int = 0) -> bytes:
@@ -212,9 +212,9 @@ def test_many_small_bombs_are_counted_together(tmp_path: Path, little: int, crop
     paths = [tmp_path / f"train{number}.parquet" for number in range(3)]
     for path in paths:
         pq.write_table(pa.table({"label": [3] * 200, "image": [crop] * 200}), path)
-    assert len(parquet_form.read(paths[:2])) == 400
+    assert len(parquet.read(paths[:2])) == 400
     with pytest.raises(DataError, match="rows or more"):
-        parquet_form.read(paths)
+        parquet.read(paths)
 
 
 @pytest.mark.parametrize("name", [5, "x" * 5000])
@@ -253,7 +253,7 @@ def test_damaged_bytes_anywhere_in_a_table_end_in_one_sentence(tmp_path: Path, c
         spoilt[at] ^= int(rng.integers(1, 256))
         path.write_bytes(spoilt)
         try:
-            parquet_form.read([path])
+            parquet.read([path])
         except DataError as error:
             assert "\n" not in str(error)
 

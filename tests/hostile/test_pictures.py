@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from fermodels.classify import Settings, look
-from fermodels.classify_sources import find
-from fermodels.data.photo import read_photo
-from fermodels.data.photo_decode import opened_photo
-from fermodels.data.pictures import PictureReader
+from fermodels.classify.pictures import Settings, look
+from fermodels.classify.sources import find
+from fermodels.data.photos.crop import read_photo
+from fermodels.data.photos.decode import opened_photo
+from fermodels.data.readers.image_folders import PictureReader
 from fermodels.errors import FerError
 from tests.hostile.pictures import BAD, ODD
 

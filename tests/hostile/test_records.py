@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from fermodels.errors import CheckpointError
-from fermodels.nets import shelf
-from fermodels.nets.calibration import read_temperature
+from fermodels.evaluation.calibration import read_temperature
+from fermodels.nets import catalog
 from tests.studio import shelf_of_toys, toy_studio
 from tests.studio.shelf_of_toys import text_of
 
@@ -105,16 +105,16 @@ METRICS: dict[str, Change] = {
 
 
 def spoil_metrics(folder: Path, name: str) -> None:
-    path = folder / shelf.METRICS
+    path = folder / catalog.METRICS
     path.write_text(json.dumps(METRICS[name](json.loads(path.read_text()))))
 
 
 @pytest.mark.parametrize("name", METRICS)
 def test_odd_metrics_are_one_sentence(place: Path, name: str) -> None:
     folder = place / "shelf" / "deep"
-    assert shelf.read_metrics(folder)["test"]["n"] > 0
+    assert catalog.read_metrics(folder)["test"]["n"] > 0
     spoil_metrics(folder, name)
-    assert_said(lambda: shelf.read_metrics(folder), "metrics.json of deep")
+    assert_said(lambda: catalog.read_metrics(folder), "metrics.json of deep")
 
 
 def assert_said(read: Callable[[], object], called: str) -> None:
@@ -127,19 +127,19 @@ def assert_said(read: Callable[[], object], called: str) -> None:
 @pytest.mark.parametrize("temperature", ["1.5", True, 0, -1, 1e-300, 1e300, [1]])
 def test_an_odd_temperature_is_one_sentence(place: Path, temperature: object) -> None:
     folder = place / "shelf" / "deep"
-    metrics = json.loads((folder / shelf.METRICS).read_text())
+    metrics = json.loads((folder / catalog.METRICS).read_text())
     found = metrics | {"calibration": {"temperature": temperature}}
-    (folder / shelf.METRICS).write_text(json.dumps(found))
+    (folder / catalog.METRICS).write_text(json.dumps(found))
     assert_said(lambda: read_temperature(folder), "temperature")
 
 
 @pytest.mark.parametrize("key", ["variant", "sanity", "provenance", "test", "best_epoch"])
 def test_what_metrics_lack_is_said_to_who_asks_for_it(place: Path, key: str) -> None:
     folder = place / "shelf" / "deep"
-    metrics = json.loads((folder / shelf.METRICS).read_text())
+    metrics = json.loads((folder / catalog.METRICS).read_text())
     del metrics[key]
-    (folder / shelf.METRICS).write_text(json.dumps(metrics))
-    found = shelf.read_metrics(folder)
+    (folder / catalog.METRICS).write_text(json.dumps(metrics))
+    found = catalog.read_metrics(folder)
     assert found.get(key) is None
     assert_said(lambda: found[key], f"metrics.json of deep has no '{key}'")
 
@@ -204,9 +204,9 @@ PREDICTIONS: dict[str, Change] = {
 @pytest.mark.parametrize("name", PREDICTIONS)
 def test_odd_predictions_are_one_sentence(place: Path, name: str) -> None:
     folder = place / "shelf" / "deep"
-    table = shelf.read_predictions(folder)
-    PREDICTIONS[name](table).to_parquet(folder / shelf.PREDICTIONS)
-    assert_said(lambda: shelf.read_predictions(folder), "predictions.parquet of deep")
+    table = catalog.read_predictions(folder)
+    PREDICTIONS[name](table).to_parquet(folder / catalog.PREDICTIONS)
+    assert_said(lambda: catalog.read_predictions(folder), "predictions.parquet of deep")
 
 
 HISTORIES: dict[str, Change] = {
@@ -264,16 +264,16 @@ HISTORIES: dict[str, Change] = {
 
 
 def spoil_history(folder: Path, name: str) -> None:
-    path = folder / shelf.HISTORY
+    path = folder / catalog.HISTORY
     HISTORIES[name](pd.read_parquet(path)).to_parquet(path)
 
 
 @pytest.mark.parametrize("name", HISTORIES)
 def test_odd_histories_are_one_sentence(place: Path, name: str) -> None:
     folder = place / "shelf" / "deep"
-    assert len(shelf.read_history(folder).epochs) == 3
+    assert len(catalog.read_history(folder).epochs) == 3
     spoil_history(folder, name)
-    assert_said(lambda: shelf.read_history(folder), "history.parquet of deep")
+    assert_said(lambda: catalog.read_history(folder), "history.parquet of deep")
 
 
 def test_records_of_a_million_rows_or_of_gigabytes_are_refused_before_they_are_read(
@@ -286,8 +286,8 @@ def test_records_of_a_million_rows_or_of_gigabytes_are_refused_before_they_are_r
     long = pa.table({"kind": text, "split": text, "sample_id": text})
     before = pa.total_allocated_bytes()
     for bomb in (table, long):
-        for file, read in ((shelf.HISTORY, shelf.read_history),
-                           (shelf.PREDICTIONS, shelf.read_predictions)):  # fmt: skip
+        for file, read in ((catalog.HISTORY, catalog.read_history),
+                           (catalog.PREDICTIONS, catalog.read_predictions)):  # fmt: skip
             pq.write_table(bomb, folder / file, store_schema=False)
             assert (folder / file).stat().st_size < 1_000_000
             assert_said(lambda read=read: read(folder), f"{file} of deep")  # type: ignore[misc]
@@ -296,9 +296,9 @@ def test_records_of_a_million_rows_or_of_gigabytes_are_refused_before_they_are_r
 
 def test_columns_that_nobody_reads_are_left_out(place: Path) -> None:
     folder = place / "shelf" / "deep"
-    table = shelf.read_predictions(folder)
-    table.assign(secret="x" * 999).to_parquet(folder / shelf.PREDICTIONS)
-    assert shelf.read_predictions(folder).equals(table)
+    table = catalog.read_predictions(folder)
+    table.assign(secret="x" * 999).to_parquet(folder / catalog.PREDICTIONS)
+    assert catalog.read_predictions(folder).equals(table)
 
 
 WALKS: list[tuple[str, dict[str, str], str, str]] = [
@@ -327,8 +327,8 @@ def test_a_room_with_an_odd_record_shows_its_sentence(
     elif record == "history":
         spoil_history(folder, name)
     else:
-        table = shelf.read_predictions(folder)
-        PREDICTIONS[name](table).to_parquet(folder / shelf.PREDICTIONS)
+        table = catalog.read_predictions(folder)
+        PREDICTIONS[name](table).to_parquet(folder / catalog.PREDICTIONS)
     app = shelf_of_toys.open_room(room, place / "faces", **query)  # fails on an exception
     assert len(app.error) == 1
     assert f"{record}." in app.error[0].value and " of deep" in app.error[0].value
@@ -339,9 +339,9 @@ def test_a_room_with_an_odd_record_shows_its_sentence(
 @pytest.mark.parametrize("room", ["home", "compare", "training"])
 def test_a_room_says_what_metrics_lack(place: Path, room: str, key: str) -> None:
     folder = place / "shelf" / "deep"
-    metrics = json.loads((folder / shelf.METRICS).read_text())
+    metrics = json.loads((folder / catalog.METRICS).read_text())
     del metrics[key]
-    (folder / shelf.METRICS).write_text(json.dumps(metrics))
+    (folder / catalog.METRICS).write_text(json.dumps(metrics))
     app = shelf_of_toys.open_room(room, place / "faces")
     assert all(f"metrics.json of deep has no '{key}'" in error.value for error in app.error)
     assert len(app.error) <= 1
@@ -376,12 +376,12 @@ ODD_BUT_TRUE: dict[str, Change] = {
 def test_rooms_stand_with_a_history_that_is_odd_but_true(
     name: str, tmp_path: Path, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = place / "shelf" / "deep" / shelf.HISTORY
+    path = place / "shelf" / "deep" / catalog.HISTORY
     ODD_BUT_TRUE[name](pd.read_parquet(path)).to_parquet(path)
     app = shelf_of_toys.open_room("training", place / "faces", models="deep")
     assert not app.error and "Per epoch" in text_of(app)
     checkpoints, faces = toy_studio.write_studio(tmp_path / "toys")
     monkeypatch.setenv("FER_CHECKPOINTS", str(checkpoints))
-    path = checkpoints / "shallow" / shelf.HISTORY
+    path = checkpoints / "shallow" / catalog.HISTORY
     ODD_BUT_TRUE[name](pd.read_parquet(path)).to_parquet(path)
     assert not toy_studio.open_room("filters", faces, model="shallow").error

@@ -13,9 +13,9 @@ import httpx
 import pandas as pd
 import pytest
 
-from fermodels.nets import checkpoint
-from studio.gradio_files import MAX_UPLOAD
-from studio.gradio_guard import MAX_JSON
+from fermodels.nets import catalog, checkpoint
+from studio.classify_tab.security import MAX_JSON
+from studio.classify_tab.uploads import MAX_UPLOAD
 from tests.hostile.pictures import BAD, encode
 from tests.toys import ROOT, tiny_net
 
@@ -34,7 +34,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     folder = tmp_path_factory.mktemp("checkpoints")
     checkpoint.save(
         folder / "deep", tiny_net(), {"variant": "deep", "recipe": "toy"}, {},
-        checkpoint.History(none, none), none, "card",
+        catalog.History(none, none), none, "card",
     )  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FER_CHECKPOINTS", str(folder))

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
+from fermodels.evaluation.metrics import score
 from fermodels.nets import checkpoint
-from fermodels.nets.evaluate import score
 from tests.hub_client import HubClient
 from tests.hub_server import HubServer
 from tests.toys import tiny_history, tiny_net, tiny_predictions
-from train.card import model_card
+from train.export import model_card
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 import fermodels
 from fermodels.errors import CheckpointError
-from fermodels.nets import checkpoint
+from fermodels.nets import catalog, checkpoint
 from tests.toys import tiny_history, tiny_net, tiny_predictions
 
 FACES = np.random.default_rng(0).integers(0, 256, (4, 48, 48), dtype=np.uint8)
@@ -34,61 +34,61 @@ def test_a_loaded_model_predicts_as_the_saved_one(tmp_path: Path, hog: bool) -> 
     assert not loaded.training
     # float16 storage costs at most a few thousandths of probability
     np.testing.assert_allclose(loaded.predict(FACES), tiny_net(hog=hog).predict(FACES), atol=5e-3)
-    assert {p.name for p in folder.iterdir()} == set(checkpoint.FILES)
+    assert {p.name for p in folder.iterdir()} == set(catalog.FILES)
 
 
 def test_history_and_tables_come_back(tmp_path: Path) -> None:
     folder = write(tmp_path / "mine")
-    history = checkpoint.read_history(folder)
+    history = catalog.read_history(folder)
     assert history.steps["loss"].tolist() == [1.9, 1.8]
     assert history.steps["step"].dtype.kind == "i"
     assert list(history.epochs["filters"][0]) == [0.1, 0.2, 0.3, 0.4]
-    assert checkpoint.read_predictions(folder)["label"].tolist() == [3, 3]
+    assert catalog.read_predictions(folder)["label"].tolist() == [3, 3]
 
 
 def test_unknown_names_list_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "mine")
     monkeypatch.setenv("FER_CHECKPOINTS", str(tmp_path))
-    assert list(checkpoint.available()) == ["mine"]
+    assert list(catalog.available()) == ["mine"]
     with pytest.raises(CheckpointError, match="no checkpoint 'yours': bundled are mine"):
         fermodels.load("yours")
 
 
 def damage_truncate(folder: Path) -> None:
-    path = folder / checkpoint.WEIGHTS
+    path = folder / catalog.WEIGHTS
     path.write_bytes(path.read_bytes()[:-7])
 
 
 def damage_drop(folder: Path) -> None:
-    state = load_file(folder / checkpoint.WEIGHTS)
+    state = load_file(folder / catalog.WEIGHTS)
     state.pop("classifier.bias")
-    save_file(state, folder / checkpoint.WEIGHTS)
+    save_file(state, folder / catalog.WEIGHTS)
 
 
 def damage_nan(folder: Path) -> None:
-    state = load_file(folder / checkpoint.WEIGHTS)
+    state = load_file(folder / catalog.WEIGHTS)
     state["classifier.bias"][0] = torch.nan
-    save_file(state, folder / checkpoint.WEIGHTS)
+    save_file(state, folder / catalog.WEIGHTS)
 
 
 def damage_shape(folder: Path) -> None:
-    state = load_file(folder / checkpoint.WEIGHTS)
+    state = load_file(folder / catalog.WEIGHTS)
     state["classifier.bias"] = torch.zeros(8, dtype=torch.float16)
-    save_file(state, folder / checkpoint.WEIGHTS)
+    save_file(state, folder / catalog.WEIGHTS)
 
 
 def damage_config(folder: Path) -> None:
-    raw = json.loads((folder / checkpoint.CONFIG).read_text())
+    raw = json.loads((folder / catalog.CONFIG).read_text())
     raw["network"]["conv"][0]["filters"] = 10**12
-    (folder / checkpoint.CONFIG).write_text(json.dumps(raw))
+    (folder / catalog.CONFIG).write_text(json.dumps(raw))
 
 
 def damage_json(folder: Path) -> None:
-    (folder / checkpoint.CONFIG).write_text("{")
+    (folder / catalog.CONFIG).write_text("{")
 
 
 def damage_format(folder: Path) -> None:
-    (folder / checkpoint.CONFIG).write_text("{}")
+    (folder / catalog.CONFIG).write_text("{}")
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def ramp(direction: float) -> Tensor:
 
 
 def test_hog_equals_skimage_on_real_faces(fer2013_dir: Path) -> None:
-    from fermodels.data.faces import read_faces
+    from fermodels.data.readers.discover import read_faces
 
     faces = read_faces(fer2013_dir).split("validation").images[:300]
     ours = hog(faces, HARD).numpy()

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fermodels.nets import checkpoint
+from fermodels.nets import catalog
 from tests.hub_client import ClientError, HubClient
 from tests.hub_server import OWNER, HubServer
 from tests.nets.hub_toys import REPO, failure
@@ -42,14 +42,14 @@ def test_a_damaged_cache_is_noticed_and_fetched_again(
     client: HubClient, dead: HubClient, folder: Path, tmp_path: Path
 ) -> None:
     sha = client.call("push", str(folder), REPO, token=OWNER).rsplit("/", 1)[-1]
-    weights = (folder / checkpoint.WEIGHTS).read_bytes()
+    weights = (folder / catalog.WEIGHTS).read_bytes()
     for revision in (None, sha):
         cached = Path(client.call("pull", REPO, revision, token=OWNER, cache=tmp_path))
-        blob = (cached / checkpoint.WEIGHTS).resolve()
+        blob = (cached / catalog.WEIGHTS).resolve()
         blob.write_bytes(bytes(255 - byte for byte in weights))
         again = Path(client.call("pull", REPO, revision, token=OWNER, cache=tmp_path))
-        assert (again / checkpoint.WEIGHTS).read_bytes() == weights
-    (again / checkpoint.CONFIG).resolve().write_bytes(b"{}")
+        assert (again / catalog.WEIGHTS).read_bytes() == weights
+    (again / catalog.CONFIG).resolve().write_bytes(b"{}")
     assert "not in the cache" in failure(dead, "pull", REPO, sha, cache=tmp_path)
 
 
@@ -61,11 +61,11 @@ def test_what_a_link_in_the_cache_leads_to_is_no_file_of_the_cache(
     cached = Path(client.call("pull", REPO, sha, token=OWNER, cache=tmp_path / "cache"))
     mine = tmp_path / "mine.safetensors"
     mine.write_bytes(b"mine")
-    (cached / checkpoint.WEIGHTS).unlink()
-    (cached / checkpoint.WEIGHTS).symlink_to(mine)
+    (cached / catalog.WEIGHTS).unlink()
+    (cached / catalog.WEIGHTS).symlink_to(mine)
     again = Path(client.call("pull", REPO, sha, token=OWNER, cache=tmp_path / "cache"))
-    weights = (folder / checkpoint.WEIGHTS).read_bytes()
-    assert (again / checkpoint.WEIGHTS).read_bytes() == weights
+    weights = (folder / catalog.WEIGHTS).read_bytes()
+    assert (again / catalog.WEIGHTS).read_bytes() == weights
     assert mine.read_bytes() == b"mine"
 
 
@@ -76,24 +76,24 @@ def sha256(path: Path) -> str:
 def test_an_upload_whose_connection_drops_is_taken_up_again(
     server: HubServer, client: HubClient, folder: Path, tmp_path: Path
 ) -> None:
-    weights = sha256(folder / checkpoint.WEIGHTS)
+    weights = sha256(folder / catalog.WEIGHTS)
     server.drops[weights] = 2
     client.call("push", str(folder), REPO, token=OWNER, patient=False)
     assert server.requests.count(f"PUT /lfs/{weights}") == 3
     assert len(server.repos[REPO].commits) == 1
     pulled = Path(client.call("pull", REPO, token=OWNER, cache=tmp_path))
-    assert sha256(pulled / checkpoint.WEIGHTS) == weights
+    assert sha256(pulled / catalog.WEIGHTS) == weights
 
 
 def test_after_a_broken_push_only_what_is_missing_is_sent(
     server: HubServer, client: HubClient, folder: Path
 ) -> None:
-    weights = sha256(folder / checkpoint.WEIGHTS)
+    weights = sha256(folder / catalog.WEIGHTS)
     server.drops[weights] = 99
     said = failure(client, "push", str(folder), REPO, token=OWNER, patient=False)
     assert said.startswith("cannot reach the Hub at")
     assert server.repos[REPO].commits == {}  # nothing is half there
-    large = (checkpoint.WEIGHTS, checkpoint.HISTORY, checkpoint.PREDICTIONS)  # sent side by side
+    large = (catalog.WEIGHTS, catalog.HISTORY, catalog.PREDICTIONS)  # sent side by side
     missing = {sha256(folder / name) for name in large} - set(server.blobs)
     assert weights in missing
     server.drops.clear()
@@ -109,11 +109,11 @@ def test_a_download_that_breaks_off_goes_on_where_it_broke(
 ) -> None:
     sha = client.call("push", str(folder), REPO, token=OWNER).rsplit("/", 1)[-1]
     large = np.random.default_rng(0).bytes(24_000_000)  # huggingface_hub reads 10 MB at a time
-    server.repos[REPO].commits[sha][checkpoint.WEIGHTS] = large
+    server.repos[REPO].commits[sha][catalog.WEIGHTS] = large
     oid = hashlib.sha256(large).hexdigest()
     server.blobs[oid], server.drops[oid] = large, 1
     pulled = Path(client.call("pull", REPO, token=OWNER, cache=tmp_path, patient=False))
-    assert (pulled / checkpoint.WEIGHTS).read_bytes() == large
+    assert (pulled / catalog.WEIGHTS).read_bytes() == large
     (resumed,) = server.ranges
     assert 0 < int(resumed.removeprefix("bytes=").removesuffix("-")) <= len(large) // 2
 

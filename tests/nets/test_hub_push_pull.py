@@ -7,8 +7,9 @@ import pytest
 import yaml
 
 import fermodels
+from fermodels import hub
 from fermodels.errors import CheckpointError, HubError
-from fermodels.nets import checkpoint, hub
+from fermodels.nets import catalog
 from tests.hub_client import HubClient
 from tests.hub_server import OWNER, STRANGER, HubServer
 from tests.nets.hub_toys import REPO, failure
@@ -27,8 +28,8 @@ def test_what_was_pushed_is_what_is_pulled(
     # Somebody else's file in the repository is none of ours and is not fetched.
     server.repos[REPO].commits[sha]["malware.py"] = b"import os"
     pulled = Path(client.call("pull", REPO, token=OWNER, cache=tmp_path / "cache"))
-    assert {path.name for path in pulled.iterdir()} == set(checkpoint.FILES)
-    for name in set(checkpoint.FILES) - {checkpoint.CARD}:
+    assert {path.name for path in pulled.iterdir()} == set(catalog.FILES)
+    for name in set(catalog.FILES) - {catalog.CARD}:
         assert (pulled / name).read_bytes() == (folder / name).read_bytes()
 
 
@@ -48,14 +49,14 @@ def test_the_pushed_card_holds_the_results_as_model_index(
 ) -> None:
     client.call("push", str(folder), REPO, token=OWNER)
     files = server.repos[REPO].commits[server.repos[REPO].branches["main"]]
-    _, head, body = files[checkpoint.CARD].decode().split("---\n", 2)
+    _, head, body = files[catalog.CARD].decode().split("---\n", 2)
     data = yaml.safe_load(head)
     assert data["library_name"] == "fermodels" and data["license"] == "mit"
     assert data["pipeline_tag"] == "image-classification"
     assert {"facial-expression-recognition", "fer2013", "shallow"} <= set(data["tags"])
     results = data["model-index"][0]["results"]
     found = {(r["dataset"]["split"], m["type"]): m["value"] for r in results for m in r["metrics"]}
-    wanted = checkpoint.read_metrics(folder)
+    wanted = catalog.read_metrics(folder)
     assert found["test", "accuracy"] == pytest.approx(wanted["test"]["accuracy"])
     assert found["validation", "f1"] == pytest.approx(wanted["validation"]["macro_f1"])
     assert f'fermodels.load("hub:{REPO}")' in body and "owner/repo" not in body
@@ -74,13 +75,13 @@ def test_a_branch_and_a_commit_can_be_pushed_to_and_pulled_from(
     server: HubServer, client: HubClient, folder: Path, tmp_path: Path
 ) -> None:
     main = client.call("push", str(folder), REPO, token=OWNER)
-    (folder / checkpoint.CARD).write_text("---\nlicense: mit\n---\n# other\n")
+    (folder / catalog.CARD).write_text("---\nlicense: mit\n---\n# other\n")
     client.call("push", str(folder), REPO, True, "trial", token=OWNER)
     assert set(server.repos[REPO].branches) == {"main", "trial"}
     cache = tmp_path / "cache"
     for revision, first in (("trial", "# other"), (main.rsplit("/", 1)[-1], "# shallow")):
         pulled = client.call("pull", REPO, revision, token=OWNER, cache=cache)
-        assert first in Path(pulled, checkpoint.CARD).read_text()
+        assert first in Path(pulled, catalog.CARD).read_text()
 
 
 def test_refusals_say_what_to_do(
@@ -93,7 +94,7 @@ def test_refusals_say_what_to_do(
     assert "no model repository alice/none" in failure(client, "pull", "alice/none", **at)
     assert "does not accept the token (401)" in failure(client, "pull", REPO, token="hf_x", **at)
     assert "no revision 'v9'" in failure(client, "pull", REPO, "v9", token=OWNER, **at)
-    del server.repos[REPO].commits[server.repos[REPO].branches["main"]][checkpoint.CONFIG]
+    del server.repos[REPO].commits[server.repos[REPO].branches["main"]][catalog.CONFIG]
     assert "has no config.json" in failure(client, "pull", REPO, token=OWNER, **at)
 
 
@@ -108,7 +109,7 @@ def test_a_push_without_token_or_right_says_so(
 
 
 def test_a_checkpoint_that_does_not_load_is_not_sent(server: HubServer, folder: Path) -> None:
-    weights = folder / checkpoint.WEIGHTS
+    weights = folder / catalog.WEIGHTS
     weights.write_bytes(weights.read_bytes()[:-9])
     with pytest.raises(CheckpointError, match=r"cannot read .*model\.safetensors"):
         push(folder, REPO)

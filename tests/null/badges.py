@@ -14,14 +14,14 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from fermodels.data.faces import read_faces
-from fermodels.explain.judge import PAIRS, Trial, predicted, what_was_learned
-from fermodels.explain.scorecard_run import sample
-from fermodels.explain.trust_maps import Explainer
-from fermodels.explain.trust_sanity import random_copies
-from fermodels.explain.verdict import Evidence, Learned, Verdict, verdict_of
+from fermodels.data.readers.discover import read_faces
 from fermodels.nets import checkpoint
-from fermodels.nets.shelf import available
+from fermodels.nets.catalog import available
+from fermodels.xai.trust.judge import PAIRS, Trial, predicted, what_was_learned
+from fermodels.xai.trust.maps import Explainer
+from fermodels.xai.trust.randomisation import random_copies
+from fermodels.xai.trust.scorecard import sample
+from fermodels.xai.trust.verdict import Evidence, Learned, Verdict, verdict_of
 from tests.null.maps import NULLS, honest
 
 

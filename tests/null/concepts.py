@@ -16,11 +16,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fermodels.data.faces import read_faces
+from fermodels.data.readers.discover import read_faces
 from fermodels.data.synthetic.action_units import AU_NAMES
 from fermodels.errors import exit_status
-from fermodels.explain.concept_tests import judge, score_concept
-from fermodels.explain.concepts import (
+from fermodels.evaluation.metrics import wilson_interval
+from fermodels.nets import catalog, checkpoint
+from fermodels.xai.concepts.statistics import judge, score_concept
+from fermodels.xai.concepts.tcav import (
     Asked,
     ConceptSettings,
     class_gradients,
@@ -28,9 +30,7 @@ from fermodels.explain.concepts import (
     layer_for_concepts,
     pair_differences,
 )
-from fermodels.explain.verdict import estimate
-from fermodels.nets import checkpoint
-from fermodels.nets.evaluate import wilson_interval
+from fermodels.xai.trust.verdict import estimate
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +76,7 @@ def judge_empty(
 def run(options: argparse.Namespace) -> None:
     """Print how often empty concepts of a network are believed."""
     settings = ConceptSettings(seed=options.seed, permutations=options.permutations)
-    net = checkpoint.load(checkpoint.find(options.model))
+    net = checkpoint.load(catalog.find(options.model))
     layer = layer_for_concepts(net)
     faces = faces_asked(read_faces(options.data).split(options.split), settings)
     asked = class_gradients(net, faces, layer)

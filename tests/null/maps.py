@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from fermodels.explain.trust_maps import Explainer, edge_maps, explainer, random_maps
-from fermodels.explain.trust_sanity import random_copy
+from fermodels.xai.trust.maps import Explainer, edge_maps, explainer, random_maps
+from fermodels.xai.trust.randomisation import random_copy
 
 HONEST = "integrated-gradients"
 """The method whose maps are shown for another question than the one they answer."""

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import fermodels
-from fermodels.explain.judge import learned_of, predicted
-from fermodels.explain.trust_maps import explainer
-from fermodels.explain.trust_sanity import random_copy
-from fermodels.explain.verdict import NOT_ENOUGH, PASSES, UNTRAINED, WORDS, Verdict
+from fermodels.xai.trust.judge import learned_of, predicted
+from fermodels.xai.trust.maps import explainer
+from fermodels.xai.trust.randomisation import random_copy
+from fermodels.xai.trust.verdict import NOT_ENOUGH, PASSES, UNTRAINED, WORDS, Verdict
 from tests.null.badges import verdicts
 from tests.null.maps import HONEST, NULLS, TEMPLATE, fixed, honest
 from tests.null.toys import Cells, lit_faces

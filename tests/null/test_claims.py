@@ -15,19 +15,19 @@ import pytest
 from scipy.stats import binomtest
 
 from fermodels.data.emotions import EMOTIONS
-from fermodels.nets import shelf
-from fermodels.nets.evaluate import newcombe_interval, wilson_interval
-from fermodels.nets.paired import bootstrap_difference, mcnemar
-from tests.train.claim_toys import write_world
-from train import claim_insides, claim_training
-from train.claim_accuracy import CLAIMS as ACCURACY
-from train.claim_evidence import ONE_SIDED, Evidence, Pair
-from train.claim_expressions import lead_of_the_two
-from train.claim_maps import smoother_than_noise
-from train.claim_rules import no_better, positive, reaches, rising, same, shown
-from train.claim_search import lead
-from train.claims import CLAIMS, row
-from train.probe import ridge_probe
+from fermodels.evaluation.metrics import newcombe_interval, wilson_interval
+from fermodels.evaluation.paired_tests import bootstrap_difference, mcnemar
+from fermodels.nets import catalog
+from tests.train.claims.claim_toys import write_world
+from train.claims import insides, training
+from train.claims.accuracy import CLAIMS as ACCURACY
+from train.claims.evidence import ONE_SIDED, Evidence, Pair
+from train.claims.expressions import lead_of_the_two
+from train.claims.insides import ridge_probe
+from train.claims.ledger import CLAIMS, row
+from train.claims.maps import smoother_than_noise
+from train.claims.rules import no_better, positive, reaches, rising, same, shown
+from train.claims.search import lead
 
 DRAWS = 100
 
@@ -53,12 +53,12 @@ def shuffled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_world(tmp_path / "results")
     from train.calibrate import calibrate
 
-    for number, folder in enumerate(sorted(shelf.paper_runs_dir().iterdir())):
-        table = shelf.read_predictions(folder)
+    for number, folder in enumerate(sorted(catalog.paper_runs_dir().iterdir())):
+        table = catalog.read_predictions(folder)
         order = np.random.default_rng(number).permutation(len(table))
-        columns = shelf.PROBABILITY_COLUMNS
+        columns = catalog.PROBABILITY_COLUMNS
         table[columns] = table[columns].to_numpy()[order]
-        table.to_parquet(folder / shelf.PREDICTIONS)
+        table.to_parquet(folder / catalog.PREDICTIONS)
         calibrate(folder)
     return tmp_path / "results"
 
@@ -144,7 +144,7 @@ def test_errors_spread_evenly_are_not_above_all_for_fear_and_sad() -> None:
 
 def test_gap_of_equal_networks_is_not_smaller_for_one(shuffled: Path) -> None:
     for name in ("shallow", "deep"):
-        path = shelf.paper_runs_dir() / name / shelf.HISTORY
+        path = catalog.paper_runs_dir() / name / catalog.HISTORY
         table = pd.read_parquet(path)
         table["train_clean_accuracy"] = 0.8
         table["validation_accuracy"] = 0.6
@@ -197,10 +197,10 @@ def test_hog_of_other_faces_is_not_read_from_a_faces_features() -> None:
 def test_networks_that_do_not_see_a_dream_name_it_as_often_as_chance() -> None:
     rng = np.random.default_rng(0)
     guesses = [int((rng.integers(0, 7, 7) == np.arange(7)).sum()) for _ in range(DRAWS)]
-    held = [claim_insides.named([k], 7)[0][0] is True for k in guesses]
+    held = [insides.named([k], 7)[0][0] is True for k in guesses]
     assert at_most_5_percent((sum(held), DRAWS))
-    assert claim_insides.named([1] * 5, 7) == [(None, 1.0)] * 5  # the same word for all
-    assert claim_insides.named([0], 7)[0][0] is False
+    assert insides.named([1] * 5, 7) == [(None, 1.0)] * 5  # the same word for all
+    assert insides.named([0], 7)[0][0] is False
 
 
 def test_equal_trials_show_neither_a_best_setting_nor_a_better_one() -> None:
@@ -222,15 +222,15 @@ def test_equal_trials_show_neither_a_best_setting_nor_a_better_one() -> None:
 
 
 def test_a_network_that_learns_nothing_by_heart_fails(shuffled: Path) -> None:
-    path = shelf.paper_runs_dir() / "deep" / shelf.METRICS
+    path = catalog.paper_runs_dir() / "deep" / catalog.METRICS
     text = path.read_text().replace('"overfit_accuracy": 1.0', '"overfit_accuracy": 0.2')
     path.write_text(text)
     assert row(CLAIMS[2], Evidence())["verdict"] == "mixed"
 
 
 def test_an_initial_loss_that_scatters_is_not_about_the_expected_one() -> None:
-    losses = np.random.default_rng(0).normal(np.log(7), 0.3, claim_training.DEFAULT_SEEDS)
-    assert claim_training._default_loss("deep", losses, 10).holds is None
+    losses = np.random.default_rng(0).normal(np.log(7), 0.3, training.DEFAULT_SEEDS)
+    assert training._default_loss("deep", losses, 10).holds is None
 
 
 def test_every_claim_of_accuracy_that_names_equality_asks_for_equivalence() -> None:

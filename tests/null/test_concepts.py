@@ -9,16 +9,16 @@ import pytest
 import torch
 
 from fermodels.data.emotions import EMOTIONS
-from fermodels.explain.concept_faces import render_pairs
-from fermodels.explain.concepts import (
+from fermodels.evaluation.metrics import wilson_interval
+from fermodels.nets.fernet import FERNet
+from fermodels.xai.concepts.tcav import (
     ConceptSettings,
     class_gradients,
     concept_scores,
     layer_for_concepts,
     pair_differences,
+    render_pairs,
 )
-from fermodels.nets.evaluate import wilson_interval
-from fermodels.nets.networks import FERNet
 from tests.null import concepts as full
 from tests.null.concepts import judge_empty
 from tests.studio.toy_studio import write_checkpoint

@@ -1,4 +1,4 @@
-"""A small file of concept scores, as ``python -m fermodels.explain.concepts`` writes it."""
+"""A small file of concept scores, as ``python -m fermodels.xai.concepts.tcav`` writes it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from fermodels.data.emotions import EMOTIONS
-from fermodels.explain.concept_record import FORMAT
-from fermodels.explain.concept_tests import judge, score_concept
-from fermodels.explain.concepts import as_json
+from fermodels.xai.concepts.record import FORMAT
+from fermodels.xai.concepts.statistics import judge, score_concept
+from fermodels.xai.concepts.tcav import as_json
 
 HAPPY, SAD = EMOTIONS.index("happy"), EMOTIONS.index("sad")
 ANGRY, FEAR = EMOTIONS.index("angry"), EMOTIONS.index("fear")

@@ -9,14 +9,17 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from fermodels.nets import checkpoint
+from fermodels.nets import catalog, checkpoint
 from tests.toys import tiny_net, tiny_scores
 
 
 @pytest.fixture(scope="module")
 def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Two untrained networks, bundled for this module's process and the served one."""
-    from tests.studio.photo_toys import HEAT, NAMES  # its photos take seconds, on demand only
+    from tests.studio.classify_tab.photo_toys import (  # its photos take seconds, on demand only
+        HEAT,
+        NAMES,
+    )
 
     folder = tmp_path_factory.mktemp("checkpoints")
     metrics: dict[str, Any] = {"test": tiny_scores(0.625, 3589)}
@@ -26,7 +29,7 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         checkpoint.save(
             folder / name, tiny_net(seed), {"variant": name, "recipe": "toy"},
             metrics | heats[name],
-            checkpoint.History(none, none), none, "card",
+            catalog.History(none, none), none, "card",
         )  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FER_CHECKPOINTS", str(folder))

@@ -12,9 +12,10 @@ import pandas as pd
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from fermodels.data.dataset import FaceDataset
 from fermodels.data.emotions import EMOTIONS
-from fermodels.data.faces import FaceDataset, read_faces
-from fermodels.nets.evaluate import score
+from fermodels.data.readers.discover import read_faces
+from fermodels.evaluation.metrics import score
 from tests.toys import ROOT
 
 PER_CLASS = 3

@@ -6,7 +6,7 @@ from collections import defaultdict
 
 from streamlit.testing.v1 import AppTest
 
-from studio.app_pages import PAGES, SECTIONS
+from studio.navigation import PAGES, SECTIONS
 
 KINDS = ("selectbox", "multiselect", "pills", "segmented_control")
 OPENED = {"more": True, "face-others": True}

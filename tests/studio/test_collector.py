@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from studio import collector
+from studio import server
 
 
 @pytest.fixture(autouse=True)
@@ -16,7 +16,7 @@ def thawed() -> Iterator[None]:
     """Leave the collector as it was."""
     yield
     gc.unfreeze()
-    collector._freeze.cache_clear()
+    server._freeze.cache_clear()
 
 
 class Knot:
@@ -27,14 +27,14 @@ class Knot:
 
 
 def test_a_loaded_library_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    collector.spare_libraries()
+    server.spare_libraries()
     frozen = gc.get_freeze_count()
     assert frozen > 10_000
     kept = [[k] for k in range(1000)]
-    collector.spare_libraries()  # nothing was loaded since
+    server.spare_libraries()  # nothing was loaded since
     assert gc.get_freeze_count() <= frozen
     monkeypatch.setitem(sys.modules, "a_new_library", ModuleType("a_new_library"))
-    collector.spare_libraries()
+    server.spare_libraries()
     assert gc.get_freeze_count() >= frozen + len(kept) - 100
 
 
@@ -42,7 +42,7 @@ def test_garbage_of_before_and_after_is_collected() -> None:
     before = Knot()
     gone_before = weakref.ref(before)
     del before
-    collector.spare_libraries()
+    server.spare_libraries()
     assert gone_before() is None
     after = Knot()
     gone_after = weakref.ref(after)
@@ -55,8 +55,8 @@ def test_memory_is_returned_after_a_run_but_not_after_every_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked: list[int] = []
-    monkeypatch.setattr(collector, "return_freed_memory", lambda: asked.append(1))
-    monkeypatch.setattr(collector, "_returned", -2 * collector.PAUSE)
+    monkeypatch.setattr(server, "return_freed_memory", lambda: asked.append(1))
+    monkeypatch.setattr(server, "_returned", -2 * server.PAUSE)
     for _ in range(5):
-        collector.return_memory()
+        server.return_memory()
     assert asked == [1]

@@ -6,9 +6,9 @@ import pytest
 import fermodels
 from fermodels import explain
 from fermodels.errors import ConfigError
-from fermodels.explain import attribution as attribution_module
-from fermodels.explain import kept
-from studio import explanations, models, public
+from fermodels.xai.attribution import explain as attribution_module
+from fermodels.xai.fast_forward import convolution
+from studio import explanations, networks, public
 from studio.explanations import Asked, MethodMap
 from tests.studio.toy_studio import write_studio
 
@@ -66,13 +66,13 @@ def test_a_blank_map_has_no_share() -> None:
 def test_what_is_made_of_a_networks_weights_stays_with_it_for_the_next_face() -> None:
     asked = Asked("saliency", 1, "mean-face")
     explanations.attribution("shallow", FACE, asked)
-    entries = dict(kept._KEPT[models.shared("shallow")])
+    entries = dict(convolution._KEPT[networks.shared("shallow")])
     explanations.attribution("shallow", 255 - FACE, asked)
-    assert entries and kept._KEPT[models.shared("shallow")] == entries
-    kept.forget()
-    assert not kept._KEPT[models.shared("shallow")]
+    assert entries and convolution._KEPT[networks.shared("shallow")] == entries
+    convolution.forget()
+    assert not convolution._KEPT[networks.shared("shallow")]
     explanations.attribution("shallow", FACE // 2, asked)
-    assert kept._KEPT[models.shared("shallow")].keys() == entries.keys()
+    assert convolution._KEPT[networks.shared("shallow")].keys() == entries.keys()
 
 
 def test_a_public_studio_asks_a_network_no_more_than_a_minutes_worth(

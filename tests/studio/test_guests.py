@@ -12,9 +12,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from fermodels.errors import CheckpointError
-from fermodels.nets import checkpoint, shelf
-from fermodels.nets.networks import FERNet
-from studio import guests, lending, models, versus
+from fermodels.nets import catalog, checkpoint
+from fermodels.nets.fernet import FERNet
+from studio import networks
+from studio.rooms.compare import tables
 from tests.studio import shelf_of_toys
 from tests.studio.shelf_of_toys import text_of
 from tests.studio.toy_studio import healthy, open_room, write_studio
@@ -32,8 +33,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def two_files(folder: Path) -> list[tuple[str, bytes, str]]:
     return [
-        (shelf.CONFIG, (folder / shelf.CONFIG).read_bytes(), "application/json"),
-        (shelf.WEIGHTS, (folder / shelf.WEIGHTS).read_bytes(), "application/octet-stream"),
+        (catalog.CONFIG, (folder / catalog.CONFIG).read_bytes(), "application/json"),
+        (catalog.WEIGHTS, (folder / catalog.WEIGHTS).read_bytes(), "application/octet-stream"),
     ]
 
 
@@ -55,9 +56,9 @@ def test_an_upload_is_offered_to_its_own_session_only(place: Path) -> None:
     upload(app, two_files(place / "checkpoints" / "shallow"))
     assert MINE in offered(app)
     assert MINE not in offered(healthy(other.run()))
-    assert MINE not in models.choices()
+    assert MINE not in networks.choices()
     with pytest.raises(CheckpointError):
-        models.stamp(MINE)
+        networks.stamp(MINE)
 
 
 def test_an_upload_answers_like_the_network_it_is(place: Path) -> None:
@@ -136,35 +137,35 @@ def test_a_guest_can_be_let_go(place: Path) -> None:
 def test_visitors_together_cannot_fill_the_memory(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one = guests.Guest("x", "upload", None, "x", tiny_net())
+    one = networks.Guest("x", "upload", None, "x", tiny_net())
     assert one.bytes == sum(t.numel() * t.element_size() for t in tiny_net().state_dict().values())
-    monkeypatch.setattr(guests, "MOST_BYTES", one.bytes // 2)
+    monkeypatch.setattr(networks, "MOST_BYTES", one.bytes // 2)
     files = two_files(place / "checkpoints" / "shallow")
     with pytest.raises(CheckpointError, match="try again later"):
-        guests.invite_upload(files[0][1], files[1][1])
+        networks.invite_upload(files[0][1], files[1][1])
 
 
 def test_names_from_a_config_are_made_harmless(place: Path) -> None:
     config, weights = (content for _, content, _ in two_files(place / "checkpoints" / "shallow"))
     raw = json.loads(config) | {"name": "../<b>evil</b>"}
-    guest = guests.invite_upload(json.dumps(raw).encode(), weights)
-    assert guest.name == "b-evil-b" + guests.SUFFIX
+    guest = networks.invite_upload(json.dumps(raw).encode(), weights)
+    assert guest.name == "b-evil-b" + networks.SUFFIX
 
 
 def test_the_lender_keeps_a_bounded_number_of_networks(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lending, "MOST_KEPT", 1)
+    monkeypatch.setattr(networks, "MOST_KEPT", 1)
     for name in ("shallow", "hybrid-shallow", "shallow"):
-        with lending.borrowed(name) as net:
+        with networks.borrowed_checkpoint(name) as net:
             assert net.has_hog == name.startswith("hybrid")
-        assert len(lending._kept) == 1
+        assert len(networks._kept) == 1
 
 
 def test_one_network_that_loads_keeps_nobody_else_waiting(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lending._kept.clear()
+    networks._kept.clear()
     load, go_on, loading = checkpoint.load, threading.Event(), threading.Event()
     times = []
 
@@ -178,7 +179,7 @@ def test_one_network_that_loads_keeps_nobody_else_waiting(
     monkeypatch.setattr(checkpoint, "load", slow)
 
     def ask() -> None:
-        with lending.borrowed("shallow"):
+        with networks.borrowed_checkpoint("shallow"):
             pass
 
     waiting = [threading.Thread(target=ask) for _ in range(3)]
@@ -186,7 +187,7 @@ def test_one_network_that_loads_keeps_nobody_else_waiting(
         for thread in waiting:
             thread.start()
         assert loading.wait(20)
-        with lending.borrowed("hybrid-shallow") as net:  # another one, while it loads
+        with networks.borrowed_checkpoint("hybrid-shallow") as net:  # another one, while it loads
             assert net.has_hog
     finally:
         go_on.set()
@@ -202,36 +203,36 @@ def size_of(net: FERNet) -> int:
 def test_the_lender_keeps_a_bounded_number_of_bytes_and_bundled_networks_rather_than_brought(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lending._kept.clear()
+    networks._kept.clear()
     mine = [shutil.copytree(place / "checkpoints" / "shallow", place / f"mine{k}") for k in "12"]
-    with lending.borrowed("shallow") as net:
+    with networks.borrowed_checkpoint("shallow") as net:
         one = size_of(net)
-    with lending.borrowed("hybrid-shallow") as net:
+    with networks.borrowed_checkpoint("hybrid-shallow") as net:
         both = one + size_of(net)
-    monkeypatch.setattr(lending, "MOST_KEPT_BYTES", max(both + one, 2 * one))
+    monkeypatch.setattr(networks, "MOST_KEPT_BYTES", max(both + one, 2 * one))
     names = []
     for folder in mine:
-        with lending.borrowed(folder):
-            names.append(sorted(path.name for path in lending._kept))
+        with networks.borrowed_checkpoint(folder):
+            names.append(sorted(path.name for path in networks._kept))
     assert names == [["hybrid-shallow", "mine1", "shallow"], ["hybrid-shallow", "mine2", "shallow"]]
-    monkeypatch.setattr(lending, "MOST_KEPT_BYTES", 2 * one - 1)
-    with lending.borrowed(mine[0]) as net:  # alone more than half: lent, and not kept
+    monkeypatch.setattr(networks, "MOST_KEPT_BYTES", 2 * one - 1)
+    with networks.borrowed_checkpoint(mine[0]) as net:  # alone more than half: lent, and not kept
         assert size_of(net) == one
-    assert not [path for path in lending._kept if path.name.startswith("mine1")]
+    assert not [path for path in networks._kept if path.name.startswith("mine1")]
 
 
 def test_a_network_that_cannot_be_loaded_takes_no_place(place: Path) -> None:
-    lending._kept.clear()
-    (place / "checkpoints" / "shallow" / shelf.WEIGHTS).write_bytes(b"junk")
+    networks._kept.clear()
+    (place / "checkpoints" / "shallow" / catalog.WEIGHTS).write_bytes(b"junk")
     for _ in range(2):
-        with pytest.raises(CheckpointError), lending.borrowed("shallow"):
+        with pytest.raises(CheckpointError), networks.borrowed_checkpoint("shallow"):
             pass
-    assert not lending._kept
+    assert not networks._kept
 
 
 def test_odd_records_are_said_at_the_door(place: Path) -> None:
     mine = (place / "checkpoints" / "shallow").rename(place / "mine")
-    (mine / shelf.METRICS).write_text('{"epochs": -1}')
+    (mine / catalog.METRICS).write_text('{"epochs": -1}')
     app = open_room("activations", place / "faces", own=str(mine))
     assert len(app.error) == 1
     assert app.error[0].value.startswith("metrics.json of mine: epochs")
@@ -244,7 +245,7 @@ def test_a_guest_with_records_stands_in_the_difference(
     scored = shelf_of_toys.write_faces(place / "scored")
     shelf_of_toys.write_shelf(place / "shelf", scored)
     mine = (place / "checkpoints" / "shallow").rename(place / "mine")
-    for record in versus.NEEDS:
+    for record in tables.NEEDS:
         (place / "shelf" / "deep" / record).replace(mine / record)
     monkeypatch.setenv("FER_CHECKPOINTS", str(place / "shelf"))
     app = open_room("compare", place / "scored", own=str(mine), view="difference")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from studio import lending
+from studio import networks
 
 
 def test_no_more_than_some_compute_at_a_time() -> None:
@@ -13,7 +13,7 @@ def test_no_more_than_some_compute_at_a_time() -> None:
 
     def work() -> None:
         nonlocal inside, most
-        with lending.computing(), lending.computing():  # a second time costs no second place
+        with networks.computing(), networks.computing():  # a second time costs no second place
             with lock:
                 inside += 1
                 most = max(most, inside)
@@ -21,20 +21,20 @@ def test_no_more_than_some_compute_at_a_time() -> None:
             with lock:
                 inside -= 1
 
-    threads = [threading.Thread(target=work) for _ in range(3 * lending.AT_ONCE)]
+    threads = [threading.Thread(target=work) for _ in range(3 * networks.AT_ONCE)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(timeout=10)
-    assert most == lending.AT_ONCE
+    assert most == networks.AT_ONCE
 
 
 def test_a_place_is_given_back_after_an_error() -> None:
-    for _ in range(2 * lending.AT_ONCE):
+    for _ in range(2 * networks.AT_ONCE):
         try:
-            with lending.computing():
+            with networks.computing():
                 raise ValueError("no")
         except ValueError:
             pass
-    with lending.computing():
+    with networks.computing():
         pass

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from streamlit import config
 
+from fermodels import hub
 from fermodels.errors import CheckpointError
-from fermodels.nets import hub, shelf
-from studio import guests, public
+from fermodels.nets import catalog
+from studio import networks, public
 from tests.studio.toy_studio import open_room, write_studio
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +28,7 @@ def test_a_folder_named_in_the_address_is_refused_unopened(place: Path) -> None:
     folder = place / "checkpoints" / "shallow"
     app = open_room("activations", place / "faces", own=str(folder))
     assert len(app.error) == 1
-    assert app.error[0].value == guests.FETCHES_NOTHING
+    assert app.error[0].value == networks.FETCHES_NOTHING
     assert "own" not in [field.key for field in app.text_input]
     assert not any("(yours)" in name for name in app.selectbox(key="model").options)
 
@@ -40,20 +41,20 @@ def test_a_hub_id_named_in_the_address_is_refused_and_nothing_is_fetched(
 
     monkeypatch.setattr(hub, "pull", fetched)
     app = open_room("activations", place / "faces", own="hub:alice/net")
-    assert [error.value for error in app.error] == [guests.FETCHES_NOTHING]
+    assert [error.value for error in app.error] == [networks.FETCHES_NOTHING]
 
 
 def test_an_upload_to_a_public_studio_may_cost_less_than_one_to_ones_own(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = place / "checkpoints" / "shallow"
-    files = [(folder / name).read_bytes() for name in (shelf.CONFIG, shelf.WEIGHTS)]
-    assert guests.invite_upload(*files).net is not None
-    monkeypatch.setattr(guests, "MOST_VALUES", 100)
+    files = [(folder / name).read_bytes() for name in (catalog.CONFIG, catalog.WEIGHTS)]
+    assert networks.invite_upload(*files).net is not None
+    monkeypatch.setattr(networks, "MOST_VALUES", 100)
     with pytest.raises(CheckpointError, match="a public studio runs at most 100"):
-        guests.invite_upload(*files)
+        networks.invite_upload(*files)
     monkeypatch.setenv(public.VARIABLE, "0")
-    assert guests.invite_upload(*files).net is not None
+    assert networks.invite_upload(*files).net is not None
 
 
 @pytest.mark.parametrize(("value", "shown"), [("1", "none"), ("0", "full")])

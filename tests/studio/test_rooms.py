@@ -8,10 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fermodels.data.dataset import FaceDataset
 from fermodels.data.emotions import EMOTIONS
-from fermodels.data.faces import FaceDataset, read_faces
-from fermodels.nets.paper import REPORTED
-from studio import models, results, sweep_view, versus, widgets
+from fermodels.data.readers.discover import read_faces
+from fermodels.evaluation.paper import REPORTED
+from studio import networks, predictions
+from studio.components import widgets
+from studio.rooms.compare import tables
+from studio.rooms.training import sweep
 from tests.studio.shelf_of_toys import numbers_of, open_room, text_of, write_faces, write_shelf
 
 
@@ -35,7 +39,7 @@ def faces(place: Path) -> FaceDataset:
 def test_home_shows_each_models_test_accuracy_beside_the_papers(place: Path) -> None:
     words = text_of(open_room("home", place / "faces"))
     for name in ("shallow", "deep"):
-        assert f"{models.metrics(name)['test']['accuracy']:.1%}" in words
+        assert f"{networks.metrics(name)['test']['accuracy']:.1%}" in words
         assert f"paper {REPORTED[name].test:.0%}" in words
     assert "An expression is not an emotion" in words
 
@@ -59,8 +63,8 @@ def test_a_missing_data_source_is_one_sentence_and_samples_are_shown(tmp_path: P
 def test_dataset_link_opens_the_same_filters(place: Path) -> None:
     query = {"split": "test", "expression": "fear", "asked": "deep", "outcome": "wrong"}
     app = open_room("dataset", place / "faces", **query)
-    table = models.predictions("deep")
-    guesses = table[models.PROBABILITY_COLUMNS].to_numpy().argmax(1)
+    table = networks.predictions("deep")
+    guesses = table[networks.PROBABILITY_COLUMNS].to_numpy().argmax(1)
     fear = (table["split"] == "test") & (table["label"] == EMOTIONS.index("fear"))
     wrong = int((fear & (guesses != table["label"])).sum())
     words = text_of(app)
@@ -78,7 +82,7 @@ def test_dataset_link_opens_the_same_filters(place: Path) -> None:
 def test_dataset_says_of_which_split_predictions_are_not_stored(
     place: Path, monkeypatch: pytest.MonkeyPatch, query: dict[str, str], told: str
 ) -> None:
-    monkeypatch.setattr(results, "AT_ONCE", 2)
+    monkeypatch.setattr(predictions, "AT_ONCE", 2)
     app = open_room("dataset", place / "faces", **{"asked": "deep"} | query)
     assert f"No stored predictions of {query.get('asked', 'deep')} {told}." in text_of(app)
 
@@ -106,7 +110,7 @@ def test_compare_draws_one_matrix_per_model_with_its_counts(place: Path) -> None
     specs = [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
     heats = [spec["data"][0] for spec in specs if spec["data"][0]["type"] == "heatmap"]
     assert len(heats) == 2
-    expected = models.metrics("shallow")["test"]["confusion_matrix"]
+    expected = networks.metrics("shallow")["test"]["confusion_matrix"]
     written = numbers_of(specs[0]["data"])
     assert written == {
         (true, said): str(expected[r][c])
@@ -120,7 +124,7 @@ def test_compare_opens_the_faces_of_a_clicked_cell(place: Path, faces: FaceDatas
     point = {"x": "happy", "y": "fear", "point_index": 0}
     app.session_state["confusion-shallow"] = {"selection": {"points": [point]}}
     app.run()
-    rows, fell = versus.faces_in_cell("shallow", "test", "fear", "happy", faces)
+    rows, fell = tables.faces_in_cell("shallow", "test", "fear", "happy", faces)
     assert f"**fear** faces that shallow called **happy**: {fell}" in text_of(app)
     assert len(rows) == fell
 
@@ -128,33 +132,33 @@ def test_compare_opens_the_faces_of_a_clicked_cell(place: Path, faces: FaceDatas
 def test_compare_quotes_the_paper_only_for_its_networks_and_recipe(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = versus.accuracies(["shallow", "deep"], "test", with_paper=True)
+    found = tables.accuracies(["shallow", "deep"], "test", with_paper=True)
     assert [name for name, entry in found.items() if entry.quoted] == [
         "shallow, paper",
         "deep, paper",
     ]
-    known = models.metrics("shallow")
+    known = networks.metrics("shallow")
     for recipe, beside in (("paper", "54%"), ("strong", "of another recipe")):
         about = known | {"recipe": recipe}
-        monkeypatch.setattr(versus.models, "metrics", lambda _, about=about: about)
-        table = versus.overall(["shallow"], "test")
+        monkeypatch.setattr(tables.models, "metrics", lambda _, about=about: about)
+        table = tables.overall(["shallow"], "test")
         assert table["paper"].tolist() == [beside]
         assert table["without copies"].tolist() == ["not computed"]
     counted = {"test": {"n": 50, "count": 35, "share": 0.7, "interval": [0.562, 0.809]}}
-    monkeypatch.setattr(versus.models, "metrics", lambda _: known | {"without_copies": counted})
-    assert versus.overall(["shallow"], "test")["without copies"].tolist() == ["70.0% [56.2, 80.9]"]
+    monkeypatch.setattr(tables.models, "metrics", lambda _: known | {"without_copies": counted})
+    assert tables.overall(["shallow"], "test")["without copies"].tolist() == ["70.0% [56.2, 80.9]"]
 
 
 def test_compare_shows_averages_over_views_where_they_were_computed(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     figures = {"n": 50, "correct": 35, "accuracy": 0.7, "interval": [0.562, 0.809]}
-    known = models.metrics("shallow") | {"views": {"ten": {"test": figures}, "mirrored": {}}}
-    monkeypatch.setattr(versus.models, "metrics", lambda name: known)
-    assert versus.averaged("shallow", "test", "ten") == "70.0% [56.2, 80.9]"
+    known = networks.metrics("shallow") | {"views": {"ten": {"test": figures}, "mirrored": {}}}
+    monkeypatch.setattr(tables.models, "metrics", lambda name: known)
+    assert tables.averaged("shallow", "test", "ten") == "70.0% [56.2, 80.9]"
     monkeypatch.undo()
     monkeypatch.setenv("FER_CHECKPOINTS", str(place / "shelf"))
-    table = versus.overall(["shallow", "deep"], "test")
+    table = tables.overall(["shallow", "deep"], "test")
     assert set(table["ten views"]) == set(table["with mirror image"]) == {"not computed"}
 
 
@@ -165,15 +169,15 @@ def test_compare_names_the_variants_without_checkpoint(place: Path) -> None:
 def test_training_shows_histories_sanity_and_provenance(place: Path) -> None:
     app = open_room("training", place / "faces", models="deep")
     drawn = [chart.key for chart in app.get("plotly_chart")]
-    assert drawn.count("sweep-trials") == bool(sweep_view.available())
+    assert drawn.count("sweep-trials") == bool(sweep.available())
     assert len(drawn) - drawn.count("sweep-trials") == 8
     assert app.table[0].value.index.tolist() == ["deep"]
     assert "seed 7" in text_of(app)
 
 
 def test_filters_agree_with_a_loop_over_the_faces(faces: FaceDataset) -> None:
-    answers = results.stored("shallow", faces)
-    wanted = results.Filter(("test",), ("sad", "happy"), "wrong", (0.5, 1.0), "as stored")
+    answers = predictions.stored("shallow", faces)
+    wanted = predictions.Filter(("test",), ("sad", "happy"), "wrong", (0.5, 1.0), "as stored")
     by_hand = [
         row
         for row in range(len(faces))
@@ -182,16 +186,16 @@ def test_filters_agree_with_a_loop_over_the_faces(faces: FaceDataset) -> None:
         and answers[row].argmax() != faces.labels[row]
         and answers[row].max() >= 0.5
     ]
-    assert results.choose(faces, wanted, answers).tolist() == by_hand
+    assert predictions.choose(faces, wanted, answers).tolist() == by_hand
 
 
 def test_stored_answers_are_missing_where_the_model_was_not_scored(faces: FaceDataset) -> None:
-    asked = np.isfinite(results.stored("deep", faces)[:, 0])
+    asked = np.isfinite(predictions.stored("deep", faces)[:, 0])
     assert (asked == (faces.splits != "train")).all()
 
 
 def test_mixed_order_keeps_every_face_and_is_the_same_each_time(faces: FaceDataset) -> None:
-    first = results.choose(faces, results.Filter(), None)
+    first = predictions.choose(faces, predictions.Filter(), None)
     assert sorted(first) == list(range(len(faces)))
-    assert first.tolist() == results.choose(faces, results.Filter(), None).tolist()
+    assert first.tolist() == predictions.choose(faces, predictions.Filter(), None).tolist()
     assert len(set(faces.labels[first[:12]])) > 2

@@ -14,9 +14,9 @@ from streamlit.testing.v1 import AppTest
 
 from fermodels.data.emotions import EMOTIONS
 from fermodels.nets import checkpoint
-from fermodels.nets.checkpoint import History
+from fermodels.nets.catalog import History
 from fermodels.nets.config import ConvSpec, FCSpec, NetConfig
-from fermodels.nets.networks import FERNet
+from fermodels.nets.fernet import FERNet
 from tests.toys import tiny_history, tiny_predictions
 
 ROOT = Path(__file__).resolve().parents[2]

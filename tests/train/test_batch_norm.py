@@ -57,7 +57,7 @@ torch.testing.assert_close(same_weights, weights, rtol=1e-2, atol=1e-3)
 HEAD = """
 import sys, torch, torch.distributed as dist
 from torch import nn
-from train.batch_norm import GlobalBatchNorm, share_batch_statistics
+from train.device import GlobalBatchNorm, share_batch_statistics
 torch.set_num_threads(1)
 rank, CPU = int(sys.argv[1]), torch.device("cpu")
 dist.init_process_group("gloo", init_method="file://" + sys.argv[2], rank=rank, world_size=2)

@@ -2,10 +2,10 @@ from dataclasses import fields
 
 import pytest
 
+from fermodels.cli import field_docs
 from fermodels.errors import ConfigError
 from fermodels.nets.variants import VARIANTS
 from train.config import RECIPES, TrainConfig, recipe
-from train.flags import field_docs
 
 
 @pytest.mark.parametrize("name", RECIPES)

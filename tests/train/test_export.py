@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 import fermodels
-from fermodels.nets import checkpoint
-from fermodels.nets.evaluate import score
+from fermodels.evaluation.metrics import score
+from fermodels.nets import catalog
 from tests.toys import run_training, striped_faces, write_csv
 from train.export import probability_columns
 
@@ -24,13 +24,13 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_recorded_predictions_are_those_of_the_loaded_checkpoint(exported: Path) -> None:
     faces = striped_faces(490).split("test")
-    table = checkpoint.read_predictions(exported).query("split == 'test'").set_index("sample_id")
+    table = catalog.read_predictions(exported).query("split == 'test'").set_index("sample_id")
     recorded = table.loc[faces.ids, probability_columns()].to_numpy()
     np.testing.assert_allclose(fermodels.load(exported).predict(faces.images), recorded, atol=1e-6)
 
 
 def test_metrics_are_the_score_of_the_recorded_predictions(exported: Path) -> None:
-    metrics, table = checkpoint.read_metrics(exported), checkpoint.read_predictions(exported)
+    metrics, table = catalog.read_metrics(exported), catalog.read_predictions(exported)
     for split in ("validation", "test"):
         rows = table[table["split"] == split]
         again = score(rows["label"].to_numpy(), rows[probability_columns()].to_numpy())
@@ -38,7 +38,7 @@ def test_metrics_are_the_score_of_the_recorded_predictions(exported: Path) -> No
 
 
 def test_every_figure_has_its_origin(exported: Path) -> None:
-    metrics = checkpoint.read_metrics(exported)
+    metrics = catalog.read_metrics(exported)
     origin = metrics["provenance"]
     assert origin["data_hash"] == striped_faces(490).content_hash
     assert {"seed", "git_revision", "versions", "created"} <= set(origin)

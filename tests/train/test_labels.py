@@ -6,10 +6,11 @@ import pandas as pd
 import pytest
 
 import fermodels
-from fermodels.data.faces import FaceDataset
-from fermodels.data.votes import VOTE_COLUMNS
+from fermodels import results
+from fermodels.data.dataset import FaceDataset
+from fermodels.data.readers.ferplus import VOTE_COLUMNS
 from fermodels.errors import DataError
-from fermodels.nets import shelf
+from fermodels.nets import catalog
 from tests.toys import striped_faces, write_csv
 from train.copies import copies_table, summary
 from train.export import probability_columns
@@ -114,10 +115,10 @@ def scored_csv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     p = rng.dirichlet(np.ones(7), len(scored)) * 0.4 + 0.6 * np.eye(7)[scored.labels]
     folder = tmp_path / "checkpoints" / "shallow"
     folder.mkdir(parents=True)
-    (folder / shelf.CONFIG).write_text("{}")
+    (folder / catalog.CONFIG).write_text("{}")
     about = {"split": scored.splits, "sample_id": scored.ids, "label": scored.labels}
     table = pd.DataFrame(about).join(pd.DataFrame(p, columns=probability_columns()))
-    table.sample(frac=1, random_state=0).to_parquet(folder / shelf.PREDICTIONS)
+    table.sample(frac=1, random_state=0).to_parquet(folder / catalog.PREDICTIONS)
     return path
 
 
@@ -125,19 +126,19 @@ def test_command_writes_ids_and_numbers_with_their_origin(scored_csv: Path) -> N
     assert main(["--data", str(scored_csv)]) == 0
     faces = fermodels.read_faces(scored_csv)
     for name in ("duplicates", "label_doubt"):
-        content = shelf.read_result(name)
+        content = results.read_result(name)
         assert content is not None
         assert content["provenance"]["data_hash"] == faces.content_hash
-        said = shelf.read_predictions(shelf.find("shallow"))
-        assert content["answers"] == {"shallow": shelf.answers_hash(said)}
-    table = shelf.read_result_table("label_doubt")
+        said = catalog.read_predictions(catalog.find("shallow"))
+        assert content["answers"] == {"shallow": catalog.answers_hash(said)}
+    table = results.read_result_table("label_doubt")
     assert table is not None
     assert set(table["sample_id"]) == set(faces.ids[faces.splits != "train"])
     assert table["score"].between(0, 1).all()
     labels = pd.Series(faces.labels, index=faces.ids)
     assert (labels[table["sample_id"]].to_numpy() == table["label"].to_numpy()).all()
-    assert shelf.read_result("label_votes") is None
-    summary = json.loads((shelf.results_dir() / "label_doubt.json").read_text())
+    assert results.read_result("label_votes") is None
+    summary = json.loads((results.results_dir() / "label_doubt.json").read_text())
     assert summary["models"] == ["shallow"]
     assert summary["doubted"] == int(table["doubted"].sum())
 
@@ -150,4 +151,4 @@ def test_predictions_of_other_faces_are_refused(
     assert "other faces" in capsys.readouterr().err
     faces = fermodels.read_faces(other)
     with pytest.raises(DataError, match="trained on"):
-        answers(shelf.find("shallow"), faces.select(faces.splits != "train"))
+        answers(catalog.find("shallow"), faces.select(faces.splits != "train"))

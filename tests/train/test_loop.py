@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from fermodels.errors import ConfigError
-from fermodels.nets import checkpoint
+from fermodels.nets import catalog
 from tests.toys import ROOT, TINY_FLAGS, run_training, striped_faces, tiny_net, write_csv
 from train.config import TrainConfig
 from train.device import Runtime
@@ -104,7 +104,7 @@ def test_kill_9_mid_epoch_then_resume_is_bit_identical(csv: Path, tmp_path: Path
     assert process.wait() == -signal.SIGKILL, "it finished before it could be killed"
     resumed = run_training(*broken, "--resume")
     assert resumed.returncode == 0, resumed.stderr
-    for name in (checkpoint.WEIGHTS, checkpoint.HISTORY, checkpoint.PREDICTIONS):
+    for name in (catalog.WEIGHTS, catalog.HISTORY, catalog.PREDICTIONS):
         first = (tmp_path / "whole" / "checkpoint" / name).read_bytes()
         assert first == (tmp_path / "broken" / "checkpoint" / name).read_bytes(), name
 
@@ -128,6 +128,6 @@ def test_two_processes_follow_one_at_the_same_global_batch(csv: Path, tmp_path: 
             processes=processes,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-        losses.append(checkpoint.read_history(folder / "checkpoint").steps["loss"].to_numpy())
+        losses.append(catalog.read_history(folder / "checkpoint").steps["loss"].to_numpy())
     assert len(losses[0]) == 20
     np.testing.assert_allclose(losses[0], losses[1], atol=2e-5)

@@ -2,7 +2,7 @@ import pytest
 
 from fermodels.errors import ConfigError
 from fermodels.nets.variants import VARIANTS
-from train.overrides import apply_overrides
+from train.config import apply_overrides
 
 
 def test_one_value_stands_for_all_layers() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fermodels.errors import HubError
-from fermodels.nets import checkpoint
+from fermodels.nets import catalog
 from tests.hub_server import OWNER, HubServer
 from tests.toys import run_training, striped_faces, write_csv
 from train.run import parse, run
@@ -30,8 +30,8 @@ def test_a_finished_run_pushes_its_checkpoint(
     assert done.returncode == 0, done.stderr
     assert server.repos[REPO].private
     (files,) = server.repos[REPO].commits.values()
-    assert set(files) == set(checkpoint.FILES)
-    for name in set(checkpoint.FILES) - {checkpoint.CARD}:
+    assert set(files) == set(catalog.FILES)
+    for name in set(catalog.FILES) - {catalog.CARD}:
         assert files[name] == (tmp_path / "r" / "checkpoint" / name).read_bytes()
 
 

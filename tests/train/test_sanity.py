@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from fermodels.nets.config import FCSpec
-from fermodels.nets.networks import to_pixels
+from fermodels.nets.fernet import to_pixels
 from tests.toys import striped_faces, tiny_net
 from train.device import Runtime
 from train.sanity import sanity_checks

@@ -15,19 +15,19 @@ import numpy as np
 import pytest
 from optuna.pruners import ThresholdPruner
 
-from fermodels.data.faces import FaceDataset
+from fermodels.data.dataset import FaceDataset
 from fermodels.errors import ConfigError
-from fermodels.nets.evaluate import wilson_interval
+from fermodels.evaluation.metrics import wilson_interval
 from fermodels.nets.variants import VARIANTS
 from tests.toys import ROOT, striped_faces, write_csv
 from train.device import Runtime, start
 from train.loop import TrainData, train
 from train.run import build, subtract_mean_of
 from train.run import parse as parse_run
-from train.sweep import main, parse, run
-from train.sweep_data import parts_of, stratified_folds, stratified_subset
-from train.sweep_result import classes_of, digits
-from train.sweep_space import PRUNERS, paper_values, space_of
+from train.sweep.__main__ import main, parse, run
+from train.sweep.result import classes_of, digits
+from train.sweep.space import PRUNERS, paper_values, space_of
+from train.sweep.trial import parts_of, stratified_folds, stratified_subset
 
 TINY = (
     "--variant shallow --filters 4 --pools 4 --batch-size 32 --precision fp32 --threads 1 "

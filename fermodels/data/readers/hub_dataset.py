@@ -1,0 +1,87 @@
+"""A dataset on the Hugging Face Hub -> a local folder that the other readers understand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fermodels.data.readers.ferplus import FILE_NAME
+from fermodels.errors import HubError
+
+CONVERTED = "refs/convert/parquet"
+"""The branch where the Hub keeps its own parquet copy of datasets in other forms."""
+
+
+def download(name: str) -> Path:
+    """Return the folder that holds a Hub dataset's parquet (or else CSV) files.
+
+    What was downloaded before is used without asking the network.
+
+    Args:
+        name: ``owner/name``, or ``owner/name@revision``.
+
+    Raises:
+        HubError: no such dataset or revision, no access, no network, or no files of a known form.
+    """
+    repo, _, revision = name.partition("@")
+    attempts = [(revision or None, "parquet"), (revision or None, "csv")]
+    if not revision:
+        attempts.insert(1, (CONVERTED, "parquet"))
+    for local_only in (True, False):
+        for branch, suffix in attempts:
+            folder = _snapshot(repo, branch, suffix, local_only)
+            if folder is not None:
+                return folder
+    raise HubError(
+        f"the Hub dataset {name!r} holds no parquet and no CSV files: expected FER-2013 as "
+        "image and label columns; download it and give its folder instead"
+    )
+
+
+def _snapshot(repo: str, revision: str | None, suffix: str, local_only: bool) -> Path | None:
+    """Return the folder of one attempt, or None if it has no such files.
+
+    Raises:
+        HubError: the Hub refused, or could not be reached.
+    """
+    from huggingface_hub import errors, snapshot_download
+
+    try:
+        place = snapshot_download(
+            repo,
+            repo_type="dataset",
+            revision=revision,
+            allow_patterns=[f"*.{suffix}", f"*{FILE_NAME}"],
+            local_files_only=local_only,
+        )
+    except (OSError, errors.HFValidationError) as error:  # every error of the Hub is one of these
+        not_here = local_only and isinstance(error, errors.LocalEntryNotFoundError)
+        no_copy = revision == CONVERTED and isinstance(error, errors.RevisionNotFoundError)
+        if not_here or no_copy:
+            return None
+        raise HubError(_refusal(error, repo, revision)) from error
+    found = [path for path in Path(place).rglob(f"*.{suffix}") if path.name.lower() != FILE_NAME]
+    return Path(place) if found else None
+
+
+def _refusal(error: Exception, repo: str, revision: str | None) -> str:
+    """Return the sentence that says what the Hub refused and what to do."""
+    from huggingface_hub import errors
+
+    if isinstance(error, errors.LocalEntryNotFoundError):
+        return (
+            f"the Hub could not be reached for the dataset {repo!r}, and no copy is on this "
+            "machine: check the network, or give the path of a downloaded copy"
+        )
+    if isinstance(error, errors.RevisionNotFoundError):
+        return f"the Hub dataset {repo!r} has no revision {revision!r}: see its history for names"
+    if isinstance(error, errors.GatedRepoError):
+        return (
+            f"the Hub dataset {repo!r} is gated: accept its terms on its page, then log in "
+            "with `hf auth login`"
+        )
+    if isinstance(error, errors.RepositoryNotFoundError | errors.HFValidationError):
+        return (
+            f"the Hub has no dataset {repo!r} that you may read: check the spelling "
+            "(hub:owner/name), or log in with `hf auth login` if it is private"
+        )
+    return f"the Hub refused the dataset {repo!r} ({error}): try again later"

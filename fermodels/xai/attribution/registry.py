@@ -1,0 +1,373 @@
+"""METHODS: every way to attribute a prediction. One dict feeds pickers, docs and tests."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+from fermodels.errors import ConfigError
+from fermodels.xai.attribution import cam, gradients, modified_backprop
+from fermodels.xai.attribution.cam import score_cam
+from fermodels.xai.attribution.gradients import smoothable
+from fermodels.xai.attribution.modified_backprop import deep_lift, deep_lift_shap, lrp
+from fermodels.xai.attribution.occlusion import feature_ablation, occlusion
+from fermodels.xai.attribution.path_integrals import (
+    integrated_gradients,
+    internal_influence,
+    layer_conductance,
+)
+from fermodels.xai.attribution.request import Parts, Question
+from fermodels.xai.attribution.surrogates import kernel_shap, lime
+from fermodels.xai.fast_forward.convolution import pack
+from fermodels.xai.fast_forward.prepare import quicken
+
+# --- What an attribution method says of itself: its name, its promises and its options
+
+
+Number = int | float | bool
+Prepare = Callable[[nn.Module, nn.Module], None]
+"""``(twin, model)``: rearrange the twin, the function stays the same."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """One setting of a method."""
+
+    default: Number
+    low: Number
+    high: Number
+    help: str
+
+    def check(self, name: str, value: object) -> Number:
+        """Return the value, as this option's type, if it lies in range.
+
+        Raises:
+            ConfigError: another type, or out of range.
+        """
+        kind = type(self.default)
+        if (
+            isinstance(value, (int, float))
+            and isinstance(value, bool) == (kind is bool)
+            and self.low <= value <= self.high  # NaN is not
+            and (kind is float or value == int(value))
+        ):
+            return kind(value)
+        raise ConfigError(
+            f"option {name} is {value!r}: expected {kind.__name__} from {self.low} to {self.high}"
+        )
+
+
+@dataclass(frozen=True)
+class Method:
+    """One attribution method, describing itself."""
+
+    name: str
+    title: str
+    help: str
+    """For a person who picks: what the map shows and when to distrust it."""
+    source: str
+    """The paper that introduced it."""
+    run: Callable[[Question], Parts]
+    signed: bool = True
+    """Whether values below zero mean "spoke against"; picks the colour scale."""
+    needs_layer: bool = False
+    """Whether a conv layer is to be chosen."""
+    uses_baseline: bool = False
+    """Whether the answer depends on the baseline."""
+    complete: bool = False
+    """Whether the map should sum to score(face) - score(baseline); then the error is reported."""
+    conv_only: bool = False
+    """Whether a hybrid's HOG branch stays unexplained."""
+    magnitude: bool = False
+    """Whether only the size of what `run` returns is shown, after adding up the branches."""
+    averages: bool = False
+    """Whether it may be given any number of baselines, to average over."""
+    prepare: Prepare | None = None
+    """How the twin is made fast; None for methods that look inside it or change its layers."""
+    passes_faces: bool = False
+    """Whether the faces' logits are met on its way, so that they need no pass of their own."""
+    options: Mapping[str, Option] = field(default_factory=dict)
+    """Settings by name."""
+
+    def settings(self, given: Mapping[str, object]) -> dict[str, Number]:
+        """Return all options, the given ones checked, the others at their defaults.
+
+        Raises:
+            ConfigError: unknown option, or a value out of range.
+        """
+        unknown = sorted(set(given) - set(self.options))
+        if unknown:
+            raise ConfigError(
+                f"{self.name} has no option {unknown[0]!r}: "
+                f"expected {', '.join(self.options) or 'none'}"
+            )
+        return {
+            name: option.check(name, given.get(name, option.default))
+            for name, option in self.options.items()
+        }
+
+    def passes(self, settings: Mapping[str, float]) -> int:
+        """Return about how many faces at most go through the network for one face's map.
+
+        Args:
+            settings: all of the method's options, as `settings` returns them.
+        """
+        if "steps" in settings:
+            points = settings["steps"] * (1 + settings.get("refine", 0))
+        elif "samples" in settings:
+            points = settings["samples"]
+        elif "stride" in settings:
+            points = (48 // settings["stride"] + 1) ** 2
+        else:
+            points = settings.get("channels", settings.get("segments", 1))
+        return math.ceil(points * max(1, settings.get("smooth", 0)))
+
+
+SEED = Option(0, 0, 2**31 - 1, "Seed of the noise.")
+SMOOTHING = {
+    "smooth": Option(0, 0, 1000, "Noisy copies of the face to average over; 0 for none."),
+    "smooth_noise": Option(0.15, 0.0, 1.0, "Their noise, as a share of the face's contrast."),
+    "seed": SEED,
+}
+"""What `smoothable` reads."""
+
+
+def describe(run: Callable[[Question], Parts], title: str, source: str, **fields: Any) -> Method:
+    """Build a Method whose name and help are the function's.
+
+    Args:
+        run: the method itself.
+        title: what people call it.
+        source: the paper, and where in it.
+        **fields: other fields of Method, and any Option under its own name. With ``smooth=True``
+            the method gains the options of `smoothable`.
+    """
+    options = {name: value for name, value in fields.items() if isinstance(value, Option)}
+    rest = {name: value for name, value in fields.items() if name not in options}
+    if rest.pop("smooth", False):
+        options, run = options | SMOOTHING, smoothable(run)
+    return Method(
+        name=run.__name__.replace("_", "-"),
+        title=title,
+        help=inspect.getdoc(run) or "",
+        source=source,
+        run=run,
+        options=options,
+        **rest,
+    )
+
+
+_CLIP = "Show only what speaks for the class (ReLU)."
+_STEPS = Option(50, 2, 1000, "Points on the path at first, somewhat denser near the baseline.")
+_TOLERANCE = Option(0.025, 0.0, 1.0, "Path error below which no point is added.")
+_REFINE = Option(6.0, 0.0, 20.0, "Points that may be added, as a multiple of steps.")
+_SEGMENTS = Option(36, 4, 144, "About how many patches the face is cut into.")
+_FOLLOW = Option(True, False, True, "Cut along the face's edges (SLIC), not into squares.")
+_SAMPLES = Option(256, 8, 8192, "Partly covered faces to ask about.")
+
+
+def _map_of_layer(
+    run: Callable[[Question], Parts], title: str, source: str, signed: bool = False
+) -> Method:
+    """Describe a method that weighs one layer's maps; unsigned ones clip what speaks against."""
+    return describe(
+        run, title, source, needs_layer=True, conv_only=True, smooth=True, prepare=pack,
+        signed=signed, relu=Option(not signed, False, True, _CLIP),
+    )  # fmt: skip
+
+
+METHODS: dict[str, Method] = {
+    method.name: method
+    for method in (
+        describe(
+            integrated_gradients,
+            "Integrated gradients",
+            "Sundararajan et al. 2017, arXiv 1703.01365, eq. 1",
+            uses_baseline=True,
+            complete=True,
+            smooth=True,
+            steps=_STEPS,
+            tolerance=_TOLERANCE,
+            refine=_REFINE,
+            passes_faces=True,
+            prepare=quicken,
+        ),
+        describe(
+            gradients.saliency,
+            "Saliency",
+            "Simonyan et al. 2014, arXiv 1312.6034, section 3",
+            signed=False,
+            magnitude=True,
+            smooth=True,
+            prepare=pack,
+        ),
+        describe(
+            gradients.input_x_gradient,
+            "Input x gradient",
+            "Shrikumar et al. 2016, arXiv 1605.01713",
+            uses_baseline=True,
+            smooth=True,
+            prepare=pack,
+        ),
+        describe(
+            gradients.smoothgrad,
+            "SmoothGrad",
+            "Smilkov et al. 2017, arXiv 1706.03825, section 2",
+            samples=Option(25, 1, 1000, "Noisy copies of the face."),
+            noise=Option(0.15, 0.0, 1.0, "Noise, as a share of the face's brightness range."),
+            seed=SEED,
+            prepare=quicken,
+        ),
+        describe(
+            gradients.gradient_shap,
+            "GradientSHAP",
+            "Lundberg & Lee 2017, arXiv 1705.07874; Erion et al. 2021, arXiv 1906.10670, eq. 3",
+            uses_baseline=True,
+            complete=True,
+            averages=True,
+            samples=Option(50, 1, 1000, "Random points between baseline and noisy face."),
+            noise=Option(0.0, 0.0, 1.0, "Noise on the face; 1 is black to white."),
+            seed=SEED,
+            prepare=quicken,
+        ),
+        describe(
+            deep_lift,
+            "DeepLIFT",
+            "Shrikumar et al. 2017, arXiv 1704.02685, section 3.5.1 (rescale rule)",
+            uses_baseline=True,
+            complete=True,
+            smooth=True,
+        ),
+        describe(
+            deep_lift_shap,
+            "DeepLIFT SHAP",
+            "Lundberg & Lee 2017, arXiv 1705.07874, section 4.2",
+            uses_baseline=True,
+            complete=True,
+            averages=True,
+            smooth=True,
+        ),
+        describe(
+            lrp,
+            "LRP",
+            "Bach et al. 2015, doi 10.1371/journal.pone.0130140, eq. 58 and 60",
+            conv_only=True,
+            smooth=True,
+            alpha=Option(1, 0, 4, "Weight of what excites, in conv layers; 0: epsilon rule."),
+            epsilon=Option(1e-3, 0.0, 10.0, "What a unit keeps, in logits or activations."),
+        ),
+        describe(
+            modified_backprop.guided_backprop,
+            "Guided backprop",
+            "Springenberg et al. 2015, arXiv 1412.6806, section 3.4",
+            smooth=True,
+        ),
+        describe(
+            modified_backprop.deconvolution,
+            "Deconvolution",
+            "Zeiler & Fergus 2014, arXiv 1311.2901, section 2.1",
+            smooth=True,
+        ),
+        _map_of_layer(cam.grad_cam, "Grad-CAM", "Selvaraju et al. 2017, arXiv 1610.02391, eq. 1-2"),
+        _map_of_layer(
+            cam.grad_cam_plus_plus,
+            "Grad-CAM++",
+            "Chattopadhay et al. 2018, arXiv 1710.11063, eq. 19",
+        ),
+        _map_of_layer(
+            cam.hires_cam,
+            "HiResCAM",
+            "Draelos & Carin 2020, arXiv 2011.08891, eq. 3",
+            signed=True,
+        ),
+        _map_of_layer(cam.layer_cam, "LayerCAM", "Jiang et al. 2021, doi 10.1109/TIP.2021.3089943"),
+        describe(
+            score_cam,
+            "Score-CAM",
+            "Wang et al. 2020, arXiv 1910.01279, algorithm 1",
+            signed=False,
+            needs_layer=True,
+            uses_baseline=True,
+            conv_only=True,
+            channels=Option(64, 1, 4096, "Channels to ask about: those that vary most."),
+            relu=Option(True, False, True, _CLIP),
+        ),
+        describe(
+            cam.guided_grad_cam,
+            "Guided Grad-CAM",
+            "Selvaraju et al. 2017, arXiv 1610.02391, section 3.2",
+            needs_layer=True,
+            conv_only=True,
+            smooth=True,
+        ),
+        describe(
+            layer_conductance,
+            "Layer conductance",
+            "Dhamdhere et al. 2018, arXiv 1805.12233 (conductance of a hidden unit)",
+            needs_layer=True,
+            uses_baseline=True,
+            complete=True,
+            conv_only=True,
+            smooth=True,
+            steps=_STEPS,
+            tolerance=_TOLERANCE,
+            refine=_REFINE,
+        ),
+        describe(
+            internal_influence,
+            "Internal influence",
+            "Leino et al. 2018, arXiv 1802.03788, definition 1",
+            needs_layer=True,
+            uses_baseline=True,
+            conv_only=True,
+            smooth=True,
+            steps=_STEPS,
+        ),
+        describe(
+            occlusion,
+            "Occlusion",
+            "Zeiler & Fergus 2014, arXiv 1311.2901, section 4.2",
+            uses_baseline=True,
+            patch=Option(8, 1, 48, "Side of the square, in pixels."),
+            stride=Option(4, 1, 48, "Step of the square, in pixels; at most its side."),
+            prepare=quicken,
+        ),
+        describe(
+            feature_ablation,
+            "Face parts",
+            "Covert et al. 2021, arXiv 2011.14878 (removing features, one group at a time)",
+            uses_baseline=True,
+            prepare=quicken,
+        ),
+        describe(
+            kernel_shap,
+            "KernelSHAP",
+            "Lundberg & Lee 2017, arXiv 1705.07874, theorem 2",
+            uses_baseline=True,
+            complete=True,
+            segments=_SEGMENTS,
+            follow=_FOLLOW,
+            samples=_SAMPLES,
+            seed=SEED,
+            prepare=quicken,
+        ),
+        describe(
+            lime,
+            "LIME",
+            "Ribeiro et al. 2016, arXiv 1602.04938, eq. 1-2",
+            uses_baseline=True,
+            segments=_SEGMENTS,
+            follow=_FOLLOW,
+            samples=_SAMPLES,
+            ridge=Option(1.0, 0.0, 1000.0, "Pull of all values towards zero."),
+            seed=SEED,
+            prepare=quicken,
+        ),
+    )
+}
+"""Attribution methods by name, in the order a picker shows them."""

@@ -1,0 +1,204 @@
+"""What a person takes home from a figure: the picture, its numbers and the code that makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from studio import theme
+from studio.components.text import plain
+from studio.figures import images, tables
+from studio.figures.images import Tile
+
+SCALE = 8
+"""Screen pixels per pixel of a picture that is taken home."""
+
+CSS = """
+.save { display: flex; gap: 8px; flex-wrap: wrap; }
+.save button { font: 400 14px var(--st-font); color: var(--st-text-color); cursor: pointer;
+               background: var(--st-secondary-background-color); padding: 6px 14px;
+               border: 1px solid var(--st-border-color); border-radius: 6px; }
+.save button:focus-visible { outline: 3px solid var(--st-primary-color); outline-offset: 2px; }
+"""
+
+JS = """
+const SVG = "http://www.w3.org/2000/svg";
+
+function drawing(chart) {
+  const { width, height } = chart.getBoundingClientRect();
+  const whole = document.createElementNS(SVG, "svg");
+  whole.setAttribute("xmlns", SVG);
+  whole.setAttribute("xmlns:xlink", "http://www.w3.org/1999/xlink");
+  whole.setAttribute("width", width);
+  whole.setAttribute("height", height);
+  const paper = document.createElementNS(SVG, "rect");
+  paper.setAttribute("width", "100%");
+  paper.setAttribute("height", "100%");
+  const app = document.querySelector("[data-testid=stApp]");
+  paper.setAttribute("fill", getComputedStyle(app).backgroundColor);
+  whole.append(paper);
+  for (const layer of chart.querySelectorAll(".main-svg"))
+    whole.append(...[...layer.childNodes].map((node) => node.cloneNode(true)));
+  return [new XMLSerializer().serializeToString(whole), width, height];
+}
+
+function keep(href, name) {
+  const link = document.createElement("a");
+  link.href = href;
+  link.download = name;
+  link.click();
+}
+
+export default function (component) {
+  const { data, parentElement } = component;
+  const chart = () => document.querySelector(`.st-key-${data.chart} .js-plotly-plot`);
+  const link = (text) => "data:image/svg+xml;charset=utf-8," + encodeURIComponent(text);
+  parentElement.querySelector(".svg").onclick = () => {
+    keep(link(drawing(chart())[0]), data.chart + ".svg");
+  };
+  parentElement.querySelector(".png").onclick = () => {
+    const [text, width, height] = drawing(chart());
+    const picture = new Image();
+    picture.onload = () => {
+      const canvas = document.createElement("canvas");
+      canvas.width = 2 * width;
+      canvas.height = 2 * height;
+      canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
+      keep(canvas.toDataURL("image/png"), data.chart + ".png");
+    };
+    picture.src = link(text);
+  };
+}
+"""
+
+TAPS = """
+<script>
+if (!window.tapsAreClicks) {
+  window.tapsAreClicks = true;
+  document.addEventListener("touchstart", (event) => {
+    const plot = event.target.closest?.(".nsewdrag")?.closest(".js-plotly-plot");
+    const layout = plot?._fullLayout;
+    if (layout?.clickmode.includes("select") && layout.dragmode === "pan")
+      event.stopPropagation();
+  }, { capture: true, passive: true });
+}
+</script>
+"""
+"""On charts that answer clicks a finger taps and scrolls as elsewhere in the page. Plotly would
+take every touch for a drag, and select on a tap only what the one before had hovered over."""
+
+_saver = st.components.v2.component(
+    "fer_saver",
+    html='<div class="save"><button type="button" class="png">PNG</button>'
+    '<button type="button" class="svg">SVG</button></div>',
+    css=CSS,
+    js=JS,
+)
+
+
+def show(
+    fig: go.Figure,
+    key: str,
+    alt: str,
+    *,
+    select: bool = False,
+    code: str | None = None,
+    note: str = "",
+) -> list[dict[str, Any]]:
+    """Draw a figure in the page's width, with what can be taken home of it.
+
+    Args:
+        fig: made by `theme.figure`.
+        key: unique in the page; letters, digits and dashes; names the downloaded files.
+        alt: one sentence for screen readers.
+        select: return the points clicked (scatter and bars only; plotly's heatmaps are mute).
+        code: Python that makes the figure's numbers with `fermodels`; without it the mode bar
+            alone saves the figure, as SVG.
+        note: what to know about the figure, written under it.
+
+    Returns:
+        The selected points, empty unless `select`.
+    """
+    config = theme.CONFIG | {"toImageButtonOptions": {"format": "svg", "filename": key, "scale": 2}}
+    points: list[dict[str, Any]] = []
+    if select:
+        event = st.plotly_chart(
+            fig, key=key, config=config, alt=alt, on_select="rerun", selection_mode="points"
+        )
+        points = list(event["selection"]["points"])
+        with st.container(key=f"taps-{key}"):
+            st.html(TAPS, unsafe_allow_javascript=True)
+    else:
+        st.plotly_chart(fig, key=key, config=config, alt=alt)
+    if code is not None:
+        take_home(key, lambda: tables.of_figure(fig), code, chart=True, note=note)
+    elif note:
+        st.caption(plain(note))
+    return points
+
+
+def take_home(
+    key: str,
+    data: Callable[[], pd.DataFrame],
+    code: str,
+    *,
+    pictures: Sequence[Tile] = (),
+    columns: int = 4,
+    chart: bool = False,
+    note: str = "",
+) -> None:
+    """Offer a figure as PNG, SVG, CSV and Python, behind one small button.
+
+    Args:
+        key: unique in the page; letters, digits and dashes; names the files.
+        data: makes the figure's numbers, when they are asked for.
+        code: Python that makes the same numbers with `fermodels`.
+        pictures: the figure, where it is a grid of small pictures.
+        columns: how many of them stand side by side in the files.
+        chart: the figure is the plotly chart of the same key; the browser draws its files.
+        note: what to know about the figure, written beside the button.
+    """
+    row = st.container(
+        horizontal=True, horizontal_alignment="distribute", vertical_alignment="top",
+        gap="small", wrap=False,
+    )  # fmt: skip
+    if note:
+        row.caption(plain(note), width="stretch")
+    with row.popover("Take home", icon=":material/download:", type="tertiary", key=f"take-{key}"):
+        if chart:
+            _saver(key=f"saver-{key}", data={"chart": key}, height="content")
+        with st.container(horizontal=True, gap="small"):
+            if pictures:
+                _file(key, "png", "image/png", lambda: images.picture(pictures, SCALE, columns))
+                _file(key, "svg", "image/svg+xml", lambda: images.drawing(pictures, columns))
+            _file(key, "csv", "text/csv", lambda: data().to_csv(index=False))
+        st.caption("The same numbers in Python:")
+        st.code(code, language="python")
+
+
+def _file(key: str, suffix: str, mime: str, make: Callable[[], str | bytes]) -> None:
+    st.download_button(
+        suffix.upper(), make, f"{key}.{suffix}", mime, key=f"{key}-{suffix}", on_click="ignore"
+    )
+
+
+def download_data(data: pd.DataFrame | go.Figure, name: str, label: str | None = None) -> None:
+    """Offer a table as CSV, or a figure as JSON that plotly opens again."""
+    if isinstance(data, pd.DataFrame):
+        body, suffix, mime = data.to_csv(index=False), "csv", "text/csv"
+    else:
+        body, suffix, mime = data.to_json(), "json", "application/json"
+    st.download_button(
+        label or f"Download data ({suffix.upper()})",
+        body,
+        f"{name}.{suffix}",
+        mime,
+        key=f"download-{name}",
+        on_click="ignore",
+        type="tertiary",
+        icon=":material/download:",
+    )

@@ -1,0 +1,156 @@
+"""A fast gallery: one sprite of many faces, each a button, keyboard and screen reader included."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from fermodels.data.dataset import FaceDataset
+from fermodels.data.emotions import EMOTIONS
+from studio.figures import images as figures_images
+from studio.theme import EXPRESSION_COLORS
+
+COLUMNS_IN_SPRITE = 16
+
+CSS = """
+.grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(var(--side), 18%), 1fr));
+        gap: 8px; }
+.face { padding: 0; border: 0; background: none; cursor: pointer; color: var(--st-text-color);
+        font: 400 11.5px/1.3 var(--st-font); text-align: left; border-radius: 6px;
+        display: flex; flex-direction: column; justify-content: flex-start; }
+.pixels { width: 100%; aspect-ratio: 1; image-rendering: pixelated; border-radius: 5px;
+          background-repeat: no-repeat; border-bottom: 4px solid var(--tone);
+          box-sizing: border-box; }
+.note { display: block; padding-top: 2px; white-space: pre-line; overflow-wrap: anywhere; }
+.face:hover .pixels { filter: brightness(1.12); }
+.face:focus-visible { outline: 3px solid var(--st-primary-color); outline-offset: 2px; }
+.face[aria-pressed="true"] { outline: 3px solid var(--st-primary-color); outline-offset: 2px; }
+"""
+
+JS = """
+export default function (component) {
+  const { data, parentElement, setTriggerValue } = component;
+  const grid = parentElement.querySelector(".grid");
+  grid.style.setProperty("--side", data.side + "px");
+  const across = data.across, down = Math.ceil(data.cells.length / across);
+  grid.replaceChildren(...data.cells.map((cell, i) => {
+    const face = document.createElement("button");
+    face.className = "face";
+    face.type = "button";
+    face.setAttribute("aria-label", cell.label);
+    face.setAttribute("aria-pressed", String(cell.id === data.selected));
+    face.title = cell.label;
+    const pixels = document.createElement("div");
+    pixels.className = "pixels";
+    pixels.style.setProperty("--tone", cell.tone);
+    pixels.style.backgroundImage = "url(" + data.sprite + ")";
+    pixels.style.backgroundSize = across * 100 + "% " + down * 100 + "%";
+    const x = across > 1 ? (i % across) / (across - 1) * 100 : 0;
+    const y = down > 1 ? Math.floor(i / across) / (down - 1) * 100 : 0;
+    pixels.style.backgroundPosition = x + "% " + y + "%";
+    face.append(pixels);
+    if (cell.note) {
+      const note = document.createElement("span");
+      note.className = "note";
+      note.textContent = cell.note;
+      face.append(note);
+    }
+    face.onclick = () => setTriggerValue("picked", cell.id);
+    return face;
+  }));
+  grid.onkeydown = (event) => {
+    const faces = [...grid.children], at = faces.indexOf(event.target.closest(".face"));
+    const row = getComputedStyle(grid).gridTemplateColumns.split(" ").length;
+    const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: row, ArrowUp: -row }[event.key];
+    if (at < 0 || step === undefined || !faces[at + step]) return;
+    event.preventDefault();
+    faces[at + step].focus();
+  };
+}
+"""
+
+_component = st.components.v2.component(
+    "fer_gallery", html='<div class="grid" role="group" aria-label="Faces"></div>', css=CSS, js=JS
+)
+
+
+@dataclass(frozen=True)
+class Note:
+    """What is written under one face of a gallery."""
+
+    text: str
+    """A few characters, such as ``sad 62%``; lines are kept."""
+    tone: str
+    """CSS colour of the line under the face."""
+
+
+def face_png(image: NDArray[np.uint8], scale: int = 4) -> bytes:
+    """Return a face as PNG, every pixel a crisp square.
+
+    Args:
+        image: uint8 ``(H, W)`` grey or ``(H, W, 3)`` colour.
+        scale: screen pixels per face pixel.
+    """
+    return figures_images.png(image, scale)
+
+
+def sprite(images: NDArray[np.uint8], columns: int = COLUMNS_IN_SPRITE) -> NDArray[np.uint8]:
+    """Tile faces ``(N, 48, 48)`` row by row into one uint8 picture, the rest black."""
+    n, high, wide = images.shape
+    rows = -(-n // columns)
+    tiles = np.zeros((rows * columns, high, wide), dtype=np.uint8)
+    tiles[:n] = images
+    return tiles.reshape(rows, columns, high, wide).swapaxes(1, 2).reshape(rows * high, -1)
+
+
+def gallery(
+    faces: FaceDataset,
+    rows: NDArray[np.intp],
+    *,
+    key: str,
+    notes: list[Note] | None = None,
+    selected: str | None = None,
+    side: int = 80,
+) -> int | None:
+    """Show the faces of `rows` as buttons and return the row clicked in this run, else None.
+
+    Args:
+        faces: where the rows point to.
+        rows: which faces, in order; a few hundred at most per call.
+        key: unique in the page.
+        notes: one per row; by default the label's name and colour.
+        selected: sample id to mark.
+        side: smallest width of a face on screen, in CSS pixels.
+    """
+    if len(rows) == 0:
+        return None
+    ids = [str(name) for name in faces.ids[rows]]
+    shown = notes or [_label_note(int(label)) for label in faces.labels[rows]]
+    cells = [
+        {
+            "id": name,
+            "note": note.text,
+            "tone": note.tone,
+            "label": f"{note.text} ({name})".replace("\n", ", "),
+        }
+        for name, note in zip(ids, shown, strict=True)
+    ]
+    across = min(COLUMNS_IN_SPRITE, len(rows))
+    picture = figures_images.data_uri(sprite(faces.images[rows], across))
+    data = {
+        "sprite": picture,
+        "across": across,
+        "cells": cells,
+        "selected": selected,
+        "side": side,
+    }
+    result = _component(key=key, data=data, on_picked_change=lambda: None)
+    picked = result.picked
+    return int(rows[ids.index(picked)]) if picked in ids else None
+
+
+def _label_note(label: int) -> Note:
+    return Note(EMOTIONS[label], EXPRESSION_COLORS[EMOTIONS[label]])

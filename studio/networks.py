@@ -1,0 +1,499 @@
+"""Trained networks, lent one user at a time, and what they say, cached by content."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import BoundedSemaphore, Lock, local
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from fermodels.errors import CheckpointError, DataError
+from fermodels.nets import catalog
+from studio import public
+
+if TYPE_CHECKING:
+    from fermodels.nets.fernet import FERNet
+
+# --- Loaded networks, lent to one thread at a time; shared by the Streamlit rooms and Gradio
+
+
+MOST_KEPT = 8
+"""Networks held in memory at a time: the paper's six and two brought by visitors."""
+MOST_KEPT_BYTES = 2_000_000_000
+"""What their parameters may take together; the paper's six take 260 MB."""
+
+
+@dataclass(eq=False)
+class _Place:
+    """Where one folder's network is loaded, held and lent."""
+
+    stamp: str = ""
+    """Of the files that `net` came from; empty before the first load."""
+    net: FERNet | None = None
+    bytes: int = 0
+    """Of its parameters and buffers."""
+    bundled: bool = False
+    lock: Lock = field(default_factory=Lock)
+    """Held by whoever loads the network or uses it."""
+
+
+AT_ONCE = 2
+"""Explanations computed at a time in all rooms: more would share the same cores, and each takes
+up to a few hundred megabytes."""
+
+_at_work = BoundedSemaphore(AT_ONCE)
+_mine = local()
+
+_kept: OrderedDict[Path, _Place] = OrderedDict()
+"""The least recently used first."""
+_table = Lock()
+"""Held to look at or change `_kept`, never while a network is loaded or used."""
+
+
+@contextmanager
+def computing() -> Iterator[None]:
+    """Wait for one of AT_ONCE places for long computations; a thread that has one goes on."""
+    if getattr(_mine, "has_place", False):
+        yield
+        return
+    with _at_work:
+        _mine.has_place = True
+        try:
+            yield
+        finally:
+            _mine.has_place = False
+
+
+def stamp_of_checkpoint(name: str | Path) -> str:
+    """Return a key that changes when the checkpoint's files do; part of every cache key.
+
+    Raises:
+        CheckpointError: there is none of that name.
+    """
+    return _stamp_of(catalog.find(name))
+
+
+def _stamp_of(folder: Path) -> str:
+    times = [str(p.stat().st_mtime_ns) for p in sorted(folder.iterdir())]
+    return ":".join([str(folder), *times])
+
+
+@contextmanager
+def borrowed_checkpoint(name: str | Path) -> Iterator[FERNet]:
+    """Lend a network, in eval mode, loaded at its first use and again when its files change.
+
+    A network is shared by all visitors, and explainers hang hooks on its modules: hence a lock for
+    each. Others are lent meanwhile, also while this one loads.
+
+    Args:
+        name: a bundled checkpoint's name, or a folder.
+
+    Raises:
+        CheckpointError: missing, altered, or weights that do not fit the config.
+    """
+    folder = catalog.find(name)
+    with _table:
+        place = _kept.setdefault(folder, _Place(bundled=folder.parent == catalog.checkpoints_dir()))
+        _kept.move_to_end(folder)
+    with place.lock:
+        try:
+            net = _current(place, folder)
+        except BaseException:
+            _forget(folder, place)
+            raise
+        _make_room(folder, place)
+        yield net
+
+
+def _forget(folder: Path, place: _Place) -> None:
+    with _table:
+        if _kept.get(folder) is place:
+            del _kept[folder]
+
+
+def _current(place: _Place, folder: Path) -> FERNet:
+    """Return a place's network, loaded if there is none yet or its files have changed."""
+    now = _stamp_of(folder)
+    if place.net is None or place.stamp != now:
+        from fermodels.nets import checkpoint
+
+        place.net, place.stamp, place.bytes = None, "", 0
+        net = checkpoint.load(folder)
+        held = sum(t.numel() * t.element_size() for t in net.state_dict().values())
+        place.net, place.stamp, place.bytes = net, now, held
+    return place.net
+
+
+def _make_room(folder: Path, place: _Place) -> None:
+    """Forget networks while too many are kept, or too large: visitors' first, then the oldest.
+
+    Of a visitor's network that alone would push out the others nothing is kept after its use.
+    """
+    if not place.bundled and place.bytes > MOST_KEPT_BYTES // 2:
+        _forget(folder, place)
+    with _table:
+        others = [other for other in _kept if other != folder]
+        for other in sorted(others, key=lambda other: _kept[other].bundled):
+            held = sum(kept.bytes for kept in _kept.values())
+            if len(_kept) <= MOST_KEPT and held <= MOST_KEPT_BYTES:
+                return
+            del _kept[other]
+
+
+FACE_PIXELS = 48 * 48
+PROBABILITY_COLUMNS = catalog.PROBABILITY_COLUMNS
+
+
+def names() -> list[str]:
+    """Return the bundled checkpoints' names in the order of VARIANTS; reads no weights."""
+    return list(catalog.available())
+
+
+def choices() -> list[str]:
+    """Return every network this visitor can choose: the bundled ones, then his own."""
+    return [*names(), *mine()]
+
+
+def bringing(*files: str) -> list[str]:
+    """Return the networks of `choices()` that came with these of `shelf.FILES`."""
+    return [name for name in choices() if all(has(name, file) for file in files)]
+
+
+def usual() -> str:
+    """Return the network a room opens with: the bundled one that was best on validation.
+
+    The first of `choices()`, of which there must be one, where no metrics say more.
+    """
+    return max(names() or choices()[:1], key=_validated)
+
+
+def _validated(name: str) -> float:
+    scores = metrics(name).get("validation", {}) if has(name, catalog.METRICS) else {}
+    return float(scores.get("accuracy", 0.0))
+
+
+def stamp(name: str) -> str:
+    """Return a key that changes when the checkpoint's files do; part of every cache key.
+
+    Raises:
+        CheckpointError: there is none of that name.
+    """
+    guest = mine().get(name)
+    return stamp_of_checkpoint(name) if guest is None else stamp_of_guest(guest)
+
+
+@contextmanager
+def borrowed(name: str) -> Iterator[FERNet]:
+    """Lend a network, in eval mode, to one thread at a time.
+
+    Args:
+        name: one of `choices()`.
+
+    Raises:
+        CheckpointError: missing, altered, or weights that do not fit the config.
+    """
+    guest = mine().get(name)
+    with borrowed_checkpoint(name) if guest is None else borrowed_guest(guest) as net:
+        yield net
+
+
+def shared(name: str) -> FERNet:
+    """Return the network that everybody uses, for what works on a copy of its own by itself.
+
+    `fermodels.explain` does, one question to a network at a time, and keeps with the network what
+    it made of the weights; nobody else waits meanwhile.
+    """
+    with borrowed(name) as net:
+        return net
+
+
+def own_copy(name: str) -> FERNet:
+    """Return a twin that shares the weights, so that long questions keep nobody waiting."""
+    from fermodels.xai.counterfactuals.response_curves import private
+
+    with borrowed(name) as net:
+        return private(net)
+
+
+def address(name: str) -> str:
+    """Return what `fermodels.load` takes to load the same network elsewhere."""
+    guest = mine().get(name)
+    if guest is None:
+        return name
+    return "FOLDER-OF-YOUR-TWO-FILES" if guest.folder is None else guest.source
+
+
+def weights_hash(name: str) -> str:
+    """Return the SHA-256 of a bundled checkpoint's weights: what a computed result is held to."""
+    return _weights_hash(name, stamp(name))
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _weights_hash(name: str, stamp: str) -> str:
+    return catalog.weights_hash(catalog.find(name))
+
+
+def has(name: str, file: str) -> bool:
+    """Return whether a checkpoint came with one of `shelf.FILES` besides weights and config."""
+    guest = mine().get(name)
+    if guest is not None and guest.folder is None:
+        return False
+    return (_folder(name) / file).is_file()
+
+
+def _folder(name: str) -> Path:
+    guest = mine().get(name)
+    if guest is None:
+        return catalog.find(name)
+    if guest.folder is None:
+        raise CheckpointError(
+            f"{name} was uploaded as weights and config alone: give its whole folder instead"
+        )
+    return guest.folder
+
+
+def metrics(name: str) -> dict[str, Any]:
+    """Return a checkpoint's figures and provenance (``metrics.json``)."""
+    return _metrics(name, stamp(name))
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _metrics(name: str, stamp: str) -> dict[str, Any]:
+    return catalog.read_metrics(_folder(name))
+
+
+def history(name: str) -> catalog.History:
+    """Return a checkpoint's training history: steps and epochs."""
+    return _history(name, stamp(name))
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _history(name: str, stamp: str) -> catalog.History:
+    return catalog.read_history(_folder(name))
+
+
+def predictions(name: str) -> pd.DataFrame:
+    """Return split, sample_id, label and p_angry .. p_neutral per validation and test face.
+
+    The table is shared by all visitors: copy it before changing it.
+    """
+    return _predictions(name, stamp(name))
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _predictions(name: str, stamp: str) -> pd.DataFrame:
+    return catalog.read_predictions(_folder(name))
+
+
+def answers_hash(name: str) -> str:
+    """Return `shelf.answers_hash` of what a checkpoint said, worked out once."""
+    return _answers_hash(name, stamp(name))
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _answers_hash(name: str, stamp: str) -> str:
+    return catalog.answers_hash(predictions(name))
+
+
+def probabilities(name: str, faces: NDArray[np.uint8] | bytes) -> NDArray[np.float32]:
+    """Return a model's probabilities, cached by model and face content.
+
+    Args:
+        name: one of `choices()`.
+        faces: uint8 ``(48, 48)`` or ``(N, 48, 48)``, or the 2304 bytes of one face.
+
+    Returns:
+        float32 ``(7,)`` for one face, ``(N, 7)`` for N; rows sum to 1.
+
+    Raises:
+        DataError: not faces of 48x48 uint8 pixels.
+    """
+    if isinstance(faces, bytes):
+        if len(faces) != FACE_PIXELS:
+            raise DataError(f"a face of {len(faces)} bytes: expected {FACE_PIXELS} (48x48)")
+        faces = np.frombuffer(faces, dtype=np.uint8).reshape(48, 48)
+    one = faces.ndim == 2
+    batch = np.ascontiguousarray(faces[None] if one else faces)
+    found = _probabilities(name, stamp(name), content_hash(batch), batch)
+    return found[0] if one else found
+
+
+@st.cache_data(max_entries=4096, show_spinner=False)
+def _probabilities(
+    name: str, stamp: str, key: str, _faces: NDArray[np.uint8]
+) -> NDArray[np.float32]:
+    with borrowed(name) as net:
+        found: NDArray[np.float32] = net.predict(_faces)
+    return found
+
+
+def content_hash(array: NDArray[Any]) -> str:
+    """Return a hex digest of an array's shape, dtype and content; for cache keys."""
+    head = f"{array.shape}{array.dtype}".encode()
+    return hashlib.blake2b(head + np.ascontiguousarray(array).tobytes(), digest_size=16).hexdigest()
+
+
+# --- Networks a visitor brings (a folder, the Hub, two uploaded files), known in that session only
+
+
+HUB = "hub:"
+SUFFIX = " (yours)"
+MOST_PER_SESSION = 3
+MOST_BYTES = 400_000_000
+"""Uploaded weights that all visitors together may hold in memory; more is refused."""
+
+MOST_VALUES, MOST_MULTIPLY_ADDS = 3_000_000, 2_000_000_000
+"""What one face may take in a network uploaded to a public studio: three and four times deep-6's,
+so that an explanation's batch stays under a gigabyte."""
+FETCHES_NOTHING = (
+    "this studio is public and fetches nothing that a visitor names: upload the checkpoint's two "
+    "files, or run the studio on your own machine"
+)
+RECORDS: dict[str, Callable[[Path], object]] = {
+    catalog.METRICS: catalog.read_metrics,
+    catalog.HISTORY: catalog.read_history,
+    catalog.PREDICTIONS: catalog.read_predictions,
+}
+"""Record -> what reads it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Guest:
+    """A network that one visitor brought."""
+
+    name: str
+    """As pickers show it; ends in SUFFIX."""
+    source: str
+    """What `fermodels.load` takes, or ``upload`` for weights that live in this session only."""
+    folder: Path | None
+    """Where its files are; None for an upload."""
+    stamp: str
+    """Of an upload, the hash of its two files; part of every cache key."""
+    net: FERNet | None = None
+    """An upload's network."""
+    lock: Lock = field(default_factory=Lock)
+    """Held by whoever uses an upload's network."""
+
+    @property
+    def bytes(self) -> int:
+        """Memory that this session alone answers for."""
+        parameters = () if self.net is None else self.net.state_dict().values()
+        return sum(tensor.numel() * tensor.element_size() for tensor in parameters)
+
+
+_uploads: WeakSet[Guest] = WeakSet()
+"""Every upload alive, counted to bound memory; a session's end lets its own go."""
+_counting = Lock()
+
+
+def mine() -> dict[str, Guest]:
+    """Return this session's guests by name; none outside a session."""
+    if get_script_run_ctx(suppress_warning=True) is None:
+        return {}
+    found: dict[str, Guest] = st.session_state.setdefault("guests", {})
+    return found
+
+
+def stamp_of_guest(guest: Guest) -> str:
+    """Return a key that changes when the guest's files do."""
+    return guest.stamp if guest.folder is None else stamp_of_checkpoint(guest.folder)
+
+
+@contextmanager
+def borrowed_guest(guest: Guest) -> Iterator[FERNet]:
+    """Lend a guest's network, one thread at a time."""
+    if guest.net is not None:
+        with guest.lock:
+            yield guest.net
+        return
+    with borrowed_checkpoint(guest.folder or guest.source) as net:
+        yield net
+
+
+def invite(source: str) -> Guest:
+    """Add a checkpoint from a folder or ``hub:owner/name`` to this session, loaded strictly.
+
+    Raises:
+        CheckpointError: no checkpoint there, or one that is altered, does not fit or has odd
+            records; or the studio is public.
+        HubError: the Hub refused or could not be reached.
+    """
+    if public.is_public():  # a stranger's name would be fetched with the owner's token, and kept
+        raise CheckpointError(FETCHES_NOTHING)
+    if source.startswith(HUB):
+        from fermodels.hub import pull
+
+        folder = pull(source.removeprefix(HUB))
+        title = source.rpartition("/")[2]
+    else:
+        folder = catalog.find(source)
+        title = folder.resolve().name
+    with borrowed_checkpoint(folder):  # anything amiss is said now, not in a room
+        pass
+    for file, read in RECORDS.items():
+        if (folder / file).is_file():
+            read(folder)
+    return _welcome(Guest(_free_name(title), source, folder, ""))
+
+
+def invite_upload(config: bytes, weights: bytes) -> Guest:
+    """Add an uploaded checkpoint to this session; it stays in memory and is not written to disk.
+
+    Raises:
+        CheckpointError: the files do not fit each other, or visitors hold too much already.
+    """
+    from fermodels.nets.checkpoint import load_uploaded
+
+    identity, net = load_uploaded(config, weights)
+    values, multiply_adds = net.config.cost
+    if public.is_public() and (values > MOST_VALUES or multiply_adds > MOST_MULTIPLY_ADDS):
+        raise CheckpointError(
+            f"one face takes {values:,} values and {multiply_adds:,} multiply-adds in this "
+            f"network: a public studio runs at most {MOST_VALUES:,} and {MOST_MULTIPLY_ADDS:,}; "
+            "run the studio on your own machine"
+        )
+    digest = hashlib.blake2b(config + weights, digest_size=16).hexdigest()
+    guest = Guest(_free_name(str(identity.get("name", "uploaded"))), "upload", None, digest, net)
+    with _counting:
+        held = sum(other.bytes for other in _uploads)
+        if held + guest.bytes > MOST_BYTES:
+            raise CheckpointError(
+                f"visitors' networks already take {held / 1e6:.0f} MB of {MOST_BYTES / 1e6:.0f}: "
+                "try again later, or run the studio on your own machine"
+            )
+        _uploads.add(guest)
+    return _welcome(guest)
+
+
+def dismiss(name: str) -> None:
+    """Let a guest go."""
+    mine().pop(name, None)
+
+
+def _welcome(guest: Guest) -> Guest:
+    here = mine()
+    if len(here) >= MOST_PER_SESSION:
+        here.pop(next(iter(here)))  # the one brought first makes room
+    here[guest.name] = guest
+    return guest
+
+
+def _free_name(title: str) -> str:
+    """Return a name no other network of this session has: a file's words, but harmless."""
+    stem = re.sub(r"[^\w.-]+", "-", title, flags=re.ASCII).strip("-.")[:40] or "network"
+    taken, number = mine(), 1
+    while (name := f"{stem}{f'-{number}' if number > 1 else ''}{SUFFIX}") in taken:
+        number += 1
+    return name

@@ -1,0 +1,180 @@
+"""Faces joined with what a model said about them, and the filters of the gallery."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from fermodels.data.dataset import FaceDataset
+from fermodels.data.emotions import EMOTIONS
+from fermodels.nets import catalog
+from studio import networks
+from studio.components.gallery import Note
+from studio.components.text import plain
+from studio.theme import EXPRESSION_COLORS
+
+CHUNK = 256
+AT_ONCE = 1024
+"""Faces that are predicted without asking: a few seconds on a small machine."""
+ORDERS = ("mixed", "as stored", "most confident first", "least confident first")
+FREE_ORDERS = ORDERS[:2]
+"""The orders that need no model; ``mixed`` follows the ids, which come from the pixels."""
+OUTCOMES = ("all", "right", "wrong")
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What the gallery shows."""
+
+    splits: tuple[str, ...] = ()
+    """Splits to show; empty for all."""
+    expressions: tuple[str, ...] = ()
+    """True labels to show; empty for all."""
+    outcome: str = "all"
+    """``right`` or ``wrong`` needs answers; faces without an answer then drop out."""
+    confidence: tuple[float, float] = (0.0, 1.0)
+    """Span of the winning probability; anything but all needs answers."""
+    order: str = "mixed"
+    """One of ORDERS."""
+    slices: tuple[str, ...] = ()
+    """Names in `studio.rooms.dataset.filters.SLICES`, all of which a face must belong to."""
+
+    @property
+    def needs_answers(self) -> bool:
+        """Whether a model's answers decide what is shown."""
+        return (
+            self.outcome != "all" or self.confidence != (0.0, 1.0) or self.order not in FREE_ORDERS
+        )
+
+
+def stored(name: str, faces: FaceDataset) -> NDArray[np.float32]:
+    """Return the checkpoint's stored probabilities for these faces ``(N, 7)``; NaN where none."""
+    if not networks.has(name, catalog.PREDICTIONS):
+        return np.full((len(faces), len(EMOTIONS)), np.nan, np.float32)
+    return _stored(name, networks.stamp(name), faces.content_hash, faces)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _stored(name: str, stamp: str, faces_key: str, _faces: FaceDataset) -> NDArray[np.float32]:
+    table = networks.predictions(name).drop_duplicates("sample_id").set_index("sample_id")
+    rows: pd.DataFrame = table.reindex(_faces.ids)[networks.PROBABILITY_COLUMNS]
+    return np.asarray(rows, dtype=np.float32)
+
+
+def part(faces: FaceDataset, split: str | None) -> FaceDataset:
+    """Return the faces of a split, or (None) all of them; kept, as are their ids."""
+    return _part(faces.content_hash, split, faces)
+
+
+@st.cache_resource(max_entries=9, show_spinner=False)
+def _part(key: str, split: str | None, _faces: FaceDataset) -> FaceDataset:
+    found = _faces if split is None else _faces.split(split)
+    _ = found.ids, found.content_hash  # hashed once, here
+    return found
+
+
+def computed(
+    name: str, faces: FaceDataset, rows: NDArray[np.intp], report: Callable[[float], None]
+) -> NDArray[np.float32]:
+    """Return probabilities ``(len(rows), 7)``, worked out in cached chunks.
+
+    Args:
+        name: checkpoint.
+        faces: where the rows point to.
+        rows: which faces.
+        report: called with the share done, 0 to 1.
+    """
+    parts = []
+    for start in range(0, len(rows), CHUNK):
+        parts.append(networks.probabilities(name, faces.images[rows[start : start + CHUNK]]))
+        report(min(1.0, (start + CHUNK) / len(rows)))
+    return np.concatenate(parts)
+
+
+def of_rows(name: str, faces: FaceDataset, rows: NDArray[np.intp]) -> NDArray[np.float32] | None:
+    """Return probabilities ``(len(rows), 7)``: stored ones, or of a small set asked for now.
+
+    Args:
+        name: checkpoint.
+        faces: where the rows point to.
+        rows: which faces.
+
+    Returns:
+        None where some are not stored and there are more than `AT_ONCE` rows.
+    """
+    found: NDArray[np.float32] = stored(name, faces)[rows]
+    if np.isfinite(found).all():
+        return found
+    if len(rows) > AT_ONCE:
+        return None
+    with st.spinner(f"Asking {plain(name)}…"):
+        return computed(name, faces, rows, lambda _share: None)
+
+
+def choose(
+    faces: FaceDataset, wanted: Filter, answers: NDArray[np.float32] | None
+) -> NDArray[np.intp]:
+    """Return the rows that a filter lets through, in its order.
+
+    Args:
+        faces: all of them.
+        wanted: the filter.
+        answers: probabilities ``(N, 7)``, NaN where the model was not asked; None for no model.
+    """
+    keep = np.ones(len(faces), dtype=bool)
+    if wanted.splits:
+        keep &= np.isin(faces.splits, wanted.splits)
+    if wanted.expressions:
+        keep &= np.isin(faces.labels, [EMOTIONS.index(name) for name in wanted.expressions])
+    confidence = np.zeros(len(faces), dtype=np.float32)
+    if answers is not None and wanted.needs_answers:
+        confidence = np.nan_to_num(answers).max(1)
+        keep &= _answered_as_wanted(faces, wanted, answers)
+    return _in_order(np.flatnonzero(keep), wanted.order, faces, confidence)
+
+
+def _answered_as_wanted(
+    faces: FaceDataset, wanted: Filter, answers: NDArray[np.float32]
+) -> NDArray[np.bool_]:
+    asked = np.isfinite(answers[:, 0])
+    filled = np.nan_to_num(answers)
+    low, high = wanted.confidence
+    fits = asked & (filled.max(1) >= low) & (filled.max(1) <= high)
+    if wanted.outcome != "all":
+        fits &= (filled.argmax(1) == faces.labels) == (wanted.outcome == "right")
+    return np.asarray(fits)
+
+
+def _in_order(
+    rows: NDArray[np.intp], order: str, faces: FaceDataset, confidence: NDArray[np.float32]
+) -> NDArray[np.intp]:
+    if order == "as stored":
+        return rows
+    if order == "mixed":
+        digests = [str(name).rpartition("-")[2] for name in faces.ids[rows]]
+        return rows[np.argsort(digests, kind="stable")]
+    sign = -1 if order == "most confident first" else 1
+    return rows[np.argsort(sign * confidence[rows], kind="stable")]
+
+
+def notes(
+    faces: FaceDataset, rows: NDArray[np.intp], answers: NDArray[np.float32] | None
+) -> list[Note]:
+    """Say under each face what it is and, when a model was asked, what that model said."""
+    found = []
+    for row in rows:
+        truth = EMOTIONS[faces.labels[row]]
+        text, tone = truth, EXPRESSION_COLORS[truth]
+        if answers is not None and np.isfinite(answers[row, 0]):
+            guess, sure = int(answers[row].argmax()), float(answers[row].max())
+            right = guess == faces.labels[row]
+            text = f"{'✓' if right else '✗'} {EMOTIONS[guess]} {sure:.0%}"
+            if not right:
+                text = f"{truth}\n{text}"
+        found.append(Note(text, tone))
+    return found

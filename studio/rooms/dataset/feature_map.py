@@ -1,0 +1,105 @@
+"""A map on which faces lie near that a network finds alike; a lasso picks some for the gallery."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+from numpy.typing import NDArray
+
+from fermodels import results as fermodels_results
+from fermodels.data.dataset import FaceDataset
+from fermodels.data.emotions import EMOTIONS
+from studio import networks, predictions, theme
+from studio.components import widgets
+from studio.components.text import code, plain
+from studio.theme import EXPRESSION_COLORS
+
+ENOUGH = 0.02
+"""Share of the faces at hand that a recorded map must hold to be theirs."""
+LAYOUTS = {"UMAP": ("x_umap", "y_umap"), "principal axes": ("x_pca", "y_pca")}
+
+
+def table(name: str, faces: FaceDataset) -> pd.DataFrame | None:
+    """Return a network's map of these faces: row, label and coordinates; None if there is none.
+
+    A recorded map is used where it is of these faces; a small set is laid out now, along its
+    principal axes.
+    """
+    path = fermodels_results.results_dir() / f"representation-{name}.parquet"
+    changed = path.stat().st_mtime_ns if path.is_file() else 0
+    return _table(name, networks.stamp(name), changed, faces.content_hash, faces)
+
+
+@st.cache_resource(max_entries=8, show_spinner="Laying the faces out…")
+def _table(
+    name: str, stamp: str, changed: int, key: str, _faces: FaceDataset
+) -> pd.DataFrame | None:
+    stored = fermodels_results.read_result_table(f"representation-{name}")
+    if stored is not None:
+        rows = pd.Series(np.arange(len(_faces)), index=_faces.ids, name="row")
+        found = stored.join(rows, on="sample_id", how="inner")
+        if len(found) >= ENOUGH * len(_faces):
+            return found
+    if len(_faces) > predictions.AT_ONCE:
+        return None
+    from fermodels.xai.inspect.features import representation
+
+    with networks.borrowed(name) as net:
+        found, _ = representation(net, _faces, umap=False)
+    return found.assign(row=np.arange(len(_faces)))
+
+
+def pick(faces: FaceDataset, allowed: NDArray[np.intp]) -> NDArray[np.intp] | None:
+    """Draw the map of the chosen network; return the rows inside the lasso, None without one.
+
+    Args:
+        faces: the data at hand.
+        allowed: rows that pass the filters; only these are drawn.
+    """
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        name = widgets.pick_model("As seen by", key="map")
+        found = table(name, faces)
+        if found is None:
+            command = f"python -m fermodels.xai.inspect.features --model {name} --data PATH"
+            st.caption(f"No map of {plain(faces.name)} yet: {code(command)} makes one.")
+            return None
+        layouts = tuple(k for k, columns in LAYOUTS.items() if columns[0] in found)
+        layout = widgets.pick_one("Laid out by", layouts, key="layout")
+    here = found[found["row"].isin(allowed)]
+    event = st.plotly_chart(
+        scatter(here, *LAYOUTS[layout]),
+        key="feature-map",
+        config=theme.CONFIG | {"scrollZoom": True, "modeBarButtonsToRemove": []},
+        on_select="rerun",
+        selection_mode=("lasso", "box"),
+        alt=f"Map of {len(here):,} faces by what {name} makes of them, coloured by label",
+    )
+    picked = [int(point["customdata"]) for point in event["selection"]["points"]]
+    return np.array(sorted(picked), dtype=np.intp) if picked else None
+
+
+def scatter(points: pd.DataFrame, x: str, y: str, height: int = 460) -> go.Figure:
+    """Draw faces as dots in the colours of their labels.
+
+    Args:
+        points: one row per face: row, label, and the coordinates.
+        x: name of the horizontal coordinate.
+        y: name of the vertical one.
+        height: in pixels.
+    """
+    alike = {expression: points[points["label"] == k] for k, expression in enumerate(EMOTIONS)}
+    dots = [
+        go.Scattergl(
+            x=some[x], y=some[y], mode="markers", name=expression,
+            customdata=some["row"].tolist(),  # of a packed array a selection tells no numbers
+            marker={"color": EXPRESSION_COLORS[expression], "size": 5, "opacity": 0.75},
+            hovertemplate=expression + "<extra></extra>",
+        )
+        for expression, some in alike.items()
+    ]  # fmt: skip
+    bare = {"showticklabels": False, "showgrid": False, "zeroline": False, "title": ""}
+    return theme.figure(
+        dots, height, xaxis=bare, yaxis=bare, dragmode="lasso", legend={"itemsizing": "constant"}
+    )

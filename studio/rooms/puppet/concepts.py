@@ -1,0 +1,177 @@
+"""The Puppet room's concept vectors: does a network use what a muscle does?"""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from fermodels.data.emotions import EMOTIONS
+from fermodels.errors import CheckpointError
+from fermodels.xai.concepts import record
+from fermodels.xai.concepts.record import ConceptRecord
+from studio import networks, theme
+from studio.components import download, widgets
+from studio.components.text import plain
+from studio.figures import concepts as figures
+from studio.rooms.puppet import sliders
+from studio.rooms.puppet.sliders import name_of
+from studio.state import BOUND
+
+FIRST = "AU12"
+"""The unit held against its curves unless another is chosen; the curves above begin with it too."""
+
+
+@widgets.fragment
+def section(name: str) -> None:
+    """Show a network's concept scores, or say in one sentence why there are none to show."""
+    st.subheader("Does it use what a muscle does?", anchor=False)
+    found = scores_of(name)
+    if isinstance(found, str):
+        st.info(found, icon=":material/info:")
+        return
+    st.markdown(
+        "A concept vector points, inside the network, from faces without a movement to the same "
+        "faces with it. Cells say how far the logit of an expression moves on that expression's "
+        "faces when the activations move by the whole difference: amber, up; blue, down. Pale "
+        f"numbers in brackets may be chance. {told(found)}"
+    )
+    left, right = st.columns([5, 3], gap="medium")
+    with left:
+        draw_scores(name, found)
+    with right:
+        draw_learned(name, found)
+    st.caption(provenance(found))
+    st.caption(recognition(name, found))
+    compare_with_curves(name, found)
+    warnings = "".join(f"\n- {plain(note)}" for note in found.notes)
+    st.markdown(f"**Before believing a score**\n{warnings}")
+
+
+def scores_of(name: str) -> ConceptRecord | str:
+    """Return what was computed for these very weights, or a sentence that says what is amiss.
+
+    Args:
+        name: one of `models.choices()`.
+    """
+    if name not in networks.names():
+        command = record.command("FOLDER")
+        return f"{plain(name)} is yours; this is computed for bundled networks, by `{command}`."
+    again = f"`{record.command(name)}`"
+    try:
+        found = record.read(name)
+    except CheckpointError as error:
+        return plain(error)
+    if found is None:
+        return f"{plain(name)} has no concept vectors yet: {again} computes them."
+    if found.checkpoint_hash not in (None, networks.weights_hash(name)):
+        return (
+            f"{plain(name)}'s concept vectors were made for other weights: {again} makes new ones."
+        )
+    return found
+
+
+def told(found: ConceptRecord) -> str:
+    """Return how many effects differ from those of swapped labels, in a sentence."""
+    tested = int(np.isfinite(found.effect).sum())
+    return (
+        f"{int(found.significant.sum())} of {tested} effects differ from those of swapped labels "
+        f"(permutation tests, corrected by Holm, at {found.settings['alpha']:.0%})."
+    )
+
+
+def recognition(name: str, found: ConceptRecord) -> str:
+    """Return how many rendered faces of each expression a network reads as meant."""
+    best_first = sorted(found.rendered.items(), key=lambda row: -row[1][0] / max(1, row[1][1]))
+    shares = ", ".join(f"{emotion} {right} of {n}" for emotion, (right, n) in best_first)
+    return (
+        f"Rendered faces are not photographs. Read as meant by {name}: {shares}. Where few are, "
+        "a rendered movement says little about that expression."
+    )
+
+
+def draw_scores(name: str, found: ConceptRecord) -> None:
+    """Draw the figures of every unit for every expression."""
+    alt = f"Effects of action units on seven expressions in {name}: {told(found)}"
+    st.markdown("**Does an expression's logit move along it?**")
+    words = widgets.pick_one("Cells", tuple(figures.CELLS), key="concept-cells")
+    ink = theme.INK[st.context.theme.type or "light"]
+    field = figures.CELLS[words]
+    download.show(figures.scores(found, ink, field), "concept-scores", alt)
+    download.take_home("concept-scores", found.table, _code(name, f"found.{field}"), chart=True)
+
+
+def draw_learned(name: str, found: ConceptRecord) -> None:
+    """Draw how well each unit can be told from the layer at all."""
+    st.markdown("**Can it be told at all?** chance dashed")
+    low = int(found.accuracy.argmin())
+    alt = (
+        f"How well each action unit is told from {name}'s layer {found.layer}; worst "
+        f"{found.titles[low]}, {found.accuracy[low]:.0%}"
+    )
+    download.show(figures.learned(found), "concept-accuracy", alt)
+    code = _code(name, "found.accuracy, found.accuracy_low, found.accuracy_high")
+    download.take_home("concept-accuracy", found.table, code, chart=True)
+
+
+def _code(name: str, figure: str) -> str:
+    return (
+        "from fermodels.xai.concepts import record\n\n"
+        f"found = concept_record.read({name!r})  # made by: {record.command(name)}\n"
+        f"{figure}  # rows found.units\nfound.table()\n"
+    )
+
+
+def provenance(found: ConceptRecord) -> str:
+    """Return layer, numbers and origin of the scores, and whether the weights are known."""
+    asked, origin = found.settings, found.provenance
+    words = (
+        f"Layer `{found.layer}`. Each unit: {asked['people']} rendered people, one pair each, with "
+        f"and without it; {asked['permutations']:,} swaps of labels within pairs, and as many sign "
+        "flips of the faces asked: an effect must pass both. On the right: people told apart by "
+        "the other half's vector, with 95% intervals. "
+        f"Asked: up to {asked['faces_per_class']} {found.split} faces of each expression of "
+        f"{origin['data_name']}. Made {origin['created']}, seed {origin['seed']}, code "
+        f"{origin['git_revision'][:7]}."
+    )
+    if found.checkpoint_hash is None:
+        words += (
+            " The file was made before hashes were kept: that it is of these very weights is not "
+            "recorded."
+        )
+    return words
+
+
+def compare_with_curves(name: str, found: ConceptRecord) -> None:
+    """Say for one unit whether its vector and the puppet's curves point the same way."""
+    first = found.units.index(FIRST) if FIRST in found.units else 0
+    unit = st.selectbox(
+        "Do the puppet's curves agree on", found.units, index=first, format_func=name_of,
+        key="concept-unit", width=300, **BOUND,
+    )  # fmt: skip
+    effect = sliders.curves(name, str(unit), ()).effect
+    st.markdown(agreement(found, str(unit), effect))
+
+
+def agreement(found: ConceptRecord, unit: str, effect: NDArray[np.float64]) -> str:
+    """Return in a sentence where a unit's effects and its curves point the same way.
+
+    Args:
+        found: the scores.
+        unit: one of ``found.units``.
+        effect: ``(7,)``: change of each mean probability from none to full intensity.
+    """
+    row = found.units.index(unit)
+    sure = np.flatnonzero(found.significant[row])
+    if not len(sure):
+        return f"No effect of {name_of(unit)} differs from chance: there is nothing to compare."
+    same = (found.effect[row] > 0) == (effect > 0)
+    sides = [
+        ", ".join(EMOTIONS[k] for k in sure if same[k] == agrees) or "no expression"
+        for agrees in (True, False)
+    ]
+    return (
+        f"Where the effects of **{name_of(unit)}** differ from chance, the curves of faces at rest "
+        f"go the same way for {sides[0]} and the other way for {sides[1]}. Effects are of logits "
+        "of labelled faces, curves of probabilities of rendered ones."
+    )

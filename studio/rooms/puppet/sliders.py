@@ -1,0 +1,254 @@
+"""The Puppet room's sliders, its face, what the models say, and what one unit does."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from fermodels.data.emotions import EMOTIONS
+from fermodels.data.synthetic.action_units import ACTION_UNITS
+from fermodels.data.synthetic.emfacs import EMFACS
+from studio import networks
+from studio.components import download, widgets
+from studio.components.text import plain
+from studio.figures import images
+from studio.figures import puppet as figures
+from studio.state import BOUND
+
+if TYPE_CHECKING:
+    from fermodels.xai.counterfactuals.response_curves import ResponseCurves
+    from fermodels.xai.counterfactuals.smallest_change import Flip
+
+UPPER = ("AU1", "AU2", "AU4", "AU5", "AU6", "AU7", "AU43")
+"""The units that FACS counts to the upper face; all others belong to the lower."""
+REST, AS_ABOVE = "at rest", "as above"
+ANYTHING = "anything else"
+NORMS = {"in total (L1)": "l1", "spread out (L2)": "l2"}
+"""What counts as small: words -> name in `fermodels.xai.counterfactuals.smallest_change`."""
+ASKED = "puppet-flip"
+"""Where the last question for a smallest change lives in the session."""
+
+
+def key_of(unit: str) -> str:
+    """Return a slider's key, also its name in the URL: ``AU12`` -> ``au12``."""
+    return unit.lower()
+
+
+def name_of(unit: str) -> str:
+    """Return number and FACS title: ``12 Lip corner puller``."""
+    return f"{unit.removeprefix('AU')} {ACTION_UNITS[unit].title}"
+
+
+def pick_person() -> int:
+    """Return who is shown; the choice lives in the URL."""
+    return int(
+        st.number_input(
+            "Person", 0, 9999, 3, key="person", help="Each number is another invented person.",
+            **BOUND,
+        )
+    )  # fmt: skip
+
+
+def presets() -> None:
+    """Offer the seven expressions as EMFACS describes them: each sets all sliders."""
+    st.markdown("**Put on an expression**")
+    with st.container(horizontal=True, gap="small"):
+        for felt in EMOTIONS:
+            st.button(felt, key=f"wear-{felt}", on_click=wear, args=(prototype(felt),))
+
+
+def prototype(expression: str) -> dict[str, float]:
+    """Return the most frequent way an expression is worn, unit -> intensity 0..1."""
+    return max(EMFACS[expression], key=lambda way: way.weight).action_units
+
+
+def wear(units: dict[str, float]) -> None:
+    """Set every slider; units left out go to rest."""
+    for unit in ACTION_UNITS:
+        st.session_state[key_of(unit)] = round(100 * units.get(unit, 0.0))
+
+
+def pick_units() -> Worn:
+    """Return what the sliders say; each lives in the URL."""
+    lower = tuple(unit for unit in ACTION_UNITS if unit not in UPPER)
+    worn: dict[str, float] = {}
+    for title, units in (("Upper face", UPPER), ("Lower face", lower)):
+        st.markdown(f"**{title}**")
+        columns = st.columns(2, gap="medium")
+        for place, unit in enumerate(units):
+            with columns[place * 2 // len(units)]:
+                worn[unit] = _slider(unit) / 100
+    return tuple((unit, worn[unit]) for unit in ACTION_UNITS if worn[unit] > 0)
+
+
+def _slider(unit: str) -> int:
+    return int(
+        st.slider(
+            name_of(unit), 0, 100, 0, format="%d%%", key=key_of(unit),
+            help=ACTION_UNITS[unit].muscle, **BOUND,
+        )
+    )  # fmt: skip
+
+
+def draw_face(person: int, worn: Worn) -> None:
+    """Draw the puppet, every pixel a square."""
+    names = ", ".join(f"{unit} {level:.0%}" for unit, level in worn) or "at rest"
+    pixels = face(person, worn)
+    tile = images.Tile(pixels, f"person {person}", f"A rendered face, {names}", names)
+    st.html(images.grid([tile], side=336, label="The puppet", columns=1))
+
+
+def draw_answers(person: int, worn: Worn) -> None:
+    """Draw what every model says to this face."""
+    pixels = face(person, worn)
+    answers = {name: networks.probabilities(name, pixels) for name in networks.choices()}
+    said = ", ".join(f"{name}: {EMOTIONS[int(p.argmax())]}" for name, p in answers.items())
+    fig = figures.answers(answers)
+    download.show(fig, "puppet-answers", f"Seven probabilities of each model. {said}")
+
+
+def draw_curves(name: str, worn: Worn) -> None:
+    """Draw how all expressions follow one unit, on eight people."""
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        offered = list(ACTION_UNITS)
+        unit = st.selectbox(
+            "Action unit", offered, index=offered.index("AU12"), format_func=name_of, key="unit",
+            width=300, **BOUND,
+        )  # fmt: skip
+        others = widgets.pick_one("All other units", (REST, AS_ABOVE), key="others")
+    found = curves(name, str(unit), worn if others == AS_ABOVE else ())
+    fig = figures.curves(found, at=dict(worn).get(str(unit), 0.0))
+    up, down = int(found.effect.argmax()), int(found.effect.argmin())
+    st.markdown(
+        f"From none to full, **{name_of(found.unit)}** moves {plain(name)} most towards "
+        f"**{EMOTIONS[up]}** ({found.effect[up]:+.0%}) and away from **{EMOTIONS[down]}** "
+        f"({found.effect[down]:+.0%})."
+    )
+    download.show(fig, "puppet-curves", f"Probability of each expression as {unit} rises")
+    st.caption(
+        f"Mean over {len(found.people)} people, each {others}; bands are 95% t intervals of that "
+        "mean. The dotted line is the slider above."
+    )
+
+
+def ask_for_flip(name: str, person: int, worn: Worn) -> None:
+    """Ask for the smallest movement that changes a model's mind, and show it."""
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        goal = st.selectbox("Make it say", [ANYTHING, *EMOTIONS], key="flip-to", width=220, **BOUND)
+        size = widgets.pick_one("Smallest", tuple(NORMS), key="flip-norm")
+        pressed = st.button("Search", type="primary", icon=":material/search:", key="flip")
+    asked = (name, person, worn, None if goal == ANYTHING else str(goal), NORMS[size])
+    if pressed:
+        st.session_state[ASKED] = asked
+    if st.session_state.get(ASKED) != asked:
+        st.info("Press **Search**: it renders and asks about many faces.", icon=":material/search:")
+        return
+    said = EMOTIONS[int(networks.probabilities(name, face(person, worn)).argmax())]
+    if said == goal:
+        st.info(f"{plain(name)} says {goal} already: choose another expression.")
+        return
+    _show_flip(said, asked)
+
+
+def _show_flip(said: str, asked: tuple[str, int, Worn, str | None, str]) -> None:
+    found = flip(*asked)
+    if found is None:
+        st.info(f"No movement was found that makes {plain(asked[0])} say {asked[3] or ANYTHING}.")
+        return
+    now = EMOTIONS[int(found.probabilities.argmax())]
+    moved = [f"{name_of(unit)} {change:+.0%}" for unit, change in found.moved.items()]
+    st.markdown(f"**{said}** becomes **{now}** with: " + ", ".join(moved) + ".")
+    pictures = [
+        images.Tile(pixels, name, f"The face that {asked[0]} calls {name}", f"{p.max():.0%}")
+        for pixels, name, p in (
+            (found.start_face, said, found.start_probabilities),
+            (found.face, now, found.probabilities),
+        )
+    ]
+    st.html(images.grid(pictures, side=192, label="Before and after the smallest change"))
+    st.button(
+        "Wear it", on_click=wear, args=(just_over(found.before, found.after),), key="wear-flip",
+        icon=":material/face:",
+    )  # fmt: skip
+    st.caption(
+        f"Size {found.distance:.2f}, where 1 is one unit from none to full; verified by rendering. "
+        f"The smallest of {found.renderings} faces tried: a smaller change may exist."
+    )
+
+
+def just_over(before: dict[str, float], after: dict[str, float]) -> dict[str, float]:
+    """Return the intensities in whole percent, rounded away from the start: still past the border.
+
+    Sliders hold whole percents, and a smallest change ends right behind the border.
+    """
+    return {
+        unit: (math.ceil if level > before[unit] else math.floor)(100 * level) / 100
+        for unit, level in after.items()
+    }
+
+
+# --- Rendered faces and what networks make of them, cached; torch comes with the first question
+
+
+Worn = tuple[tuple[str, float], ...]
+"""Action units worn and their intensities 0..1: a state that can be a cache key."""
+
+
+@st.cache_data(max_entries=512, show_spinner=False)
+def face(person: int, worn: Worn) -> NDArray[np.uint8]:
+    """Return a person wearing action units, uint8 ``(48, 48)``; about 10 ms."""
+    from fermodels.data.synthetic import render_image
+    from fermodels.xai.counterfactuals.response_curves import puppet
+
+    return render_image(puppet(person, dict(worn)))
+
+
+def curves(name: str, unit: str, worn: Worn) -> ResponseCurves:
+    """Return how a model's probabilities follow one unit, over eight people.
+
+    Args:
+        name: one of `models.choices()`.
+        unit: which one is turned from 0 to 1.
+        worn: what the faces wear besides.
+    """
+    besides = tuple((other, level) for other, level in worn if other != unit)
+    return _curves(name, networks.stamp(name), unit, besides)
+
+
+@st.cache_resource(max_entries=128, show_spinner="Rendering 72 faces…")
+def _curves(name: str, stamp: str, unit: str, worn: Worn) -> ResponseCurves:
+    from fermodels.xai.counterfactuals.response_curves import response_curves
+
+    with networks.computing():
+        return response_curves(networks.own_copy(name), unit, dict(worn))
+
+
+def flip(name: str, person: int, worn: Worn, target: str | None, norm: str) -> Flip | None:
+    """Return the smallest movement found that changes a model's mind; None if none was found.
+
+    Args:
+        name: one of `models.choices()`.
+        person: who is moved.
+        worn: where the movement starts.
+        target: expression to reach, or None for any other.
+        norm: ``l1`` or ``l2``.
+
+    Raises:
+        ConfigError: the model says `target` already.
+    """
+    return _flip(name, networks.stamp(name), person, worn, target, norm)
+
+
+@st.cache_resource(max_entries=64, show_spinner="Moving muscles, one after another…")
+def _flip(
+    name: str, stamp: str, person: int, worn: Worn, target: str | None, norm: str
+) -> Flip | None:
+    from fermodels.xai.counterfactuals.response_curves import puppet
+    from fermodels.xai.counterfactuals.smallest_change import smallest_flip
+
+    with networks.computing():
+        return smallest_flip(networks.own_copy(name), puppet(person, dict(worn)), target, norm)

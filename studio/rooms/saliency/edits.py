@@ -1,0 +1,227 @@
+"""The edit canvas: change a part of the face and see every network's answer and map follow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from fermodels.data import edits
+from fermodels.data.edits import EDITS, SIDE, Area, Step
+from fermodels.data.emotions import EMOTIONS
+from fermodels.errors import ConfigError
+from studio import explanations, networks, snippets, state
+from studio.components import download, face_picker, rectangle, widgets
+from studio.components.text import plain, say_error
+from studio.figures import dream, images, tables
+from studio.rooms.saliency import comparison as saliency_comparison
+from studio.rooms.saliency.settings import Options
+from studio.state import BOUND, CarriedFace
+
+NOTHING = "nothing yet"
+MOUTH = (32, 43), (14, 34)
+"""Rows and columns where FER-2013's framing puts the mouth: where the rectangle starts."""
+KEPT = "edits"
+"""The kept edits' key, in the address and in the session."""
+
+
+@widgets.fragment
+def section(
+    face: CarriedFace, names: Sequence[str], methods: Sequence[str], options: Options
+) -> None:
+    """Show, if asked to, the edit canvas."""
+    st.subheader("What if this part looked different?", anchor=False)
+    if st.toggle("Edit the face", key="editing", **BOUND):
+        lab(face, names, methods, options)
+
+
+def lab(face: CarriedFace, names: Sequence[str], methods: Sequence[str], options: Options) -> None:
+    """Draw the canvas and, beside it, face, probabilities and maps before and after."""
+    kept = _kept()
+    left, right = st.columns([2, 3], gap="large")
+    with left:
+        step = _pick_step(face, kept)
+        chain = [*kept, step] if step else kept
+        _buttons(kept, step)
+    changed = CarriedFace(face.sample_id, _apply(face, chain), face.label, face.split)
+    with right:
+        hog = any(explanations.sees_hog(name) for name in names)
+        _compare_faces(face, changed, hog=hog)
+        donors = {name: donor.sample_id for name, donor in _donors(chain).items()}
+        code = snippets.edited(names, face, chain, donors)
+        _take_faces_home(face, changed, code)
+        method = _pick_method(methods)
+        _compare_maps(face, changed, names, method, options)
+        if not chain:
+            st.caption("Choose an edit and draw a rectangle: the maps and answers follow.")
+        _compare_answers(face, changed, names, code)
+
+
+def _kept() -> list[Step]:
+    """Return the edits kept so far: those of the address, else of this session."""
+    asked = st.query_params.get(KEPT)
+    text = str(st.session_state.get(KEPT, "")) if asked is None else asked
+    try:
+        steps = edits.read(text)
+    except ConfigError as error:
+        say_error(error)
+        steps = []
+    _keep(steps)
+    return steps
+
+
+def _keep(steps: Sequence[Step]) -> None:
+    st.session_state[KEPT] = edits.write(steps)
+    if steps:
+        st.query_params[KEPT] = edits.write(steps)
+    else:
+        st.query_params.pop(KEPT, None)
+
+
+def _pick_step(face: CarriedFace, kept: Sequence[Step]) -> Step | None:
+    """Return the edit under the rectangle, None while no edit is chosen."""
+    names = [NOTHING, *EDITS]
+    chosen = st.pills(
+        "Edit", names, default=NOTHING, key="edit", required=True,
+        format_func=lambda name: EDITS[name].title if name in EDITS else name, wrap=True, **BOUND,
+    )  # fmt: skip
+    place = st.container()
+    rows = st.slider("Rows", 0, SIDE, MOUTH[0], key="rows", **BOUND)
+    columns = st.slider("Columns", 0, SIDE, MOUTH[1], key="columns", **BOUND)
+    area, step = _area(rows, columns), None
+    if chosen in EDITS:
+        edit, donor = EDITS[str(chosen)], ""
+        st.caption(edit.help)
+        if edit.needs_donor:
+            donor = str(st.selectbox("From a face labelled", EMOTIONS, key="donor", **BOUND))
+        step = Step(edit.name, area, donor)
+    with place:
+        seen = _apply(face, [*kept, step] if step else kept)
+        rectangle.draw(seen, area, key="canvas", on_draw=_move)
+    return step
+
+
+def _area(rows: tuple[int, int], columns: tuple[int, int]) -> Area:
+    """Return a rectangle of at least one pixel: a slider's two ends may meet."""
+    top, left = min(rows[0], SIDE - 1), min(columns[0], SIDE - 1)
+    return Area(top, max(top + 1, rows[1]), left, max(left + 1, columns[1]))
+
+
+def _move(area: Area) -> None:
+    st.session_state["rows"] = (area.top, area.bottom)
+    st.session_state["columns"] = (area.left, area.right)
+
+
+def _buttons(kept: Sequence[Step], step: Step | None) -> None:
+    with st.container(horizontal=True, gap="small"):
+        more = [*kept, step] if step else [*kept]
+        st.button("Keep and go on", on_click=_go_on, args=(more,), disabled=step is None)
+        st.button("Undo", on_click=_keep, args=(kept[:-1],), disabled=not kept)
+        st.button("Start over", on_click=_go_on, args=([],), disabled=not (kept or step))
+    if kept:
+        st.caption("Kept: " + ", then ".join(_words(s) for s in kept) + ".")
+
+
+def _go_on(steps: Sequence[Step]) -> None:
+    _keep(steps)
+    st.session_state["edit"] = NOTHING
+
+
+def _words(step: Step) -> str:
+    area = step.area
+    donor = f" from {step.donor}" if step.donor else ""
+    place = f"rows {area.top}-{area.bottom - 1}, columns {area.left}-{area.right - 1}"
+    return f"{EDITS[step.edit].title.lower()}{donor} ({place})"
+
+
+def _apply(face: CarriedFace, steps: Sequence[Step]) -> NDArray[np.uint8]:
+    donors = {name: donor.image for name, donor in _donors(steps).items()}
+    return edits.apply(face.image, steps, donors)
+
+
+def _donors(steps: Sequence[Step]) -> dict[str, CarriedFace]:
+    """Return a typical face per expression that is pasted from."""
+    wanted = sorted({step.donor for step in steps if step.donor})
+    return {name: state.example(state.faces_shown(), name) for name in wanted}
+
+
+def _compare_faces(face: CarriedFace, changed: CarriedFace, *, hog: bool) -> None:
+    both = np.stack([face.image, changed.image])
+    titles = ("before", "after")
+    pictures = [
+        images.Tile(image, title, f"The face {title}")
+        for image, title in zip(both, titles, strict=True)
+    ]
+    if hog:
+        pictures += [
+            images.Tile(glyphs, f"{title}, as HOG sees it", f"HOG of the face {title}")
+            for glyphs, title in zip(face_picker.hog_pictures(both), titles, strict=True)
+        ]
+    st.html(images.grid(pictures, side=144, label="The face before and after the edit"))
+
+
+def _pick_method(methods: Sequence[str]) -> str:
+    offered = explanations.methods()
+    return str(
+        st.selectbox(
+            "Map to follow",
+            list(methods),
+            format_func=lambda name: offered[name].title,
+            key="follow",
+            **BOUND,
+        )
+    )
+
+
+def _compare_maps(
+    face: CarriedFace, changed: CarriedFace, names: Sequence[str], method: str, options: Options
+) -> None:
+    """Draw one method's map of both faces per network, all on one scale."""
+    both = {
+        title: saliency_comparison.compute(held, names, [method], options)
+        for title, held in (("before", face), ("after", changed))
+    }
+    drawn = [one.values(found) for one in both.values() for found in one.every]
+    if not drawn:
+        st.caption("This method has no map of this network: choose another.")
+        return
+    limit = images.common_limit(drawn)
+    pictures = [
+        saliency_comparison.picture(
+            comparison, name, found, on_face=True, limit=limit, caption=f"{title}, {name}"
+        )
+        for name in names
+        for title, comparison in both.items()
+        for found in comparison.found[name]
+    ]
+    st.html(images.grid(pictures, side=192, label="Maps before and after the edit"))
+
+
+def _compare_answers(
+    face: CarriedFace, changed: CarriedFace, names: Sequence[str], code: str
+) -> None:
+    places = st.columns(min(2, len(names)), gap="large")
+    for number, name in enumerate(names):
+        before, after = (networks.probabilities(name, held.image) for held in (face, changed))
+        with places[number % len(places)]:
+            st.caption(f"**{plain(name)}**: {_verdict(before, after)}")
+            fig = dream.before_after(before, after, EMOTIONS)
+            alt = f"{name}'s probabilities before and after the edit"
+            download.show(fig, f"edited-{number}", alt, code=code)
+
+
+def _take_faces_home(face: CarriedFace, changed: CarriedFace, code: str) -> None:
+    download.take_home(
+        "edited-face", lambda: tables.of_maps({"before": face.image, "after": changed.image}),
+        code,
+        pictures=[images.Tile(face.image, "before", ""), images.Tile(changed.image, "after", "")],
+    )  # fmt: skip
+
+
+def _verdict(before: NDArray[np.floating], after: NDArray[np.floating]) -> str:
+    first, last = (EMOTIONS[int(values.argmax())] for values in (before, after))
+    if first == last:
+        return f"still {first}, {before.max():.0%} before, {after.max():.0%} after"
+    return f"{first} became {last}"
