@@ -1,8 +1,8 @@
 """How many photos a minute the API answers, and how soon: ``python -m benchmarks.load``.
 
-Starts ``python -m studio.classify_tab.app`` on this machine, lets N clients each upload a photo and ask
-``/classify`` over and over for two minutes, and prints the rate, the median and 99th percentile of
-the time from upload to answer, and what went wrong. Loopback only; it ends by itself.
+Starts ``python -m studio.classify_tab.app`` on this machine, lets N clients each upload a
+photo and ask ``/classify`` over and over for two minutes, and prints the rate, the median and 99th
+percentile of the time from upload to answer, and what went wrong. Loopback only; it ends by itself.
 """
 
 from __future__ import annotations

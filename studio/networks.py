@@ -167,7 +167,7 @@ def choices() -> list[str]:
 
 
 def bringing(*files: str) -> list[str]:
-    """Return the networks of `choices()` that came with these of `shelf.FILES`."""
+    """Return the networks of `choices()` that came with these of `catalog.FILES`."""
     return [name for name in choices() if all(has(name, file) for file in files)]
 
 
@@ -246,7 +246,7 @@ def _weights_hash(name: str, stamp: str) -> str:
 
 
 def has(name: str, file: str) -> bool:
-    """Return whether a checkpoint came with one of `shelf.FILES` besides weights and config."""
+    """Return whether a checkpoint came with one of `catalog.FILES` besides weights and config."""
     guest = mine().get(name)
     if guest is not None and guest.folder is None:
         return False
@@ -298,7 +298,7 @@ def _predictions(name: str, stamp: str) -> pd.DataFrame:
 
 
 def answers_hash(name: str) -> str:
-    """Return `shelf.answers_hash` of what a checkpoint said, worked out once."""
+    """Return `catalog.answers_hash` of what a checkpoint said, worked out once."""
     return _answers_hash(name, stamp(name))
 
 

@@ -99,7 +99,7 @@ def history(name: str) -> str:
     """Return code that reads a network's training history."""
     return (
         "from fermodels.nets import catalog\n\n"
-        f"history = shelf.read_history(shelf.find({networks.address(name)!r}))\n"
+        f"history = catalog.read_history(catalog.find({networks.address(name)!r}))\n"
         "history.steps   # one row per training step\n"
         "history.epochs  # one row per epoch\n"
     )
@@ -108,8 +108,8 @@ def history(name: str) -> str:
 def run_history(folder: str) -> str:
     """Return code that reads the history of a training run."""
     return (
-        "from fermodels.nets import training_runs, catalog\n\n"
-        f"history = shelf.read_history(runs.runs_dir() / {folder!r})\n"
+        "from fermodels.nets import catalog, training_runs\n\n"
+        f"history = catalog.read_history(training_runs.runs_dir() / {folder!r})\n"
     )
 
 

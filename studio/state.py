@@ -151,7 +151,7 @@ CANDIDATES = 200
 
 
 def faces_shown() -> FaceDataset:
-    """Return the faces named in the sidebar, once `face_choice.pick_face` has asked for them.
+    """Return the faces named in the sidebar, once `face_picker.pick_face` has asked for them.
 
     `widgets.dataset` draws the sidebar's field, which may happen once per run only.
     """

@@ -5,25 +5,51 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
+from tests import house_size
 from tests.toys import ROOT
 
-ALLOWED = {
+PACKAGES = {
     "fermodels": {"fermodels"},
     "train": {"train", "fermodels"},
     "studio": {"studio", "fermodels"},
     "pages": {"studio", "fermodels"},
-    "fermodels/data": {"data"},
-    "fermodels/nets": {"nets", "data"},
-    "fermodels/explain": {"explain", "nets", "data"},
 }
-"""Folder -> what of ours it may import; inside fermodels the wings explain -> nets -> data."""
-PACKAGES = {"fermodels", "train", "studio", "pages"}
-WINGS = {"data", "nets", "explain"}
+"""Package -> what of ours it may import: ``pages -> studio -> fermodels <- train``."""
+INSIDE = {
+    "fermodels": {
+        "data": set(),
+        "nets": {"data"},
+        "evaluation": {"nets", "data"},
+        "xai": {"evaluation", "nets", "data"},
+        "classify": {"nets", "data"},
+    },
+    "fermodels/xai": {
+        "model_access": set(),
+        "fast_forward": {"model_access"},
+        "attribution": {"fast_forward", "model_access"},
+        "dream": {"attribution", "model_access"},
+        "counterfactuals": {"attribution", "model_access"},
+        "trust": {"attribution", "fast_forward", "model_access"},
+        "inspect": {"attribution", "counterfactuals", "dream", "model_access"},
+        "concepts": {"attribution", "counterfactuals", "model_access", "trust"},
+    },
+    "studio": {
+        "figures": {"theme"},
+        "components": {
+            "figures", "navigation", "networks", "predictions", "public", "snippets", "state",
+            "theme", "explanations",
+        },
+    },
+    "train": {"sweep": {"config", "device", "evidence", "loop", "run", "state"}},
+}  # fmt: skip
+"""Folder -> its part -> which other parts of the same folder that may import."""
 HEAVY = ("torch", "captum", "gradio", "skimage", "matplotlib", "cv2", "dlib")
 
 
@@ -50,29 +76,73 @@ def top_level(tree: ast.AST) -> Iterator[ast.AST]:
             yield from top_level(child)
 
 
-@pytest.mark.parametrize("folder", sorted(PACKAGES))
-def test_arrows_point_one_way(folder: str) -> None:
-    assert sources(folder)
+@pytest.mark.parametrize("package", sorted(PACKAGES))
+def test_arrows_point_one_way(package: str) -> None:
+    assert sources(package)
     wrong = [
         f"{path.relative_to(ROOT)} imports {name}"
-        for path in sources(folder)
+        for path in sources(package)
         for name in imported(path)
-        if name.split(".")[0] in PACKAGES - ALLOWED[folder]
+        if name.split(".")[0] in PACKAGES.keys() - PACKAGES[package]
     ]
     assert wrong == []
 
 
-@pytest.mark.parametrize("wing", sorted(WINGS))
-def test_wings_of_fermodels_point_one_way(wing: str) -> None:
-    folder = f"fermodels/{wing}"
-    assert sources(folder)
+PARTS = [(folder, part) for folder, parts in INSIDE.items() for part in parts]
+
+
+@pytest.mark.parametrize(("folder", "part"), PARTS)
+def test_arrows_inside_a_package_point_one_way(folder: str, part: str) -> None:
+    place = ROOT / folder / part
+    files = sorted(place.rglob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
+    assert files
+    within = folder.replace("/", ".") + "."
+    others = {path.stem for path in (ROOT / folder).iterdir() if path.name != "__init__.py"}
+    free = others - set(INSIDE[folder]) if folder == "fermodels" else set()  # errors, files, ...
+    allowed = INSIDE[folder][part] | free | {part}
     wrong = [
         f"{path.relative_to(ROOT)} imports {name}"
-        for path in sources(folder)
+        for path in files
         for name in imported(path)
-        if name.startswith("fermodels.") and name.split(".")[1] in WINGS - ALLOWED[folder]
+        if name.startswith(within) and name.removeprefix(within).split(".")[0] in others - allowed
     ]
     assert wrong == []
+
+
+def test_rooms_do_not_import_rooms() -> None:
+    rooms = ROOT / "studio" / "rooms"
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in sources("studio/rooms")
+        for name in imported(path)
+        if name.startswith("studio.rooms.")
+        and name.split(".")[2] != path.relative_to(rooms).parts[0].removesuffix(".py")
+    ]
+    assert wrong == []
+
+
+def test_no_circle_of_imports() -> None:
+    """Nor one hidden in functions: a circle means that two files are one idea, or three."""
+    files = house_size.modules()
+    arrows = {name: house_size.imports(path, set(files)) for name, path in files.items()}
+    assert TopologicalSorter(arrows).prepare() is None
+
+
+def test_a_public_class_stands_for_one_thing() -> None:
+    classes = Counter(
+        node.name
+        for path in house_size.modules().values()
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert [name for name, count in classes.items() if count > 1] == []
+
+
+def test_a_module_is_an_idea_and_a_folder_can_be_overlooked() -> None:
+    house = house_size.size()
+    assert house.small == ()
+    assert [name for name, count in house.per_folder.items() if count > 15] == []
+    assert house.modules <= 195
 
 
 def test_models_know_no_user_interface() -> None:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from fermodels import files, results
+from fermodels import results
 
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkout of one file of code and one result."""
-    monkeypatch.setattr(files, "ROOT", tmp_path)
+    monkeypatch.setattr(results, "ROOT", tmp_path)
     (tmp_path / "results").mkdir()
     for name in ("code.py", "results/claims.json"):
         (tmp_path / name).write_text("first")
@@ -33,5 +33,5 @@ def test_a_new_result_leaves_the_revision_clean_and_changed_code_does_not(checko
 
 
 def test_a_folder_without_git_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "ROOT", tmp_path)
+    monkeypatch.setattr(results, "ROOT", tmp_path)
     assert results.git_revision() == "not a git checkout"

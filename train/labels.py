@@ -80,8 +80,8 @@ def answers(folder: Path, faces: FaceDataset) -> NDArray[np.float32]:
     table = catalog.read_predictions(folder).set_index("sample_id")
     if set(table.index) != set(faces.ids):
         raise DataError(
-            f"{folder / catalog.PREDICTIONS} is about other faces than {faces.name} (validation and "
-            f"test, {len(faces):,}): give the data that the network was trained on"
+            f"{folder / catalog.PREDICTIONS} is about other faces than {faces.name} (validation "
+            f"and test, {len(faces):,}): give the data that the network was trained on"
         )
     return np.asarray(table.loc[faces.ids, probability_columns()], np.float32)
 

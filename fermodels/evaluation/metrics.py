@@ -1,6 +1,7 @@
 """What a model's predictions are worth: confusion, per-class figures and their uncertainty.
 
-Two models on the same faces: `paired`. Whether probabilities mean what they say: `calibration`.
+Two models on the same faces: `paired_tests`. Whether probabilities mean what they say:
+`calibration`.
 """
 
 from __future__ import annotations

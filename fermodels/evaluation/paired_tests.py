@@ -81,7 +81,7 @@ def accuracies(confusion: NDArray[Any]) -> NDArray[np.float64]:
 def macro_f1s(confusion: NDArray[Any]) -> NDArray[np.float64]:
     """Return the mean F1 over the seven classes of each of ``(..., 7, 7)`` confusion matrices.
 
-    A class without faces and never predicted counts 0, as in `evaluate.score`.
+    A class without faces and never predicted counts 0, as in `metrics.score`.
     """
     hits = np.diagonal(confusion, axis1=-2, axis2=-1).astype(float)
     total = confusion.sum(-1) + confusion.sum(-2)

@@ -1,6 +1,6 @@
 """Upload-and-classify: ``python -m studio.classify_tab.app``, or the studio's Classify room.
 
-Where uploads lie and how long: `studio.classify_tab.uploads`. What may reach Gradio: `studio.classify_tab.security`.
+Where uploads lie and how long: `uploads`. What may reach Gradio: `security`.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ def how_to_see_scored() -> str:
 
 
 def pick_model(label: str = "Model", key: str = "model") -> str:
-    """Return the checkpoint chosen, `models.usual` at first; it lives in the URL under `key`.
+    """Return the checkpoint chosen, `networks.usual` at first; it lives in the URL under `key`.
 
     Without any checkpoint the page says how to get one, and stops.
     """
@@ -81,7 +81,7 @@ def pick_models(
     Args:
         label: of the picker.
         key: of the picker, and in the URL.
-        needs: files of `shelf.FILES` that the room draws from.
+        needs: files of `catalog.FILES` that the room draws from.
     """
     if not networks.choices():
         no_checkpoint()

@@ -154,7 +154,7 @@ def by_layer(
         chosen: the layer on view, if any, marked by a dotted line.
         lowest: where the vertical axis begins.
         height: in pixels.
-        group: see `lines.marked`.
+        group: see `marked`.
     """
     return theme.figure(
         marked(layers, lines, 10, "%{x}: %{y:.1%}", group), height, room=(76, 32),

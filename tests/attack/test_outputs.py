@@ -44,7 +44,7 @@ from tests.data.readers.writers import made_up
 from tests.data.readers.writers import write_csv as write_rows
 from tests.toys import ROOT, TINY_FLAGS, striped_faces, tiny_net, write_csv
 from train import calibrate, labels, loop, push, records, rescore
-from train import planted_cue as train_known_answer
+from train import planted_cue as train_planted_cue
 from train import run as train_run
 from train.claims import __main__ as claims_command
 from train.claims import ledger
@@ -454,9 +454,11 @@ RESULTS: dict[str, Command] = {
         features.main, ("--model", "toy", "--no-umap"),
         ("representation-toy.json", "representation-toy.parquet"),
     ),
-    "sweep": (sweep_command.main, ("--variant", "shallow", "--data", "samples"), ("sweep-shallow.json",)),
+    "sweep": (
+        sweep_command.main, ("--variant", "shallow", "--data", "samples"), ("sweep-shallow.json",),
+    ),
     "train.planted_cue": (
-        train_known_answer.main, ("--epochs", "1"), ("known-answer/checkpoint",),
+        train_planted_cue.main, ("--epochs", "1"), ("known-answer/checkpoint",),
     ),
 }  # fmt: skip
 """Command -> what runs it, its words, and what it writes below the folder of results."""
@@ -474,7 +476,7 @@ def idle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "read_faces", never)
     monkeypatch.setattr("fermodels.xai.trust.scorecard.read_faces", never)
     monkeypatch.setattr("fermodels.xai.trust.planted_cue.marked_faces", never)
-    monkeypatch.setattr(train_known_answer, "marked_dataset", never)
+    monkeypatch.setattr(train_planted_cue, "marked_dataset", never)
     monkeypatch.setattr(ledger, "ledger", never)
 
 
@@ -976,7 +978,7 @@ ELSEWHERE = {
     "fermodels/classify/journal.py": "its own journal, known by its inode",
     "fermodels/data/readers/cache.py": "its own names, in its own folder",
     "fermodels/data/samples.py": "the package's own artefact, on --write",
-    "studio/classify_tab/uploads.py": "visitors' photos, in a folder made by mkdtemp; known by its lock",
+    "studio/classify_tab/uploads.py": "visitors' photos, in a mkdtemp folder; known by its lock",
     "benchmarks/data.py": "a folder made by mkdtemp",
     "benchmarks/ui.py": "a folder made by mkdtemp",
     "benchmarks/browser.py": "a log in a folder made by mkdtemp",

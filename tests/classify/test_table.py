@@ -178,7 +178,7 @@ def test_names_that_are_no_utf8_are_written_as_escapes(folder: Path, tmp_path: P
     [
         (("/nowhere/at/all",), "does not exist"),
         (("{empty}",), "holds no picture"),
-        (("{empty}/t.parquet",), "classify_shards"),
+        (("{empty}/t.parquet",), "fermodels.classify.shards"),
         (("{folder}", "--out", "{empty}/x.txt"), "ends otherwise"),
         (("{folder}", "--every", "-1"), "every is -1.0"),
         (("{folder}", "--every", "nan"), "every is nan"),

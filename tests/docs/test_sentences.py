@@ -114,19 +114,19 @@ SOURCES = (
     Source(
         r"One upload request: (\d+) MB",
         ("docs/api.md",),
-        "gradio_files.MAX_UPLOAD",
+        "uploads.MAX_UPLOAD",
         lambda: (f"{uploads.MAX_UPLOAD / MB:g}",),
     ),
     Source(
         r"let bodies through up to\s+(\d+) MB",
         ("docs/deploy.md",),
-        "gradio_files.MAX_UPLOAD",
+        "uploads.MAX_UPLOAD",
         lambda: (f"{uploads.MAX_UPLOAD / MB:g}",),
     ),
     Source(
         r"(Two) photos, and one\s+request of many, are\s+read at a time and (\d+)\s+wait",
         ("docs/api.md",),
-        "gradio_app.AT_ONCE, QUEUE_LENGTH",
+        "app.AT_ONCE, QUEUE_LENGTH",
         lambda: ({2: "Two"}[app.AT_ONCE], str(app.QUEUE_LENGTH)),
     ),
     Source(

@@ -140,12 +140,12 @@ def test_compare_quotes_the_paper_only_for_its_networks_and_recipe(
     known = networks.metrics("shallow")
     for recipe, beside in (("paper", "54%"), ("strong", "of another recipe")):
         about = known | {"recipe": recipe}
-        monkeypatch.setattr(tables.models, "metrics", lambda _, about=about: about)
+        monkeypatch.setattr(tables.networks, "metrics", lambda _, about=about: about)
         table = tables.overall(["shallow"], "test")
         assert table["paper"].tolist() == [beside]
         assert table["without copies"].tolist() == ["not computed"]
     counted = {"test": {"n": 50, "count": 35, "share": 0.7, "interval": [0.562, 0.809]}}
-    monkeypatch.setattr(tables.models, "metrics", lambda _: known | {"without_copies": counted})
+    monkeypatch.setattr(tables.networks, "metrics", lambda _: known | {"without_copies": counted})
     assert tables.overall(["shallow"], "test")["without copies"].tolist() == ["70.0% [56.2, 80.9]"]
 
 
@@ -154,7 +154,7 @@ def test_compare_shows_averages_over_views_where_they_were_computed(
 ) -> None:
     figures = {"n": 50, "correct": 35, "accuracy": 0.7, "interval": [0.562, 0.809]}
     known = networks.metrics("shallow") | {"views": {"ten": {"test": figures}, "mirrored": {}}}
-    monkeypatch.setattr(tables.models, "metrics", lambda name: known)
+    monkeypatch.setattr(tables.networks, "metrics", lambda name: known)
     assert tables.averaged("shallow", "test", "ten") == "70.0% [56.2, 80.9]"
     monkeypatch.undo()
     monkeypatch.setenv("FER_CHECKPOINTS", str(place / "shelf"))

@@ -305,8 +305,8 @@ CLAIMS = (
 # --- How much of HOG can be read, linearly, from what a network makes of a face
 #
 # Linear probes: Alain & Bengio, Understanding intermediate layers using linear classifier probes,
-# arXiv 1610.01644. The probe is a ridge regression in its dual form, as there are more features than
-# faces; its strength is chosen on validation faces.
+# arXiv 1610.01644. The probe is a ridge regression in its dual form, as there are more features
+# than faces; its strength is chosen on validation faces.
 
 
 Table = NDArray[np.floating]

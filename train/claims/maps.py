@@ -50,7 +50,7 @@ class Trend:
     last: float
     n: int
     towards: float
-    """P-value that it moves in the expected direction, see `claim_rules.rising`."""
+    """P-value that it moves in the expected direction, see `rules.rising`."""
     away: float
     """P-value that it moves in the other."""
 

@@ -1,7 +1,7 @@
 """CSV files of FER-2013: ``fer2013.csv``, ``icml_face_data.csv``, the challenge's ``train.csv``.
 
 One row a face: a class, 2,304 grey levels as text, and in most files the split ("Usage").
-Reading goes the quick way first (see `csv_fast`). A file that is not plain is read again slowly,
+Reading goes the quick way first (see `read_fast`). A file that is not plain is read again slowly,
 row by row, which reads odd but right spellings and names the first fault of a wrong one.
 """
 
@@ -328,11 +328,11 @@ class _Stretch:
 
 # --- Pixel text to pixels: ``"70 80 82 ..."`` -> uint8, at the speed of memory
 #
-# FER-2013's CSV spells 82 million grey levels as decimal text. `numbers` reads them with whole-array
-# operations on the bytes: at each byte that ends a number, ``value = d0 + 10 d1 + 100 d2`` over the
-# last three bytes, with the digits of the number before masked out. It also proves, in the same
-# passes, that the text is what it should be (only digits and spaces, nothing above 255, at most
-# three digits); if not it returns None, and `read_row` finds the fault slowly and names it.
+# FER-2013's CSV spells 82 million grey levels as decimal text. `numbers` reads them with whole-
+# array operations on the bytes: at each byte that ends a number, ``value = d0 + 10 d1 + 100 d2``
+# over the last three bytes, with the digits of the number before masked out. It also proves, in the
+# same passes, that the text is what it should be (only digits and spaces, nothing above 255, at
+# most three digits); if not it returns None, and `read_row` finds the fault slowly and names it.
 
 
 PIXELS = FACE_SHAPE[0] * FACE_SHAPE[1]

@@ -46,7 +46,7 @@ class Explanation:
     path_error: NDArray[np.float32] | None
     """``(N,)``: how far the map may be from the exact path integral: the sum of pixels' absolute
     errors over the map's absolute sum. An estimate with a margin, not a proof: twice the error
-    expected of the differences between neighbouring points, see `fermodels.xai.attribution.path_integrals`.
+    expected of the differences between neighbouring points, see `path_integrals`.
     None for methods without a path."""
     parts: dict[str, NDArray[np.float32]]
     """For hybrids the branches ``conv`` and ``hog``, each ``(N, 48, 48)``; else empty."""

@@ -192,7 +192,7 @@ def _evaluate(q: Question, wanted: list[Tensor]) -> list[_Path]:
 
 # --- What passes through a conv layer on the way from the baseline to the face
 #
-# As in integrated gradients no gradient is taken at the baseline, see `fermodels.xai.attribution.path_integrals`.
+# As in integrated gradients no gradient is taken at the baseline.
 
 
 def layer_conductance(q: Question) -> Parts:

@@ -3,7 +3,7 @@
 After TCAV (Kim et al. 2018, ICML, arXiv 1711.11279). Here a concept is one action unit: the same
 rendered person in the same pose and light, with the unit and without it. Its vector is the mean
 difference of a layer's activations; asked is whether, and how far, the logit of a class moves
-along it on that class's faces. `concept_tests` says how that is tested, and why so.
+along it on that class's faces. `statistics` says how that is tested, and why so.
 
 ``python -m fermodels.xai.concepts.tcav --model NAME --data PATH`` writes
 ``results/concepts-NAME.json``.

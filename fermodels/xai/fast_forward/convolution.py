@@ -154,7 +154,7 @@ MOST_BYTES = 400_000_000
 making it anew takes a tenth of the time of the explanation that needs it."""
 
 _KEPT: WeakKeyDictionary[nn.Module, dict[str, _Entry]] = WeakKeyDictionary()
-"""What was made, by model and name; a model's own are made under its lock (`guard.borrowed`)."""
+"""What was made, by model and name; a model's own are made under its lock."""
 _questions = count()
 _ordering = Lock()
 """Held while entries come and go: room for one model's is made by taking another's away."""

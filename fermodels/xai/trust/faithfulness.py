@@ -77,7 +77,7 @@ def deletion_insertion(
     Args:
         model: as for `fermodels.xai.attribution.explain.explain`; it is not touched.
         faces: uint8 ``(N, 48, 48)``.
-        importances: ``(N, 48, 48)``; larger goes first. See `trust_maps.importance`.
+        importances: ``(N, 48, 48)``; larger goes first. See `maps.importance`.
         target_class: ``(N,)`` class indices.
         baseline: what replaces a pixel; a name in BASELINES, or faces.
         fractions: shares of the pixels, ascending from 0 to 1.
@@ -273,7 +273,7 @@ def road(
     Args:
         model: as for `fermodels.xai.attribution.explain.explain`; it is not touched.
         faces: uint8 ``(N, 48, 48)``.
-        importances: ``(N, 48, 48)``; see `trust_maps.importance`.
+        importances: ``(N, 48, 48)``; see `maps.importance`.
         target_class: ``(N,)`` class indices.
         fractions: shares of the pixels to remove, each above 0 and below 1.
         seed: order of equally important pixels, and the noise.

@@ -56,7 +56,7 @@ def judge(
     between faces, between classes, and from those of networks with random weights; their best
     pixels must matter more to the class than random pixels, edges, and one fixed map (the mean of
     the method's own maps of the other faces), by insertion and deletion and, but for edges, by
-    ROAD; and a method of METHODS that promises a sum must keep it. See `fermodels.xai.trust.verdict`.
+    ROAD; and a method of METHODS that promises a sum must keep it. See `verdict`.
 
     It asks for the maps of all faces once, of the first 24 for another class, and of each of
     those by two networks of random weights: N + 72 maps for N faces or more than 24.

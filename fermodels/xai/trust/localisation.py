@@ -94,7 +94,7 @@ def pointing(importances: Maps, regions: Masks, seed: int = 0) -> Pointing:
     """Compare maps with regions.
 
     Args:
-        importances: ``(N, 48, 48)``; see `trust_maps.importance`.
+        importances: ``(N, 48, 48)``; see `maps.importance`.
         regions: bool ``(N, 48, 48)``.
         seed: which of several equal peaks counts.
     """

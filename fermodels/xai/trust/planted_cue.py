@@ -6,7 +6,7 @@
     python -m fermodels.xai.trust.planted_cue
 
 asks every method of METHODS for that mark and writes ``results/known-answer/results.json``, which
-`known_answer_record` reads.
+`planted_cue_record` reads.
 """
 
 from __future__ import annotations

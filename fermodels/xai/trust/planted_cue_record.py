@@ -28,7 +28,7 @@ class Finding:
     hit: Estimate
     """Share of faces on which the map's peak lies on the mark."""
     near: Estimate
-    """The same with `planted.MARGIN` pixels around the mark."""
+    """The same with `planted_cue.MARGIN` pixels around the mark."""
     mass: Estimate
     """Share of the positive attribution that lies on the mark."""
     fooled: Estimate

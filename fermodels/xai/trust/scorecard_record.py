@@ -40,7 +40,7 @@ class Score:
     """What was measured about one method."""
 
     values: Mapping[str, Floats]
-    """By name in `fermodels.xai.trust.metrics.METRICS`, one per face, of the scorecard's first faces
+    """By name in `metrics.METRICS`, one per face, of the scorecard's first faces
     (of PAIRED: pair by pair); those that do not apply are left out."""
     template: Mapping[str, Floats]
     """``gap`` and ``road`` of the mean of the method's maps of the other faces."""

@@ -40,9 +40,9 @@ def test_the_private_folder_goes_when_a_server_that_mounts_the_tab_stops() -> No
 import asyncio, gradio as gr
 from fastapi import FastAPI
 from studio.classify_tab import app, uploads
-demo = gradio_app.build_demo()
-host = gr.mount_gradio_app(FastAPI(), demo, path="/gradio", **gradio_app.mount_options(demo))
-folder = gradio_files.private_folder()
+demo = app.build_demo()
+host = gr.mount_gradio_app(FastAPI(), demo, path="/gradio", **app.mount_options(demo))
+folder = uploads.private_folder()
 async def serve():
     async with host.router.lifespan_context(host):
         assert folder.is_dir()
@@ -59,7 +59,7 @@ thread = threading.Thread(target=lambda: __import__("matplotlib.pyplot"))
 import gradio.utils
 from studio.classify_tab import app
 thread.start()
-gradio_app.build_demo()
+app.build_demo()
 with gradio.utils.MatplotlibBackendMananger():
     pass
 """

@@ -163,9 +163,9 @@ LEAVE = """
 import os, signal, tempfile
 from pathlib import Path
 from studio.classify_tab import uploads
-gradio_files.MEMORY = Path(os.environ["PLACE"])
-gradio_files.shutil.disk_usage = lambda _: type("U", (), {"free": 2**62})
-print(gradio_files.private_folder(), flush=True)
+uploads.MEMORY = Path(os.environ["PLACE"])
+uploads.shutil.disk_usage = lambda _: type("U", (), {"free": 2**62})
+print(uploads.private_folder(), flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 

@@ -18,8 +18,8 @@ def test_metrics_describe_themselves() -> None:
 
 def test_scorecards_are_read_without_torch() -> None:
     code = (
-        "import sys; from fermodels.xai.trust import planted_cue_record, scorecard_record, metrics; "
-        "scorecard_record.read('none'); print([n for n in ('torch', 'captum', 'skimage') "
+        "import sys; from fermodels.xai.trust import metrics, planted_cue_record\n"
+        "from fermodels.xai.trust import scorecard_record; scorecard_record.read('none'); print([n for n in ('torch', 'captum', 'skimage') "
         "if n in sys.modules])"
     )
     command = [sys.executable, "-c", code]

@@ -94,7 +94,7 @@ def test_what_was_not_computed_is_none(monkeypatch, tmp_path: Path) -> None:
 def test_another_format_is_an_error_that_names_the_command(older, monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("FER_RESULTS", str(tmp_path))
     (tmp_path / f"{file_name('shallow')}.json").write_text(json.dumps({"format": older}))
-    with pytest.raises(CheckpointError, match=r"python -m fermodels\.explain\.scorecard"):
+    with pytest.raises(CheckpointError, match=r"python -m fermodels\.xai\.trust\.scorecard"):
         read("shallow")
 
 
