@@ -1,6 +1,6 @@
-"""Whether a change of the code changed a result: ``python -m benchmarks.same_results --out OLD.npz``.
+"""Whether a change of the code changed a result: ``python -m benchmarks.same_results``.
 
-Run it at one revision with ``--out``, at another with ``--against``: predictions, every method's
+Run it at one revision with ``--out OLD.npz``, at another with ``--against OLD.npz``: predictions, every method's
 attributions and a dream of sample faces, for every bundled network. Attributions and predictions
 may differ by `TOLERANCE` of their largest value, dreams not at all. Exit status 1 if any does.
 """
@@ -47,7 +47,7 @@ def main(words: Sequence[str] | None = None) -> int:
     now = {key: value for name in args.models for key, value in results(name)}
     if args.out:
         with args.out.open("xb") as file:
-            np.savez_compressed(file, **now)
+            np.savez_compressed(file, allow_pickle=False, **now)
         print(f"{len(now)} results written")
         return 0
     with np.load(args.against, allow_pickle=False) as before:

@@ -201,17 +201,25 @@ MOST_DIGITS = 19
 REMEDY = "restore or re-export the checkpoint"
 
 
-def read_table(path: Path, limit: Limit, wanted: tuple[str, ...] | None = None) -> pd.DataFrame:
-    """Read a table within a limit; of a record only the wanted columns, their types checked."""
-    import pyarrow as pa
+def read_table(
+    path: Path, limit: Limit, choose: Callable[[pa.Schema, str], list[str]] | None = None
+) -> pd.DataFrame:
+    """Read a parquet table within a limit.
 
-    from fermodels.nets.record_checks import check_schema
+    Args:
+        path: the file.
+        limit: of rows and bytes.
+        choose: gets the schema and what errors call the table, and returns the columns to read;
+            it refuses types that it did not expect. All columns by default.
+
+    Raises:
+        CheckpointError: missing, damaged, too large, or refused by `choose`.
+    """
+    import pyarrow as pa
 
     try:
         with BoundedTable(path, called(path), limit) as table:
-            names = table.schema.names
-            if wanted is not None:
-                names = check_schema(table.schema, wanted, called(path))
+            names = choose(table.schema, called(path)) if choose else table.schema.names
             batches = list(table.batches(names))
             schema = pa.schema([table.schema.field(name) for name in names])
             return pa.Table.from_batches(batches, schema).to_pandas()

@@ -44,8 +44,10 @@ def imports(path: Path, names: set[str]) -> set[str]:
     """Return which of `names` a file imports, anywhere in it."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
-    dotted = {f"{node.module}.{alias.name}" for node in froms for alias in node.names}
-    return {name for name in names if name in dotted or name in {node.module for node in froms}}
+    dotted = {
+        (f"{node.module}.{alias.name}", str(node.module)) for node in froms for alias in node.names
+    }
+    return {inner if inner in names else outer for inner, outer in dotted} & names
 
 
 def size() -> HouseSize:

@@ -9,6 +9,7 @@ import hashlib
 import os
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +144,7 @@ def read_history(folder: Path) -> History:
     from fermodels.nets import record_checks as checks
 
     path = folder / HISTORY
-    table = read_table(path, HISTORY_LIMIT, checks.HISTORY)
+    table = read_table(path, HISTORY_LIMIT, partial(checks.check_schema, checks.HISTORY))
     if checks.KIND not in table:
         raise CheckpointError(f"{called(path)} has no column 'kind': not a training history")
     parts = []
@@ -165,7 +166,9 @@ def read_predictions(folder: Path) -> pd.DataFrame:
     from fermodels.nets import record_checks as checks
 
     path = folder / PREDICTIONS
-    table = read_table(path, PREDICTIONS_LIMIT, tuple(checks.PREDICTIONS))
+    table = read_table(
+        path, PREDICTIONS_LIMIT, partial(checks.check_schema, tuple(checks.PREDICTIONS))
+    )
     checks.check_predictions(table, called(path))
     return table
 

@@ -242,12 +242,12 @@ HISTORY = (KIND, *(STEPS | EPOCHS | MORE), *LISTS)
 """Every column of a history that is read."""
 
 
-def check_schema(schema: pa.Schema, wanted: Sequence[str], called: str) -> list[str]:
+def check_schema(wanted: Sequence[str], schema: pa.Schema, called: str) -> list[str]:
     """Return the wanted columns that a table has, once each is of the right type.
 
     Args:
-        schema: the table's.
         wanted: columns of `HISTORY` or `PREDICTIONS`.
+        schema: the table's.
         called: what the error calls the table.
 
     Raises:

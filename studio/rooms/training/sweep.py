@@ -9,7 +9,7 @@ import streamlit as st
 
 from fermodels import results
 from studio.components import download
-from studio.figures import charts as figures
+from studio.figures import charts
 from studio.state import BOUND
 
 SCIENTIFIC = st.column_config.NumberColumn(format="%.1e")
@@ -37,7 +37,7 @@ def draw() -> None:
     name = str(st.selectbox("Sweep", names, key="sweep", width=320, **BOUND))
     found = results.read_result(name) or {}
     trials: list[dict[str, Any]] = found["trials"]
-    fig = figures.trials(trials, best=found["best_trial"], paper=found["paper_trial"])
+    fig = charts.trials(trials, best=found["best_trial"], paper=found["paper_trial"])
     code = f"from fermodels.nets import catalog\n\nsweep = shelf.read_result({name!r})\n"
     download.show(fig, "sweep-trials", "Validation accuracy per epoch of every trial", code=code)
     st.caption(f"{budget(found)} {found['caution']}")

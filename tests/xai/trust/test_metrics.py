@@ -18,9 +18,10 @@ def test_metrics_describe_themselves() -> None:
 
 def test_scorecards_are_read_without_torch() -> None:
     code = (
-        "import sys; from fermodels.xai.trust import metrics, planted_cue_record\n"
-        "from fermodels.xai.trust import scorecard_record; scorecard_record.read('none'); print([n for n in ('torch', 'captum', 'skimage') "
-        "if n in sys.modules])"
+        "import sys\n"
+        "from fermodels.xai.trust import metrics, planted_cue_record, scorecard_record\n"
+        "scorecard_record.read('none')\n"
+        "print([name for name in ('torch', 'captum', 'skimage') if name in sys.modules])"
     )
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
