@@ -36,8 +36,7 @@ from fermodels.nets.fernet import FERNet
 from fermodels.nets.variants import VARIANTS
 from train.config import PRECISIONS, recipe
 from train.device import start
-from train.learner import make_learner
-from train.loop import TrainData, run_epoch
+from train.loop import TrainData, make_learner, run_epoch
 from train.run import subtract_mean_of
 
 PROCESSES = (1, 2)

@@ -1,8 +1,9 @@
 """Whether a change of the code changed a result: ``python -m benchmarks.same_results``.
 
-Run it at one revision with ``--out OLD.npz``, at another with ``--against OLD.npz``: predictions, every method's
-attributions and a dream of sample faces, for every bundled network. Attributions and predictions
-may differ by `TOLERANCE` of their largest value, dreams not at all. Exit status 1 if any does.
+Run it at one revision with ``--out OLD.npz``, at another with ``--against OLD.npz``: predictions,
+every method's attributions and a dream of sample faces, for every bundled network. Attributions
+and predictions may differ by `TOLERANCE` of their largest value, dreams not at all. Exit status 1
+if any does.
 """
 
 from __future__ import annotations

@@ -36,8 +36,7 @@ from fermodels.nets.fernet import FERNet
 from fermodels.nets.variants import VARIANTS
 from train.config import TrainConfig, recipe
 from train.device import Runtime, start
-from train.learner import make_learner
-from train.loop import TrainData, run_epoch
+from train.loop import TrainData, make_learner, run_epoch
 
 BATCH = 128
 WARM_STEPS = 2

@@ -17,12 +17,12 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from fermodels.data.readers.bounded_parquet import BoundedTable, Limit
 from fermodels.errors import CheckpointError, ConfigError, DataError
 
 if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
     from PIL.PngImagePlugin import PngInfo
 
 Objection = Callable[[Path], str | None]

@@ -53,7 +53,7 @@ def while_it_learned(name: str, block: str) -> None:
     epoch_slider.through(name, block=block)
 
 
-while_it_learned(*widgets.part(of_this_face))
+while_it_learned(*widgets.fragment_part(of_this_face))
 widgets.footer(
     "A channel that lights up at the mouth has not thereby been shown to detect mouths, nor to "
     "matter for the answer: many channels respond and are then ignored."

@@ -5,7 +5,7 @@ import streamlit as st
 from studio import state
 from studio.components import widgets
 from studio.rooms.compare import matrices as compare_matrices
-from studio.rooms.compare import sections, tables
+from studio.rooms.compare import tables
 
 VIEWS = ("% of each row", "counts", "difference")
 
@@ -33,20 +33,20 @@ def matrices() -> None:
 
 matrices()
 st.subheader("Overall", anchor=False)
-sections.overall(split)
+tables.show_overall(split)
 
 if len(names) > 1:
     st.subheader("Does one truly beat the other?", anchor=False)
-    sections.paired(names, split)
+    tables.show_paired(names, split)
 
 st.subheader("Per expression", anchor=False)
-sections.per_expression(names, split)
+tables.show_per_expression(names, split)
 
 st.subheader("Is it as sure as it is right?", anchor=False)
-sections.sureness(names, split)
+tables.show_calibration(names, split)
 
 st.subheader("What if one counts otherwise?", anchor=False)
-sections.other_counts(names, split)
+tables.show_other_counts(names, split)
 
 widgets.footer(
     "How any of them would fare on other people, cameras or labels, or whether another seed would "

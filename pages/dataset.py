@@ -24,7 +24,7 @@ for note in faces.notes:
     st.caption(plain(note))
 
 wanted, model = filters.pick_filter(faces)
-answers = filters.answers(model, faces, wanted)
+answers = filters.predictions_of(model, faces, wanted)
 rows = filters.sliced(predictions.choose(faces, wanted, answers), faces, wanted)
 if st.toggle("Map: draw around faces that a network finds alike", key="mapped", **state.BOUND):
     inside = feature_map.pick(faces, rows)

@@ -41,13 +41,13 @@ saliency_comparison.draw_probabilities(names, face, target_class)
 
 if comparison.every:
     st.subheader("Where on the face?", anchor=False)
-    code = snippets.attribution(names[0], face, options.asked(comparison.every[0].method))
+    code = snippets.attribution_code(names[0], face, options.asked(comparison.every[0].method))
     trust.draw_regions(saliency_comparison.titled(comparison), code)
 
 
 neighbours.section(face, names)
 trust.section(comparison)
-edits.section(face, names, chosen, options)
+edits.edits_section(face, names, chosen, options)
 widgets.footer(
     "A map shows what the method credits, not what the network thinks. Methods that disagree "
     "cannot all be right; a plausible map is not evidence that the model reasons well; and no "

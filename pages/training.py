@@ -5,26 +5,26 @@ import streamlit as st
 from fermodels.nets import catalog
 from studio import networks
 from studio.components import widgets
-from studio.rooms.training import curves, sweep
+from studio.rooms import training
 
 widgets.opening(
     "How did the networks learn?",
     "Loss should fall from ln 7 and accuracy rise from 1/7, the level of guessing. Look for where "
     "training and validation part: from there on a network learns its training faces by heart.",
 )
-runs = curves.pick_runs()
+runs = training.pick_runs()
 names = (
     []
     if runs and not networks.choices()
     else widgets.pick_models(needs=(catalog.METRICS, catalog.HISTORY))
 )
-curves.curves(names, runs)
-sweep.draw()
+training.curves(names, runs)
+training.draw()
 
 if names:
     st.subheader("Sanity checks and provenance", anchor=False)
-    curves.sanity(names)
-    curves.provenance(names)
+    training.sanity(names)
+    training.provenance(names)
 
 widgets.footer(
     "Whether another seed would rank these networks the same: each curve is one run. Minibatch "

@@ -58,7 +58,7 @@ class MethodMap:
 
 
 @dataclass(frozen=True)
-class Asked:
+class MapRequest:
     """A question to one attribution method, but for model and face."""
 
     method: str
@@ -85,7 +85,7 @@ def baselines() -> dict[str, Baseline]:
     return BASELINES
 
 
-def attribution(name: str, face: NDArray[np.uint8], asked: Asked) -> MethodMap:
+def attribution(name: str, face: NDArray[np.uint8], asked: MapRequest) -> MethodMap:
     """Return one method's map of one face, computed once per model, face and question.
 
     Args:
@@ -106,9 +106,9 @@ def attribution(name: str, face: NDArray[np.uint8], asked: Asked) -> MethodMap:
     return _attribution(name, networks.stamp(name), networks.content_hash(face), asked, face)
 
 
-@st.cache_data(max_entries=1024, show_spinner=False, hash_funcs={Asked: repr})
+@st.cache_data(max_entries=1024, show_spinner=False, hash_funcs={MapRequest: repr})
 def _attribution(
-    name: str, stamp: str, face_hash: str, asked: Asked, _face: NDArray[np.uint8]
+    name: str, stamp: str, face_hash: str, asked: MapRequest, _face: NDArray[np.uint8]
 ) -> MethodMap:
     from fermodels.xai.attribution.explain import explain
 
@@ -139,7 +139,7 @@ def _attribution(
 
 
 def curves(
-    name: str, face: NDArray[np.uint8], asked: Asked, attribution: NDArray[np.float32]
+    name: str, face: NDArray[np.uint8], asked: MapRequest, attribution: NDArray[np.float32]
 ) -> dict[str, Curves]:
     """Return a map's deletion and insertion curves and those of the controls.
 
@@ -153,12 +153,12 @@ def curves(
     return _curves(name, networks.stamp(name), key, asked, face, attribution)
 
 
-@st.cache_data(max_entries=256, show_spinner=False, hash_funcs={Asked: repr})
+@st.cache_data(max_entries=256, show_spinner=False, hash_funcs={MapRequest: repr})
 def _curves(
     name: str,
     stamp: str,
     key: str,
-    asked: Asked,
+    asked: MapRequest,
     _face: NDArray[np.uint8],
     _attribution: NDArray[np.float32],
 ) -> dict[str, Curves]:
@@ -173,13 +173,13 @@ def _curves(
 
 def sees_hog(name: str) -> bool:
     """Return whether a network has a HOG branch."""
-    with networks.borrowed(name) as net:
+    with networks.locked_network(name) as net:
         return bool(net.has_hog)
 
 
 def conv_layers(name: str) -> list[str]:
     """Return a model's conv blocks, first to last."""
-    with networks.borrowed(name) as net:
+    with networks.locked_network(name) as net:
         return net.conv_layers
 
 
@@ -213,7 +213,7 @@ class Badge:
         return self.reasons[0]
 
 
-def badge(name: str, asked: Asked) -> Badge:
+def badge(name: str, asked: MapRequest) -> Badge:
     """Return the scorecard's verdict on a method for a network; never a guess.
 
     Args:
@@ -253,7 +253,7 @@ def _unscored(why: str) -> Badge:
     return Badge(UNSCORED, (why,))
 
 
-def _as_scored(asked: Asked) -> bool:
+def _as_scored(asked: MapRequest) -> bool:
     """Whether a map was asked for in the way that the scorecards judge; any class may be asked."""
     method = methods()[asked.method]
     usual = not method.uses_baseline or asked.baseline == USUAL_BASELINE

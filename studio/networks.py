@@ -91,7 +91,7 @@ def _stamp_of(folder: Path) -> str:
 
 
 @contextmanager
-def borrowed_checkpoint(name: str | Path) -> Iterator[FERNet]:
+def locked_checkpoint(name: str | Path) -> Iterator[FERNet]:
     """Lend a network, in eval mode, loaded at its first use and again when its files change.
 
     A network is shared by all visitors, and explainers hang hooks on its modules: hence a lock for
@@ -191,11 +191,11 @@ def stamp(name: str) -> str:
         CheckpointError: there is none of that name.
     """
     guest = mine().get(name)
-    return stamp_of_checkpoint(name) if guest is None else stamp_of_guest(guest)
+    return stamp_of_checkpoint(name) if guest is None else stamp_of_visitor_network(guest)
 
 
 @contextmanager
-def borrowed(name: str) -> Iterator[FERNet]:
+def locked_network(name: str) -> Iterator[FERNet]:
     """Lend a network, in eval mode, to one thread at a time.
 
     Args:
@@ -205,7 +205,7 @@ def borrowed(name: str) -> Iterator[FERNet]:
         CheckpointError: missing, altered, or weights that do not fit the config.
     """
     guest = mine().get(name)
-    with borrowed_checkpoint(name) if guest is None else borrowed_guest(guest) as net:
+    with locked_checkpoint(name) if guest is None else locked_visitor_network(guest) as net:
         yield net
 
 
@@ -215,7 +215,7 @@ def shared(name: str) -> FERNet:
     `fermodels.explain` does, one question to a network at a time, and keeps with the network what
     it made of the weights; nobody else waits meanwhile.
     """
-    with borrowed(name) as net:
+    with locked_network(name) as net:
         return net
 
 
@@ -223,7 +223,7 @@ def own_copy(name: str) -> FERNet:
     """Return a twin that shares the weights, so that long questions keep nobody waiting."""
     from fermodels.xai.counterfactuals.response_curves import private
 
-    with borrowed(name) as net:
+    with locked_network(name) as net:
         return private(net)
 
 
@@ -297,14 +297,14 @@ def _predictions(name: str, stamp: str) -> pd.DataFrame:
     return catalog.read_predictions(_folder(name))
 
 
-def answers_hash(name: str) -> str:
+def predictions_hash(name: str) -> str:
     """Return `catalog.answers_hash` of what a checkpoint said, worked out once."""
     return _answers_hash(name, stamp(name))
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def _answers_hash(name: str, stamp: str) -> str:
-    return catalog.answers_hash(predictions(name))
+    return catalog.predictions_hash(predictions(name))
 
 
 def probabilities(name: str, faces: NDArray[np.uint8] | bytes) -> NDArray[np.float32]:
@@ -334,7 +334,7 @@ def probabilities(name: str, faces: NDArray[np.uint8] | bytes) -> NDArray[np.flo
 def _probabilities(
     name: str, stamp: str, key: str, _faces: NDArray[np.uint8]
 ) -> NDArray[np.float32]:
-    with borrowed(name) as net:
+    with locked_network(name) as net:
         found: NDArray[np.float32] = net.predict(_faces)
     return found
 
@@ -370,7 +370,7 @@ RECORDS: dict[str, Callable[[Path], object]] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Guest:
+class VisitorNetwork:
     """A network that one visitor brought."""
 
     name: str
@@ -393,36 +393,36 @@ class Guest:
         return sum(tensor.numel() * tensor.element_size() for tensor in parameters)
 
 
-_uploads: WeakSet[Guest] = WeakSet()
+_uploads: WeakSet[VisitorNetwork] = WeakSet()
 """Every upload alive, counted to bound memory; a session's end lets its own go."""
 _counting = Lock()
 
 
-def mine() -> dict[str, Guest]:
+def mine() -> dict[str, VisitorNetwork]:
     """Return this session's guests by name; none outside a session."""
     if get_script_run_ctx(suppress_warning=True) is None:
         return {}
-    found: dict[str, Guest] = st.session_state.setdefault("guests", {})
+    found: dict[str, VisitorNetwork] = st.session_state.setdefault("guests", {})
     return found
 
 
-def stamp_of_guest(guest: Guest) -> str:
+def stamp_of_visitor_network(guest: VisitorNetwork) -> str:
     """Return a key that changes when the guest's files do."""
     return guest.stamp if guest.folder is None else stamp_of_checkpoint(guest.folder)
 
 
 @contextmanager
-def borrowed_guest(guest: Guest) -> Iterator[FERNet]:
+def locked_visitor_network(guest: VisitorNetwork) -> Iterator[FERNet]:
     """Lend a guest's network, one thread at a time."""
     if guest.net is not None:
         with guest.lock:
             yield guest.net
         return
-    with borrowed_checkpoint(guest.folder or guest.source) as net:
+    with locked_checkpoint(guest.folder or guest.source) as net:
         yield net
 
 
-def invite(source: str) -> Guest:
+def invite(source: str) -> VisitorNetwork:
     """Add a checkpoint from a folder or ``hub:owner/name`` to this session, loaded strictly.
 
     Raises:
@@ -440,15 +440,15 @@ def invite(source: str) -> Guest:
     else:
         folder = catalog.find(source)
         title = folder.resolve().name
-    with borrowed_checkpoint(folder):  # anything amiss is said now, not in a room
+    with locked_checkpoint(folder):  # anything amiss is said now, not in a room
         pass
     for file, read in RECORDS.items():
         if (folder / file).is_file():
             read(folder)
-    return _welcome(Guest(_free_name(title), source, folder, ""))
+    return _welcome(VisitorNetwork(_free_name(title), source, folder, ""))
 
 
-def invite_upload(config: bytes, weights: bytes) -> Guest:
+def invite_upload(config: bytes, weights: bytes) -> VisitorNetwork:
     """Add an uploaded checkpoint to this session; it stays in memory and is not written to disk.
 
     Raises:
@@ -465,7 +465,9 @@ def invite_upload(config: bytes, weights: bytes) -> Guest:
             "run the studio on your own machine"
         )
     digest = hashlib.blake2b(config + weights, digest_size=16).hexdigest()
-    guest = Guest(_free_name(str(identity.get("name", "uploaded"))), "upload", None, digest, net)
+    guest = VisitorNetwork(
+        _free_name(str(identity.get("name", "uploaded"))), "upload", None, digest, net
+    )
     with _counting:
         held = sum(other.bytes for other in _uploads)
         if held + guest.bytes > MOST_BYTES:
@@ -482,7 +484,7 @@ def dismiss(name: str) -> None:
     mine().pop(name, None)
 
 
-def _welcome(guest: Guest) -> Guest:
+def _welcome(guest: VisitorNetwork) -> VisitorNetwork:
     here = mine()
     if len(here) >= MOST_PER_SESSION:
         here.pop(next(iter(here)))  # the one brought first makes room

@@ -66,7 +66,7 @@ def _stored(name: str, stamp: str, faces_key: str, _faces: FaceDataset) -> NDArr
     return np.asarray(rows, dtype=np.float32)
 
 
-def part(faces: FaceDataset, split: str | None) -> FaceDataset:
+def faces_of_split(faces: FaceDataset, split: str | None) -> FaceDataset:
     """Return the faces of a split, or (None) all of them; kept, as are their ids."""
     return _part(faces.content_hash, split, faces)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from fermodels.data.edits import Step, write
 from studio import networks
-from studio.explanations import Asked
+from studio.explanations import MapRequest
 from studio.state import CarriedFace, source
 
 
@@ -51,7 +51,7 @@ def net(name: str) -> str:
     return f"net = fermodels.load({networks.address(name)!r})\n"
 
 
-def attribution(name: str, held: CarriedFace, asked: Asked) -> str:
+def attribution_code(name: str, held: CarriedFace, asked: MapRequest) -> str:
     """Return code that makes one method's map of one face."""
     words = {
         "target_class": asked.target_class,
@@ -68,7 +68,7 @@ def attribution(name: str, held: CarriedFace, asked: Asked) -> str:
     )
 
 
-def probabilities(names: Sequence[str], held: CarriedFace) -> str:
+def probabilities_code(names: Sequence[str], held: CarriedFace) -> str:
     """Return code that asks networks for their seven probabilities of a face."""
     loads = [networks.address(name) for name in names]
     return (
@@ -77,7 +77,7 @@ def probabilities(names: Sequence[str], held: CarriedFace) -> str:
     )
 
 
-def activations(name: str, held: CarriedFace, layer: str) -> str:
+def activations_code(name: str, held: CarriedFace, layer: str) -> str:
     """Return code that makes one layer's maps of a face."""
     return (
         f"{face(held)}{net(name)}"
@@ -86,7 +86,7 @@ def activations(name: str, held: CarriedFace, layer: str) -> str:
     )
 
 
-def likeness(name: str, first: CarriedFace, second: CarriedFace) -> str:
+def similarity_code(name: str, first: CarriedFace, second: CarriedFace) -> str:
     """Return code that compares what every layer makes of two faces."""
     return (
         f"{face(second)}other = face\n{face(first)}{net(name)}"
@@ -113,7 +113,7 @@ def run_history(folder: str) -> str:
     )
 
 
-def evidence(name: str, epoch: int, lines: str | None = None) -> str:
+def evidence_code(name: str, epoch: int, lines: str | None = None) -> str:
     """Return code that reads what was recorded after one epoch.
 
     Args:
@@ -130,7 +130,7 @@ def evidence(name: str, epoch: int, lines: str | None = None) -> str:
     )
 
 
-def dream(name: str, held: CarriedFace, start: str | None, keywords: dict[str, object]) -> str:
+def dream_code(name: str, held: CarriedFace, start: str | None, keywords: dict[str, object]) -> str:
     """Return code that dreams the same dream; `start` names a start that is not the face."""
     first = "face" if start is None else repr(start)
     given = "".join(f"    {key}={value!r},\n" for key, value in keywords.items())
@@ -141,7 +141,7 @@ def dream(name: str, held: CarriedFace, start: str | None, keywords: dict[str, o
     )
 
 
-def channel(name: str, layer: str, number: int, split: str | None) -> str:
+def channel_code(name: str, layer: str, number: int, split: str | None) -> str:
     """Return code that finds the faces exciting one channel most, of a split or (None) of all."""
     part = "" if split is None else f".split({split!r})"
     return (
@@ -154,7 +154,7 @@ def channel(name: str, layer: str, number: int, split: str | None) -> str:
     )
 
 
-def channel_dream(name: str, layer: str, number: int, seed: int) -> str:
+def channel_dream_code(name: str, layer: str, number: int, seed: int) -> str:
     """Return code that dreams what one channel wants to see."""
     return (
         "import fermodels\n"

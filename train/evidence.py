@@ -21,7 +21,7 @@ LOOKED_AT = 64
 
 
 @torch.no_grad()
-def logits_of(net: FERNet, faces: Tensor, runtime: Runtime) -> Tensor:
+def logits_in_batches(net: FERNet, faces: Tensor, runtime: Runtime) -> Tensor:
     """Return float32 logits ``(N, 7)`` of uint8 faces ``(N, 1, 48, 48)``, in eval mode."""
     was_training = net.training
     net.eval()
@@ -98,8 +98,10 @@ def epoch_evidence(
         validation: uint8 faces ``(N, 1, 48, 48)`` and labels of the validation split.
         train_probe: the same fixed training faces every epoch.
     """
-    loss, confusion = _loss_and_confusion(logits_of(net, validation[0], runtime), validation[1])
-    clean = logits_of(net, train_probe[0], runtime).argmax(1) == train_probe[1]
+    loss, confusion = _loss_and_confusion(
+        logits_in_batches(net, validation[0], runtime), validation[1]
+    )
+    clean = logits_in_batches(net, train_probe[0], runtime).argmax(1) == train_probe[1]
     sparsity, entropy = activation_evidence(net, validation[0][:LOOKED_AT])
     filters = net.get_parameter("conv1.conv.weight").detach().float().cpu()
     return {

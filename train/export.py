@@ -97,7 +97,7 @@ def chosen(metrics: dict[str, Any]) -> str:
     return f"The epoch kept ({best} of {epochs}{last}) was chosen on the validation split."
 
 
-def sureness(metrics: dict[str, Any]) -> str:
+def calibration_sentences(metrics: dict[str, Any]) -> str:
     """Return in sentences which way a network errs in sureness, and what a temperature does."""
     found = metrics.get("calibration", {})
     if "gap_before" not in found.get(FITTED_ON, {}):
@@ -131,7 +131,7 @@ def model_card(identity: dict[str, Any], metrics: dict[str, Any]) -> str:
         rows="\n".join(_rows(metrics)),
         classes="\n".join(_row(name, metrics["test"]["per_class"][name]) for name in EMOTIONS),
         chosen=chosen(metrics),
-        sureness=sureness(metrics),
+        sureness=calibration_sentences(metrics),
         torch=origin["versions"]["torch"],
         **{
             key: origin[key]

@@ -13,6 +13,7 @@ import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from fermodels.data.dataset import FaceDataset
@@ -20,9 +21,8 @@ from fermodels.errors import ConfigError
 from fermodels.nets.fernet import FERNet, to_pixels
 from train.augment import augment
 from train.config import TrainConfig
-from train.device import Runtime
+from train.device import Runtime, share_batch_statistics
 from train.evidence import epoch_evidence, norms, to_floats
-from train.learner import Learner, make_learner
 from train.state import STATE_FILE, Progress, copy_of, load_state, save_state, show_progress
 
 TRAIN_PROBE = 2048
@@ -220,3 +220,87 @@ def _say(progress: Progress, config: TrainConfig, steps: int) -> None:
         f"best {progress.best_accuracy:.1%} (epoch {progress.best_epoch})  "
         f"{rate:.0f} faces/s  {left:.0f} min left"
     )
+
+
+# --- What learns: a network with its optimiser, its processes and the average of its weights
+
+
+@dataclass
+class Learner:
+    """What learns: the network, its possibly wrapped forward, optimiser and weight average."""
+
+    net: FERNet
+    forward: nn.Module
+    optimizer: torch.optim.Optimizer
+    average: FERNet | None
+
+    @property
+    def judged(self) -> FERNet:
+        """The network whose accuracy counts: the weight average where there is one."""
+        return self.net if self.average is None else self.average
+
+    def parts(self) -> dict[str, Any]:
+        """Return everything of it that a resume needs."""
+        average = None if self.average is None else self.average.state_dict()
+        return {
+            "net": self.net.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": average,
+        }
+
+    def restore(self, parts: dict[str, Any]) -> None:
+        """Take back what `parts` gave."""
+        self.net.load_state_dict(parts["net"])
+        self.optimizer.load_state_dict(parts["optimizer"])
+        if self.average is not None:
+            self.average.load_state_dict(parts["average"])
+
+    @torch.no_grad()
+    def update_average(self, decay: float, step: int) -> None:
+        """Move the weight average towards the current weights and batch statistics.
+
+        Young averages move faster, or they would hold on to the initial weights and variances.
+        """
+        if self.average is None:
+            return
+        decay = min(decay, (1 + step) / (10 + step))
+        pairs = zip(self.average.state_dict().values(), self.net.state_dict().values(), strict=True)
+        for slow, fast in pairs:
+            if slow.is_floating_point():
+                slow.lerp_(fast, 1 - decay)
+            else:
+                slow.copy_(fast)
+
+
+def make_learner(net: FERNet, config: TrainConfig, runtime: Runtime) -> Learner:
+    """Place a network and give it an optimiser; biases and norms are not decayed."""
+    runtime.place(net)
+    groups = [
+        {
+            "params": [p for p in net.parameters() if p.dim() > 1],
+            "weight_decay": config.weight_decay,
+        },
+        {"params": [p for p in net.parameters() if p.dim() <= 1], "weight_decay": 0.0},
+    ]
+    optimizer: torch.optim.Optimizer
+    fused = runtime.device.type in ("cpu", "cuda")
+    if config.optimizer == "sgd":
+        optimizer = torch.optim.SGD(
+            groups, config.learning_rate, config.momentum, nesterov=config.momentum > 0, fused=fused
+        )
+    else:
+        optimizer = torch.optim.AdamW(
+            groups, config.learning_rate, (config.momentum, 0.999), fused=fused
+        )
+    average = None
+    if config.ema_decay:
+        average = runtime.place(FERNet(net.config))
+        average.load_state_dict(net.state_dict())
+        average.requires_grad_(False).eval()
+    forward: nn.Module = net
+    if config.compile:
+        net.compile()
+    if runtime.world > 1:
+        forward = share_batch_statistics(forward, runtime.device)
+        forward = DistributedDataParallel(forward, forward_sync_buffers=False)
+    return Learner(net, forward, optimizer, average)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fermodels.classify import table
-from fermodels.classify.sources import Frame, Source
+from fermodels.classify.sources import Source, SourceFrame
 from fermodels.classify.table import PROBABILITIES, Row
 from fermodels.data.emotions import EMOTIONS
 from fermodels.data.photos.crop import Face, faces_of, whole_face
@@ -59,7 +59,7 @@ class Settings:
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class SeenPicture:
     """What was found in one picture or frame."""
 
     file: str
@@ -73,27 +73,27 @@ class Seen:
     """Why the file could not be read, in a sentence."""
 
 
-def look(source: Source, settings: Settings) -> list[Seen]:
+def look(source: Source, settings: Settings) -> list[SeenPicture]:
     """Return the faces of a file, frame by frame; a file that cannot be read tells its error."""
     return list(_look(source, settings))
 
 
-def _look(source: Source, settings: Settings) -> Iterator[Seen]:
+def _look(source: Source, settings: Settings) -> Iterator[SeenPicture]:
     try:
         for frame in source.frames():
-            yield Seen(source.name, frame.time, _faces(frame, settings))
+            yield SeenPicture(source.name, frame.time, _faces(frame, settings))
     except FerError as error:
-        yield Seen(source.name, None, (), str(error))
+        yield SeenPicture(source.name, None, (), str(error))
 
 
-def _faces(frame: Frame, settings: Settings) -> tuple[Face, ...]:
+def _faces(frame: SourceFrame, settings: Settings) -> tuple[Face, ...]:
     if settings.whole_picture:
         return (whole_face(frame.picture, frame.size),)
     found = tuple(faces_of(frame.picture, frame.size))
     return found if settings.all_faces else found[:1]
 
 
-def answer(seen: Iterable[Seen], nets: Mapping[str, FERNet]) -> list[Row]:
+def answer(seen: Iterable[SeenPicture], nets: Mapping[str, FERNet]) -> list[Row]:
     """Return one row per face and network, and one row for a picture that shows no face."""
     pictures = list(seen)
     crops = [face.image for picture in pictures for face in picture.faces]
@@ -111,7 +111,7 @@ def answer(seen: Iterable[Seen], nets: Mapping[str, FERNet]) -> list[Row]:
     return rows
 
 
-def _row(picture: Seen) -> Row:
+def _row(picture: SeenPicture) -> Row:
     empty: Row = dict.fromkeys(table.COLUMNS)
     return empty | {"file": picture.file, "frame_time": picture.time, "error": picture.error}
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from fermodels.classify import table as classify_table
 from fermodels.classify.pictures import Settings, answer, look, network
-from fermodels.classify.sources import Frame, Source, photo_frames
+from fermodels.classify.sources import Source, SourceFrame, photo_frames
 from fermodels.classify.table import COLUMNS
 from fermodels.errors import ConfigError, DataError, PhotoError, exit_status
 from fermodels.files import check_output, not_a_table_with, write_atomically
@@ -70,7 +70,7 @@ def _source(cell: Any, number: int) -> Source:
     """Return one cell of the column ``image`` as something to look at."""
     data, path = (cell.get("bytes"), cell.get("path")) if isinstance(cell, dict) else (cell, None)
 
-    def frames() -> Iterator[Frame]:
+    def frames() -> Iterator[SourceFrame]:
         if not isinstance(data, bytes):
             raise PhotoError(f"the image is {type(data).__name__}: expected an encoded picture")
         yield from photo_frames(data)

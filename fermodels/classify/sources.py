@@ -26,7 +26,7 @@ _VIDEO_MARKS = (
 
 
 @dataclass(frozen=True, eq=False)
-class Frame:
+class SourceFrame:
     """One decoded picture."""
 
     picture: Image.Image
@@ -46,7 +46,7 @@ class Source:
     name: str
     """The file as it is told in the results."""
 
-    frames: Callable[[], Iterator[Frame]]
+    frames: Callable[[], Iterator[SourceFrame]]
     """Yields what the file shows; raises PhotoError when it cannot be read."""
 
 
@@ -104,17 +104,19 @@ def _source(path: Path, every: float) -> Source:
     return Source(name_of(path), lambda: photo_frames(path))
 
 
-def photo_frames(photo: bytes | Path, limits: PhotoLimits | None = None) -> Iterator[Frame]:
+def photo_frames(photo: bytes | Path, limits: PhotoLimits | None = None) -> Iterator[SourceFrame]:
     """Yield a photo's one frame; what it takes is counted until the next one is asked for.
 
     Raises:
         PhotoError: it cannot be read.
     """
     with opened_photo(photo, limits=limits) as opened:
-        yield Frame(opened.picture, size=opened.size)
+        yield SourceFrame(opened.picture, size=opened.size)
 
 
-def video_frames(path: Path, every: float, limits: PhotoLimits | None = None) -> Iterator[Frame]:
+def video_frames(
+    path: Path, every: float, limits: PhotoLimits | None = None
+) -> Iterator[SourceFrame]:
     """Yield a video's frames, the first and then one every `every` seconds.
 
     Args:
@@ -137,7 +139,7 @@ def video_frames(path: Path, every: float, limits: PhotoLimits | None = None) ->
         seen = False
         for time, pixels in _spaced(capture, every):
             seen = True
-            yield Frame(Image.fromarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)), time)
+            yield SourceFrame(Image.fromarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)), time)
         if not seen:
             raise PhotoError(
                 f"the video {name_of(path)} holds no frame that can be decoded: "

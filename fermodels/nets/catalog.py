@@ -69,7 +69,7 @@ def accuracy_without_copies(name: str, predictions: pd.DataFrame) -> dict[str, A
         CheckpointError: the result is damaged.
     """
     copies = read_result("duplicates")
-    if copies is None or copies.get("answers", {}).get(name) != answers_hash(predictions):
+    if copies is None or copies.get("answers", {}).get(name) != predictions_hash(predictions):
         return None
     with complete("results/duplicates.json", "python -m train.labels --data PATH"):
         counted = copies["accuracy"][name]
@@ -173,7 +173,7 @@ def read_predictions(folder: Path) -> pd.DataFrame:
     return table
 
 
-def answers_hash(predictions: pd.DataFrame) -> str:
+def predictions_hash(predictions: pd.DataFrame) -> str:
     """Return the SHA-256 of what a network said of which faces, whatever the rows' order.
 
     Results computed from predictions carry it, so that they are not shown of other weights.

@@ -23,7 +23,7 @@ PATIENCE = 3.0
 
 
 @dataclass(frozen=True)
-class Run:
+class TrainingRun:
     """A training run as its folder tells it."""
 
     name: str
@@ -69,7 +69,7 @@ def write_progress(folder: Path, about: dict[str, float]) -> None:
     write_json(folder / PROGRESS, {key: about[key] for key in KEYS}, not_json_with(*KEYS))
 
 
-def available_runs() -> list[Run]:
+def available_runs() -> list[TrainingRun]:
     """Return the runs that keep a record, the one written last first.
 
     Raises:
@@ -81,7 +81,7 @@ def available_runs() -> list[Run]:
     return sorted(found, key=lambda run: run.age)
 
 
-def read_run(folder: Path) -> Run:
+def read_run(folder: Path) -> TrainingRun:
     """Read how far a run has come.
 
     Raises:
@@ -94,7 +94,7 @@ def read_run(folder: Path) -> Run:
             f"{folder / PROGRESS} lacks the numbers {', '.join(missing)}: "
             "remove it, and the run's next epoch writes it anew"
         )
-    return Run(
+    return TrainingRun(
         name=folder.name,
         folder=folder,
         epoch=int(about["epoch"]),

@@ -127,7 +127,7 @@ def exact(model: nn.Module) -> Iterator[None]:
         yield
 
 
-def twin(model: Model) -> Model:
+def shared_weight_copy(model: Model) -> Model:
     """Return a copy of the module tree that shares the weights: a place for hooks of one's own.
 
     Hooks on the twin are never met by another thread that predicts with `model` meanwhile, and
@@ -200,10 +200,10 @@ def _is_plain(value: object) -> bool:
 
 
 @contextmanager
-def borrowed(model: Model) -> Iterator[Model]:
+def locked_copy(model: Model) -> Iterator[Model]:
     """Lend out a twin of a model while holding the model's lock; see `twin` and `preserved`."""
     with lock_of(model), exact(model):
-        yield twin(model)
+        yield shared_weight_copy(model)
 
 
 @contextmanager

@@ -197,7 +197,7 @@ def explain(
     return answered(lambda: why_json(_explain(*asked)))
 
 
-def networks() -> dict[str, float | None]:
+def networks_with_accuracy() -> dict[str, float | None]:
     """Return the networks that answer, each with its accuracy on its test faces (0 to 1)."""
     scored = {name: accuracy(name) for name in reading.networks()}
     return {name: found and found[0] for name, found in scored.items()}
@@ -205,11 +205,11 @@ def networks() -> dict[str, float | None]:
 
 def best_network() -> str | None:
     """Return the network that is explained unless another is chosen: the most accurate."""
-    scored = networks()
+    scored = networks_with_accuracy()
     return max(scored, key=lambda name: scored[name] or 0.0) if scored else None
 
 
-def methods() -> dict[str, str]:
+def method_titles() -> dict[str, str]:
     """Return the attribution methods: name -> title."""
     from fermodels.xai.attribution.registry import METHODS
 

@@ -145,16 +145,16 @@ def build_demo() -> gr.Blocks:
         with gr.Tab("Many photos"):
             many_photos()
         where = "memory" if in_memory() else "temporary folder"
-        gr.HTML(FOOT.format(where=where, sureness=escape(sureness())))
-        api(answers.networks, api_name="networks")
+        gr.HTML(FOOT.format(where=where, sureness=escape(calibration_text())))
+        api(answers.networks_with_accuracy, api_name="networks")
     demo.queue(max_size=QUEUE_LENGTH, default_concurrency_limit=AT_ONCE)
     demo.state_session_capacity = SESSIONS_KEPT
     return demo
 
 
-def sureness() -> str:
+def calibration_text() -> str:
     """Return in a sentence which way each network errs in sureness, from its own record."""
-    told = {n: words for n in catalog.available() if (words := reading.sureness(n))}
+    told = {n: words for n in catalog.available() if (words := reading.calibration_line(n))}
     if not told:
         return ""
     shown = [f"{name} {words}" for name, words in told.items() if BY_CHANCE not in words]
@@ -226,7 +226,7 @@ def why(one: _One, best: str) -> None:
     """Lay out the questions after an answer: why that, why not another, by which network."""
     expressions = [("what it says", PREDICTED), *((e, e) for e in EMOTIONS)]
     against = [("nothing in particular", NOTHING), *((e, e) for e in EMOTIONS)]
-    methods = [(title, name) for name, title in answers.methods().items()]
+    methods = [(title, name) for name, title in answers.method_titles().items()]
     with gr.Accordion("Why? And why not something else?", open=False):
         with gr.Row():
             asked = [

@@ -277,7 +277,7 @@ def _explanation(
 ) -> Explanation:
     from fermodels.xai.attribution.explain import explain
 
-    with studio_networks.borrowed_checkpoint(name) as net:
+    with studio_networks.locked_checkpoint(name) as net:
         pass  # `explain` works on a copy of its own: others use the network meanwhile
     with studio_networks.computing():
         said = int(net.predict(face)[0].argmax())

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fermodels.classify.pictures import Seen, Settings, answer, look
+from fermodels.classify.pictures import SeenPicture, Settings, answer, look
 from fermodels.classify.sources import Source, photo_frames
 from fermodels.classify.table import Row
 from fermodels.data.emotions import EMOTIONS
@@ -111,14 +111,14 @@ def read_many(
     check_count(len(photos))
     names = networks(model)
     settings = Settings(tuple(names), all_faces)
-    looks: dict[bytes, list[Seen]] = {}
+    looks: dict[bytes, list[SeenPicture]] = {}
     for name, data in photos:
         if data not in looks:
             looks[data] = look(_source(name, data), settings)
     seen = [replace(one, file=name) for name, data in photos for one in looks[data]]
     with ExitStack() as stack:
         return answer(
-            seen, {n: stack.enter_context(studio_networks.borrowed_checkpoint(n)) for n in names}
+            seen, {n: stack.enter_context(studio_networks.locked_checkpoint(n)) for n in names}
         )
 
 
@@ -171,7 +171,7 @@ def calibration(name: str) -> str:
     return "uncalibrated" if fitted is None else "its own percentages: no temperature helped"
 
 
-def sureness(name: str) -> str:
+def calibration_line(name: str) -> str:
     """Return which way a network's percentages err on validation faces, as they are shown here.
 
     Empty where its record does not say: it was never calibrated, or by an earlier version.
@@ -197,7 +197,7 @@ def confidence(name: str, answers: NDArray[np.float32]) -> NDArray[np.float64]:
 
 def ask(name: str, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return a network's probabilities (F, 7) for faces (F, 48, 48) uint8."""
-    with studio_networks.borrowed_checkpoint(name) as net:
+    with studio_networks.locked_checkpoint(name) as net:
         probabilities: NDArray[np.float32] = net.predict(faces)
     return probabilities
 

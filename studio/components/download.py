@@ -173,7 +173,9 @@ def take_home(
             _saver(key=f"saver-{key}", data={"chart": key}, height="content")
         with st.container(horizontal=True, gap="small"):
             if pictures:
-                _file(key, "png", "image/png", lambda: images.picture(pictures, SCALE, columns))
+                _file(
+                    key, "png", "image/png", lambda: images.contact_sheet(pictures, SCALE, columns)
+                )
                 _file(key, "svg", "image/svg+xml", lambda: images.drawing(pictures, columns))
             _file(key, "csv", "text/csv", lambda: data().to_csv(index=False))
         st.caption("The same numbers in Python:")

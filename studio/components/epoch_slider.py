@@ -110,7 +110,7 @@ def draw(
         code: Python that reads the record; the checkpoint's by default.
     """
     at = found.index(epoch)
-    code = code or snippets.evidence(name, found.epochs[at])
+    code = code or snippets.evidence_code(name, found.epochs[at])
     left, right = st.columns(2, gap="large")
     with left:
         _draw_layers(name, found, at, block, code)
@@ -126,7 +126,7 @@ def _draw_layers(name: str, found: Record, at: int, block: str | None, code: str
         for when in dict.fromkeys((at, len(found.epochs) - 1))
         for title, values in both.items()
     }
-    fig = charts.by_layer(
+    fig = charts.lines_by_layer(
         found.layers, lines, title="share", chosen=block, height=440, group=len(both)
     )
     alt = f"Sparsity and spread per layer of {name} after epoch {found.epochs[at]}"

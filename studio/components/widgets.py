@@ -164,7 +164,7 @@ def fragment(
     return drawn
 
 
-def part(body: Callable[[], Told]) -> Told:
+def fragment_part(body: Callable[[], Told]) -> Told:
     """Draw a part as a fragment and return what it tells the rest of the room.
 
     Its widgets draw the part again, and the room only if `body` then tells something else.

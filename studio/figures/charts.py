@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
+from fermodels.data.emotions import EMOTIONS
 from fermodels.evaluation.calibration import ReliabilityBin
 from studio import theme
 from studio.theme import MODEL_COLORS, MUTED, figure
+
+if TYPE_CHECKING:
+    from fermodels.xai.counterfactuals.response_curves import ResponseCurves
 
 
 def probabilities(
@@ -53,7 +57,7 @@ def probabilities(
 SYMBOLS = ("circle", "diamond", "square", "x")
 
 
-def marked(
+def marked_lines(
     x: Sequence[str] | Sequence[int],
     lines: Mapping[str, Sequence[float]],
     size: int,
@@ -135,7 +139,7 @@ def by_share(
 # --- How the response changes from layer to layer
 
 
-def by_layer(
+def lines_by_layer(
     layers: Sequence[str],
     lines: Mapping[str, Sequence[float]],
     *,
@@ -157,7 +161,7 @@ def by_layer(
         group: see `marked`.
     """
     return theme.figure(
-        marked(layers, lines, 10, "%{x}: %{y:.1%}", group), height, room=(76, 32),
+        marked_lines(layers, lines, 10, "%{x}: %{y:.1%}", group), height, room=(76, 32),
         xaxis={"type": "category"}, showlegend=len(lines) > 1,
         yaxis={"title": title, "tickformat": ".0%", "range": [lowest - 0.03, 1.05]},
         shapes=[] if chosen is None else [theme.upright(list(layers).index(chosen))],
@@ -167,7 +171,7 @@ def by_layer(
 # --- Reliability curves: how often a model is right when it says it is so sure
 
 
-def curves(
+def reliability_curves(
     models: Mapping[str, list[ReliabilityBin]], colors: Mapping[str, str], height: int = 400
 ) -> go.Figure:
     """Draw accuracy over confidence with 95% intervals, and the diagonal of an honest model.
@@ -218,7 +222,7 @@ def _curve(name: str, bins: list[ReliabilityBin], color: str) -> go.Scatter:
 # --- A sweep's trials: how each learned, which was the best, and where the paper's choice lies
 
 
-def trials(
+def sweep_trials(
     found: Sequence[Mapping[str, Any]], *, best: int | None, paper: int | None, height: int = 380
 ) -> go.Figure:
     """Draw every trial's validation accuracy per epoch; the best and the paper's stand out.
@@ -253,3 +257,80 @@ def trials(
         xaxis={"title": "epoch", "showgrid": False, "dtick": max(1, longest // 8)},
         yaxis={"title": "validation accuracy, %"},
     )  # fmt: skip
+
+
+# --- What models say to a rendered face, and how that follows one action unit
+
+
+def probability_bars(found: Mapping[str, NDArray[np.floating]]) -> go.Figure:
+    """Draw one bar per expression and model, with its figure in per cent.
+
+    Args:
+        found: model -> seven probabilities; one model is drawn in the expressions' colours,
+            several in their own.
+    """
+    names, expressions = list(found), list(EMOTIONS)
+    one = list(theme.EXPRESSION_COLORS.values())
+    drawn = [
+        go.Bar(
+            x=values.tolist(),
+            y=expressions,
+            name=name,
+            orientation="h",
+            marker={"color": one if len(names) == 1 else theme.model_color(names, name)},
+            text=[f"{v:.0%}" for v in values],
+            textposition="outside",
+            textfont={"size": 11},
+            constraintext="inside",  # else the figures shrink with the bars
+            cliponaxis=False,
+            hovertemplate="%{y}: %{x:.1%}<extra>" + name + "</extra>",
+        )
+        for name, values in found.items()
+    ]
+    return theme.figure(
+        drawn, max(300, 40 + 7 * (16 * len(names) + 14)), showlegend=len(names) > 1,
+        xaxis={"range": [0, 1.14], "tickvals": [0, 0.25, 0.5, 0.75, 1], "tickformat": ".0%"},
+        yaxis={"autorange": "reversed", "showgrid": False}, room=(76, 32),
+    )  # fmt: skip
+
+
+def response_curves(found: ResponseCurves, at: float) -> go.Figure:
+    """Draw seven mean probabilities over one unit's intensity, each with its interval.
+
+    Args:
+        found: the curves.
+        at: the intensity on view, 0..1, marked by a dotted line.
+    """
+    bands = [_band(found, k, theme.EXPRESSION_COLORS[name]) for k, name in enumerate(EMOTIONS)]
+    lines = [
+        go.Scatter(
+            x=found.intensities.tolist(),
+            y=found.mean[:, k].tolist(),
+            name=name,
+            mode="lines",
+            line={"color": theme.EXPRESSION_COLORS[name], "width": 2.5},
+            hovertemplate="%{x:.0%}: %{y:.1%}<extra>" + name + "</extra>",
+        )
+        for k, name in enumerate(EMOTIONS)
+    ]
+    across = {"title": f"intensity of {found.unit}", "range": [0, 1.01], "showgrid": False}
+    return theme.figure(
+        [*bands, *lines], 380, room=(76, 52), shapes=[theme.upright(at)],
+        xaxis={**across, "tickformat": ".0%"},
+        yaxis={"title": "probability", "tickformat": ".0%", "range": [0, 1.02]},
+    )  # fmt: skip
+
+
+def _band(found: ResponseCurves, k: int, colour: str) -> go.Scatter:
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    there, back = found.intensities.tolist(), found.intensities[::-1].tolist()
+    return go.Scatter(
+        x=there + back,
+        y=found.high[:, k].tolist() + found.low[::-1, k].tolist(),
+        fill="toself",
+        fillcolor=f"rgba({red},{green},{blue},.13)",
+        line={"width": 0},
+        mode="lines",
+        hoverinfo="skip",
+        showlegend=False,
+    )

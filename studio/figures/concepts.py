@@ -115,7 +115,7 @@ def _number(
     return {**where, "text": text, "showarrow": False, "font": font}
 
 
-def learned(record: ConceptRecord) -> go.Figure:
+def probe_accuracy(record: ConceptRecord) -> go.Figure:
     """Draw how well each unit is told from the layer, ``(U,)`` dots with 95% intervals.
 
     Rows stand level with those of `scores`.

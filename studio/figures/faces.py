@@ -12,7 +12,7 @@ from plotly.colors import hex_to_rgb
 
 from fermodels.data.emotions import EMOTIONS
 from studio import theme
-from studio.figures.charts import marked
+from studio.figures.charts import marked_lines
 from studio.figures.images import Pixels, Tile, as_rgb, colour_table, paint
 from studio.theme import EXPRESSION_COLORS, FONT, figure
 
@@ -242,7 +242,7 @@ def trend(
     hover = "epoch %{x}: %{y:.1%}" if percent else "epoch %{x}: %{y:.3f}"
     marks = {} if reference is None else theme.level(*reference)
     return theme.figure(
-        marked(epochs, lines, 6, hover), height, room=(76, 52),
+        marked_lines(epochs, lines, 6, hover), height, room=(76, 52),
         showlegend=len(lines) > 1, yaxis=vertical, **marks,
         xaxis={"title": "epoch", "tickformat": "d", "dtick": max(1, len(epochs) // 8)},
     )  # fmt: skip

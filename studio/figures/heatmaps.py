@@ -58,7 +58,7 @@ def matrix(
     return _cells(values, SEQUENTIAL, (0.0, top), "{:.0f}", unit, height, clickable)
 
 
-def difference(
+def confusion_difference(
     first: NDArray[np.integer], second: NDArray[np.integer], height: int = 440
 ) -> go.Figure:
     """Draw first minus second in percentage points of each row, symmetric about 0; cells click.

@@ -132,7 +132,7 @@ def gap(
     )  # fmt: skip
 
 
-def layers(epochs: pd.DataFrame, column: str, title: str, height: int = 320) -> go.Figure:
+def lines_per_layer(epochs: pd.DataFrame, column: str, title: str, height: int = 320) -> go.Figure:
     """Draw a per-layer quantity over epochs, light to dark from the first layer to the last.
 
     Args:

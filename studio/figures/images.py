@@ -46,11 +46,11 @@ class Tile:
 def png(pixels: Pixels, scale: int = 1) -> bytes:
     """Encode a picture as PNG, each pixel repeated `scale` times in both directions."""
     buffer = io.BytesIO()
-    enlarge(pixels, scale, into=buffer)
+    write_enlarged(pixels, scale, into=buffer)
     return buffer.getvalue()
 
 
-def enlarge(pixels: Pixels, scale: int, into: io.BytesIO) -> None:
+def write_enlarged(pixels: Pixels, scale: int, into: io.BytesIO) -> None:
     """Write `pixels` as PNG into a buffer, nearest-neighbour enlarged."""
     big = pixels.repeat(scale, axis=0).repeat(scale, axis=1)
     # a room sends dozens of small ones per click: at level 1 they take half the time and no more
@@ -128,7 +128,7 @@ def as_rgb(pixels: Pixels) -> Pixels:
     return pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2)
 
 
-def picture(tiles: Sequence[Tile], scale: int, columns: int = 4) -> bytes:
+def contact_sheet(tiles: Sequence[Tile], scale: int, columns: int = 4) -> bytes:
     """Return tiles of one size as a PNG contact sheet, without words.
 
     Args:
@@ -193,7 +193,7 @@ def _table(scale: tuple[str | tuple[object, ...], ...]) -> NDArray[np.uint8]:
     return found
 
 
-def shares(values: FloatMap) -> NDArray[np.float64]:
+def shares_of_total(values: FloatMap) -> NDArray[np.float64]:
     """Return a map as shares of its total absolute value; a map of zeros stays zero.
 
     Methods answer in different units (a gradient, a part of a logit). As shares of their own

@@ -220,7 +220,7 @@ def show_one(name: str, face: CarriedFace, wish: Wish) -> None:
 def _code(film: Film) -> str:
     name, _, wish = film.about
     start = NAMED_STARTS.get(wish.start)
-    return snippets.dream(name, film.held, start, wish.keywords())
+    return snippets.dream_code(name, film.held, start, wish.keywords())
 
 
 def _downloads(film: Film, frames: NDArray[np.uint8], strip: Sequence[images.Tile]) -> None:
@@ -354,7 +354,7 @@ def layers(name: str) -> list[str]:
     """Return the dotted names of a model's layers that leave maps."""
     from fermodels.xai.model_access import layer_names
 
-    with networks.borrowed(name) as net:
+    with networks.locked_network(name) as net:
         return layer_names(net)
 
 
@@ -372,5 +372,5 @@ def dreaming(name: str, face: NDArray[np.uint8], wish: Wish) -> Iterator[DreamSt
     from fermodels.xai.dream.dream import dream_steps
 
     start = face if wish.start == THIS_FACE else NAMED_STARTS[wish.start]
-    with networks.borrowed(name) as net:
+    with networks.locked_network(name) as net:
         return dream_steps(net, start, **wish.keywords())  # on a twin: needs no lock from here

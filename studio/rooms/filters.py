@@ -52,7 +52,7 @@ def _grid(title: str, record: FilterRecord, epoch: int) -> list[images.Tile]:
 
 def _code(name: str, record: FilterRecord, epoch: int) -> str:
     if len(record.epochs) > 1:
-        return snippets.evidence(name, epoch)
+        return snippets.evidence_code(name, epoch)
     return (
         f"import fermodels\n\n{snippets.net(name)}"
         "filters = net.get_parameter('conv1.conv.weight').detach().numpy()\n"
@@ -83,7 +83,7 @@ def draw_trends(name: str, record: FilterRecord) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class Filters:
+class FirstLayer:
     """The first layer after one epoch."""
 
     weights: NDArray[np.float32]
@@ -107,14 +107,14 @@ class FilterRecord:
 
     epochs: tuple[int, ...]
     """Epoch numbers, ascending."""
-    filters: tuple[Filters, ...]
+    filters: tuple[FirstLayer, ...]
     """One per epoch."""
     limit: float
     """The largest absolute weight of all epochs: full colour."""
     noise: float
     """The smoothness that white noise has."""
 
-    def at(self, epoch: int) -> Filters:
+    def at(self, epoch: int) -> FirstLayer:
         """Return the filters after the recorded epoch nearest to `epoch`."""
         return self.filters[int(np.abs(np.array(self.epochs) - epoch).argmin())]
 
@@ -153,14 +153,14 @@ def _filter_record(name: str, stamp: str) -> FilterRecord:
         stack = epoch_filters(History(history.steps, history.epochs))
         numbers = tuple(int(epoch) for epoch in history.epochs["epoch"])
     else:
-        with networks.borrowed(name) as net:
+        with networks.locked_network(name) as net:
             stack = first_layer_filters(net)[None]
         numbers = (0,)
     audited = tuple(_audit(weights) for weights in stack)
     return FilterRecord(numbers, audited, float(np.abs(stack).max()), WHITE_SMOOTHNESS)
 
 
-def _audit(weights: NDArray[np.float32]) -> Filters:
+def _audit(weights: NDArray[np.float32]) -> FirstLayer:
     from fermodels.xai.inspect.filters import dead_filters, duplicate_filters, smoothness
 
     dead = dead_filters(weights)
@@ -168,4 +168,4 @@ def _audit(weights: NDArray[np.float32]) -> Filters:
     for first, second, cosine in duplicate_filters(weights):
         if first not in dead and second not in dead:
             likenesses.setdefault(second, f"like {first}" if cosine > 0 else f"inverse of {first}")
-    return Filters(weights, float(np.nanmean(smoothness(weights))), dead, likenesses)
+    return FirstLayer(weights, float(np.nanmean(smoothness(weights))), dead, likenesses)

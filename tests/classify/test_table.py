@@ -81,7 +81,7 @@ def test_resuming_reads_only_what_is_new_or_failed(
     looked: list[str] = []
     plain = pictures.look
 
-    def look(source: sources.Source, settings: pictures.Settings) -> list[pictures.Seen]:
+    def look(source: sources.Source, settings: pictures.Settings) -> list[pictures.SeenPicture]:
         looked.append(Path(source.name).name)
         return plain(source, settings)
 

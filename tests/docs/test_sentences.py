@@ -22,7 +22,7 @@ import pytest
 
 from fermodels.data.emotions import EMOTIONS
 from fermodels.data.photos.decode import COSTLY, PhotoLimits
-from fermodels.evaluation.duplicates import THRESHOLD
+from fermodels.evaluation.label_audit import THRESHOLD
 from fermodels.evaluation.metrics import Z_95
 from fermodels.evaluation.paired_tests import bootstrap_difference
 from fermodels.nets.fernet import FACE_SIDE
@@ -169,13 +169,13 @@ SOURCES = (
     ),
     Source(
         r"(?:its|with|Intervals are) (\d+)% (?:Wilson )?interval",
-        ("pages/home.py", "studio/rooms/compare/sections.py"),
+        ("pages/home.py", "studio/rooms/compare/tables.py"),
         "evaluate.Z_95",
         lambda: (confidence(),),
     ),
     Source(
         r"^(\d+)% interval$",
-        ("studio/rooms/compare/tables.py", "studio/rooms/training/sweep.py"),
+        ("studio/rooms/compare/tables.py", "studio/rooms/training.py"),
         "evaluate.Z_95, and the default level of the paired bootstrap",
         lambda: (
             (confidence(),)
@@ -194,7 +194,7 @@ SOURCES = (
     ),
     Source(
         r"about ln (\d+) ≈ (\d+\.\d+)",
-        ("studio/rooms/training/curves.py",),
+        ("studio/rooms/training.py",),
         "EMOTIONS",
         lambda: (str(len(EMOTIONS)), f"{math.log(len(EMOTIONS)):.3f}"),
     ),
@@ -234,7 +234,7 @@ SOURCES = (
     ),
     Source(
         r"[Oo]n (\d+) validation faces",
-        ("studio/components/epoch_slider.py", "studio/rooms/training/curves.py"),
+        ("studio/components/epoch_slider.py", "studio/rooms/training.py"),
         "train.evidence.LOOKED_AT",
         lambda: (str(LOOKED_AT),),
     ),

@@ -4,7 +4,7 @@ from numpy.typing import NDArray
 
 from fermodels.data.readers.ferplus import VOTE_COLUMNS
 from fermodels.errors import DataError
-from fermodels.evaluation.label_errors import doubt, majority_votes, top_votes
+from fermodels.evaluation.label_audit import doubt, majority_votes, top_votes
 
 
 def confused(n: int = 700, seed: int = 0) -> tuple[NDArray, NDArray, NDArray]:

@@ -21,7 +21,7 @@ from fermodels.xai.trust.judge import PAIRS, Trial, predicted, what_was_learned
 from fermodels.xai.trust.maps import Explainer
 from fermodels.xai.trust.randomisation import random_copies
 from fermodels.xai.trust.scorecard import sample
-from fermodels.xai.trust.verdict import Evidence, Learned, Verdict, verdict_of
+from fermodels.xai.trust.verdict import ReadingScore, TrustEvidence, Verdict, verdict_of
 from tests.null.maps import NULLS, honest
 
 
@@ -29,7 +29,7 @@ def verdicts(
     net: nn.Module,
     faces: NDArray[np.uint8],
     method: Explainer,
-    learned: Learned,
+    learned: ReadingScore,
     names: Sequence[str] = tuple(NULLS),
 ) -> Iterator[tuple[str, Verdict]]:
     """Judge the null maps as `fermodels.judge` does, measuring what they share once."""
@@ -38,7 +38,7 @@ def verdicts(
     copies = tuple(random_copies(net, range(min(PAIRS, len(faces) // 2))))
     for name in names:
         found = trial.measure(NULLS[name](net, method), "", copies)[0]
-        yield name, verdict_of(Evidence(found.values, controls | found.rivals, learned))
+        yield name, verdict_of(TrustEvidence(found.values, controls | found.rivals, learned))
 
 
 def main(words: Sequence[str] | None = None) -> int:

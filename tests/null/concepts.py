@@ -23,8 +23,8 @@ from fermodels.evaluation.metrics import wilson_interval
 from fermodels.nets import catalog, checkpoint
 from fermodels.xai.concepts.statistics import judge, score_concept
 from fermodels.xai.concepts.tcav import (
-    Asked,
     ConceptSettings,
+    LogitGradients,
     class_gradients,
     faces_asked,
     layer_for_concepts,
@@ -47,7 +47,7 @@ class Empty:
 
 def judge_empty(
     differences: Mapping[str, NDArray[np.floating]],
-    asked: Asked,
+    asked: LogitGradients,
     count: int,
     settings: ConceptSettings,
 ) -> Empty:

@@ -21,12 +21,21 @@ from fermodels.nets import catalog
 from tests.train.claims.claim_toys import write_world
 from train.claims import insides, training
 from train.claims.accuracy import CLAIMS as ACCURACY
-from train.claims.evidence import ONE_SIDED, Evidence, Pair
+from train.claims.evidence import (
+    ONE_SIDED,
+    ClaimEvidence,
+    Pair,
+    no_better,
+    positive,
+    reaches,
+    rising,
+    same,
+    shown,
+)
 from train.claims.expressions import lead_of_the_two
 from train.claims.insides import ridge_probe
 from train.claims.ledger import CLAIMS, row
 from train.claims.maps import smoother_than_noise
-from train.claims.rules import no_better, positive, reaches, rising, same, shown
 from train.claims.search import lead
 
 DRAWS = 100
@@ -65,7 +74,7 @@ def shuffled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("number", [3, 4, 5, 9, 10, 11, 12])
 def test_no_claim_of_a_difference_holds_on_shuffled_labels(number: int, shuffled: Path) -> None:
-    found = row(CLAIMS[number], Evidence())
+    found = row(CLAIMS[number], ClaimEvidence())
     assert found["verdict"] in ("not reproduced", "inconclusive"), found["why"]
     assert not any(one["holds"] for one in found["measures"]), found["why"]
 
@@ -149,7 +158,7 @@ def test_gap_of_equal_networks_is_not_smaller_for_one(shuffled: Path) -> None:
         table["train_clean_accuracy"] = 0.8
         table["validation_accuracy"] = 0.6
         table.to_parquet(path)
-    found = row(CLAIMS[6], Evidence())
+    found = row(CLAIMS[6], ClaimEvidence())
     by_validation = [m for m in found["measures"] if m["split"] == "validation"]
     assert [m["holds"] for m in by_validation] == [None, None]
     assert found["verdict"] != "reproduced"
@@ -225,7 +234,7 @@ def test_a_network_that_learns_nothing_by_heart_fails(shuffled: Path) -> None:
     path = catalog.paper_runs_dir() / "deep" / catalog.METRICS
     text = path.read_text().replace('"overfit_accuracy": 1.0', '"overfit_accuracy": 0.2')
     path.write_text(text)
-    assert row(CLAIMS[2], Evidence())["verdict"] == "mixed"
+    assert row(CLAIMS[2], ClaimEvidence())["verdict"] == "mixed"
 
 
 def test_an_initial_loss_that_scatters_is_not_about_the_expected_one() -> None:

@@ -16,10 +16,7 @@ from tests.toys import tiny_net, tiny_scores
 @pytest.fixture(scope="module")
 def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Two untrained networks, bundled for this module's process and the served one."""
-    from tests.studio.classify_tab.photo_toys import (  # its photos take seconds, on demand only
-        HEAT,
-        NAMES,
-    )
+    from tests.studio.classify_tab.photo_toys import HEAT, NAMES
 
     folder = tmp_path_factory.mktemp("checkpoints")
     metrics: dict[str, Any] = {"test": tiny_scores(0.625, 3589)}

@@ -9,7 +9,7 @@ from fermodels.errors import ConfigError
 from fermodels.xai.attribution import explain as attribution_module
 from fermodels.xai.fast_forward import convolution
 from studio import explanations, networks, public
-from studio.explanations import Asked, MethodMap
+from studio.explanations import MapRequest, MethodMap
 from tests.studio.toy_studio import write_studio
 
 FACE = np.random.default_rng(0).integers(0, 256, (48, 48), np.uint8)
@@ -22,7 +22,7 @@ def toys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_cached_map_is_what_the_library_says() -> None:
-    asked = Asked("integrated-gradients", 3, "mean-face")
+    asked = MapRequest("integrated-gradients", 3, "mean-face")
     found = explanations.attribution("shallow", FACE, asked)
     plain = explain(fermodels.load("shallow"), FACE, "integrated-gradients", target_class=3)
     assert np.allclose(found.attribution, plain.attribution[0], atol=1e-6)
@@ -33,7 +33,7 @@ def test_a_cached_map_is_what_the_library_says() -> None:
 
 
 def test_the_same_question_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = Asked("saliency", 1, "mean-face")
+    asked = MapRequest("saliency", 1, "mean-face")
     first = explanations.attribution("shallow", FACE, asked)
 
     def refuse(*_args: object, **_kwargs: object) -> None:
@@ -43,14 +43,14 @@ def test_the_same_question_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> 
     again = explanations.attribution("shallow", FACE.copy(), asked)
     assert (first.attribution == again.attribution).all()
     with pytest.raises(AssertionError, match="computed twice"):
-        explanations.attribution("shallow", FACE, Asked("saliency", 2, "mean-face"))
+        explanations.attribution("shallow", FACE, MapRequest("saliency", 2, "mean-face"))
     with pytest.raises(AssertionError, match="computed twice"):
         explanations.attribution("shallow", 255 - FACE, asked)
 
 
 def test_a_hybrids_parts_add_up_and_their_shares_to_one() -> None:
     found = explanations.attribution(
-        "hybrid-shallow", FACE, Asked("integrated-gradients", 0, "mean-face")
+        "hybrid-shallow", FACE, MapRequest("integrated-gradients", 0, "mean-face")
     )
     assert set(found.parts) == {"conv", "hog"}
     assert np.allclose(found.parts["conv"] + found.parts["hog"], found.attribution, atol=1e-5)
@@ -64,7 +64,7 @@ def test_a_blank_map_has_no_share() -> None:
 
 
 def test_what_is_made_of_a_networks_weights_stays_with_it_for_the_next_face() -> None:
-    asked = Asked("saliency", 1, "mean-face")
+    asked = MapRequest("saliency", 1, "mean-face")
     explanations.attribution("shallow", FACE, asked)
     entries = dict(convolution._KEPT[networks.shared("shallow")])
     explanations.attribution("shallow", 255 - FACE, asked)
@@ -83,7 +83,7 @@ def test_a_public_studio_asks_a_network_no_more_than_a_minutes_worth(
     monkeypatch.setenv(public.VARIABLE, "1")
     with pytest.raises(ConfigError, match=r"21,000,000 passes .* at most 1,500"):
         explanations.attribution(
-            "shallow", FACE, Asked("integrated-gradients", 0, "mean-face", settings=settings)
+            "shallow", FACE, MapRequest("integrated-gradients", 0, "mean-face", settings=settings)
         )
     for name, method in explanations.methods().items():  # as they stand, all may be asked
         assert method.passes(method.settings({})) <= explanations.MOST_PASSES, name

@@ -137,7 +137,7 @@ def test_a_guest_can_be_let_go(place: Path) -> None:
 def test_visitors_together_cannot_fill_the_memory(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one = networks.Guest("x", "upload", None, "x", tiny_net())
+    one = networks.VisitorNetwork("x", "upload", None, "x", tiny_net())
     assert one.bytes == sum(t.numel() * t.element_size() for t in tiny_net().state_dict().values())
     monkeypatch.setattr(networks, "MOST_BYTES", one.bytes // 2)
     files = two_files(place / "checkpoints" / "shallow")
@@ -157,7 +157,7 @@ def test_the_lender_keeps_a_bounded_number_of_networks(
 ) -> None:
     monkeypatch.setattr(networks, "MOST_KEPT", 1)
     for name in ("shallow", "hybrid-shallow", "shallow"):
-        with networks.borrowed_checkpoint(name) as net:
+        with networks.locked_checkpoint(name) as net:
             assert net.has_hog == name.startswith("hybrid")
         assert len(networks._kept) == 1
 
@@ -179,7 +179,7 @@ def test_one_network_that_loads_keeps_nobody_else_waiting(
     monkeypatch.setattr(checkpoint, "load", slow)
 
     def ask() -> None:
-        with networks.borrowed_checkpoint("shallow"):
+        with networks.locked_checkpoint("shallow"):
             pass
 
     waiting = [threading.Thread(target=ask) for _ in range(3)]
@@ -187,7 +187,7 @@ def test_one_network_that_loads_keeps_nobody_else_waiting(
         for thread in waiting:
             thread.start()
         assert loading.wait(20)
-        with networks.borrowed_checkpoint("hybrid-shallow") as net:  # another one, while it loads
+        with networks.locked_checkpoint("hybrid-shallow") as net:  # another one, while it loads
             assert net.has_hog
     finally:
         go_on.set()
@@ -205,18 +205,18 @@ def test_the_lender_keeps_a_bounded_number_of_bytes_and_bundled_networks_rather_
 ) -> None:
     networks._kept.clear()
     mine = [shutil.copytree(place / "checkpoints" / "shallow", place / f"mine{k}") for k in "12"]
-    with networks.borrowed_checkpoint("shallow") as net:
+    with networks.locked_checkpoint("shallow") as net:
         one = size_of(net)
-    with networks.borrowed_checkpoint("hybrid-shallow") as net:
+    with networks.locked_checkpoint("hybrid-shallow") as net:
         both = one + size_of(net)
     monkeypatch.setattr(networks, "MOST_KEPT_BYTES", max(both + one, 2 * one))
     names = []
     for folder in mine:
-        with networks.borrowed_checkpoint(folder):
+        with networks.locked_checkpoint(folder):
             names.append(sorted(path.name for path in networks._kept))
     assert names == [["hybrid-shallow", "mine1", "shallow"], ["hybrid-shallow", "mine2", "shallow"]]
     monkeypatch.setattr(networks, "MOST_KEPT_BYTES", 2 * one - 1)
-    with networks.borrowed_checkpoint(mine[0]) as net:  # alone more than half: lent, and not kept
+    with networks.locked_checkpoint(mine[0]) as net:  # alone more than half: lent, and not kept
         assert size_of(net) == one
     assert not [path for path in networks._kept if path.name.startswith("mine1")]
 
@@ -225,7 +225,7 @@ def test_a_network_that_cannot_be_loaded_takes_no_place(place: Path) -> None:
     networks._kept.clear()
     (place / "checkpoints" / "shallow" / catalog.WEIGHTS).write_bytes(b"junk")
     for _ in range(2):
-        with pytest.raises(CheckpointError), networks.borrowed_checkpoint("shallow"):
+        with pytest.raises(CheckpointError), networks.locked_checkpoint("shallow"):
             pass
     assert not networks._kept
 

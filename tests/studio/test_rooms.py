@@ -14,8 +14,8 @@ from fermodels.data.readers.discover import read_faces
 from fermodels.evaluation.paper import REPORTED
 from studio import networks, predictions
 from studio.components import widgets
+from studio.rooms import training
 from studio.rooms.compare import tables
-from studio.rooms.training import sweep
 from tests.studio.shelf_of_toys import numbers_of, open_room, text_of, write_faces, write_shelf
 
 
@@ -132,7 +132,7 @@ def test_compare_opens_the_faces_of_a_clicked_cell(place: Path, faces: FaceDatas
 def test_compare_quotes_the_paper_only_for_its_networks_and_recipe(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = tables.accuracies(["shallow", "deep"], "test", with_paper=True)
+    found = tables.accuracies_of(["shallow", "deep"], "test", with_paper=True)
     assert [name for name, entry in found.items() if entry.quoted] == [
         "shallow, paper",
         "deep, paper",
@@ -169,7 +169,7 @@ def test_compare_names_the_variants_without_checkpoint(place: Path) -> None:
 def test_training_shows_histories_sanity_and_provenance(place: Path) -> None:
     app = open_room("training", place / "faces", models="deep")
     drawn = [chart.key for chart in app.get("plotly_chart")]
-    assert drawn.count("sweep-trials") == bool(sweep.available())
+    assert drawn.count("sweep-trials") == bool(training.available())
     assert len(drawn) - drawn.count("sweep-trials") == 8
     assert app.table[0].value.index.tolist() == ["deep"]
     assert "seed 7" in text_of(app)

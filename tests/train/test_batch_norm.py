@@ -40,7 +40,7 @@ EPOCH = """
 from tests.toys import striped_faces, tiny_net
 from train.config import TrainConfig
 from train.device import Runtime
-from train.learner import make_learner
+from train.loop import make_learner
 from train.loop import TrainData, run_epoch
 config = TrainConfig(epochs=1, batch_size=32, learning_rate=0.05)
 data, ends = TrainData.of(striped_faces(490), CPU), []

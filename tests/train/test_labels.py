@@ -12,9 +12,15 @@ from fermodels.data.readers.ferplus import VOTE_COLUMNS
 from fermodels.errors import DataError
 from fermodels.nets import catalog
 from tests.toys import striped_faces, write_csv
-from train.copies import copies_table, summary
 from train.export import probability_columns
-from train.labels import against_votes, answers, main, without_copies
+from train.labels import (
+    against_votes,
+    copies_table,
+    main,
+    recorded_probabilities,
+    summary,
+    without_copies,
+)
 
 BACK = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear")
 LABELS = (6, 3, 5, 4, 0, 1, 2)
@@ -130,7 +136,7 @@ def test_command_writes_ids_and_numbers_with_their_origin(scored_csv: Path) -> N
         assert content is not None
         assert content["provenance"]["data_hash"] == faces.content_hash
         said = catalog.read_predictions(catalog.find("shallow"))
-        assert content["answers"] == {"shallow": catalog.answers_hash(said)}
+        assert content["answers"] == {"shallow": catalog.predictions_hash(said)}
     table = results.read_result_table("label_doubt")
     assert table is not None
     assert set(table["sample_id"]) == set(faces.ids[faces.splits != "train"])
@@ -151,4 +157,4 @@ def test_predictions_of_other_faces_are_refused(
     assert "other faces" in capsys.readouterr().err
     faces = fermodels.read_faces(other)
     with pytest.raises(DataError, match="trained on"):
-        answers(catalog.find("shallow"), faces.select(faces.splits != "train"))
+        recorded_probabilities(catalog.find("shallow"), faces.select(faces.splits != "train"))

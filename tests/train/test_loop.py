@@ -15,8 +15,7 @@ from fermodels.nets import catalog
 from tests.toys import ROOT, TINY_FLAGS, run_training, striped_faces, tiny_net, write_csv
 from train.config import TrainConfig
 from train.device import Runtime
-from train.learner import Learner, make_learner
-from train.loop import TrainData, batches, learning_rate, train
+from train.loop import Learner, TrainData, batches, learning_rate, make_learner, train
 
 CPU = Runtime(torch.device("cpu"), bf16=False)
 

@@ -25,8 +25,8 @@ from train.loop import TrainData, train
 from train.run import build, subtract_mean_of
 from train.run import parse as parse_run
 from train.sweep.__main__ import main, parse, run
-from train.sweep.result import classes_of, digits
 from train.sweep.space import PRUNERS, paper_values, space_of
+from train.sweep.study import classes_of, digits
 from train.sweep.trial import parts_of, stratified_folds, stratified_subset
 
 TINY = (

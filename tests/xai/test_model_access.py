@@ -15,7 +15,14 @@ from torch import nn
 from fermodels.errors import ConfigError, FerError
 from fermodels.xai.attribution.explain import explain
 from fermodels.xai.attribution.registry import METHODS
-from fermodels.xai.model_access import HOOK_TABLES, borrowed, lock_of, outputs_of, preserved, twin
+from fermodels.xai.model_access import (
+    HOOK_TABLES,
+    lock_of,
+    locked_copy,
+    outputs_of,
+    preserved,
+    shared_weight_copy,
+)
 
 
 def state_of(model: nn.Module) -> dict[str, Any]:
@@ -101,7 +108,7 @@ def test_a_failing_explanation_leaves_no_trace(net: nn.Module, faces: np.ndarray
 
 
 def test_a_twin_shares_weights_but_not_hooks(net: nn.Module) -> None:
-    copy = twin(net)
+    copy = shared_weight_copy(net)
     assert all(
         mine.data_ptr() == theirs.data_ptr() and not mine.requires_grad
         for mine, theirs in zip(copy.parameters(), net.parameters(), strict=True)
@@ -115,7 +122,7 @@ def test_a_twin_shares_weights_but_not_hooks(net: nn.Module) -> None:
 def test_a_twin_never_works_in_place(cnn: nn.Module) -> None:
     relu = cnn.get_submodule("conv1.relu")
     relu.inplace = True
-    assert twin(cnn).get_submodule("conv1.relu").inplace is False
+    assert shared_weight_copy(cnn).get_submodule("conv1.relu").inplace is False
     assert relu.inplace is True
 
 
@@ -125,7 +132,10 @@ def test_a_graph_that_starts_at_a_layer_gives_the_gradient_of_the_whole_graph(
     x = torch.rand(2, 1, 48, 48)
     found = []
     for begins, faces in ((False, x.clone().requires_grad_()), (True, x)):
-        with borrowed(net) as copy, outputs_of(copy, ["conv1.relu"], graph_starts=begins) as seen:
+        with (
+            locked_copy(net) as copy,
+            outputs_of(copy, ["conv1.relu"], graph_starts=begins) as seen,
+        ):
             logits = copy(faces)
             maps = seen["conv1.relu"]
             assert maps.is_leaf == begins
@@ -140,7 +150,7 @@ def test_a_module_that_switches_modes_its_own_way_is_asked_to(cnn: nn.Module) ->
             return super().train(mode)
 
     cnn.add_module("switch", Switch())
-    assert twin(cnn.train()).get_submodule("switch").seen is False
+    assert shared_weight_copy(cnn.train()).get_submodule("switch").seen is False
     assert cnn.get_submodule("switch").seen is True
 
 

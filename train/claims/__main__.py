@@ -13,7 +13,7 @@ from fermodels import results
 from fermodels.data.readers.discover import read_faces
 from fermodels.errors import exit_status
 from fermodels.files import check_output, not_a_result, write_json
-from train.claims.evidence import Evidence
+from train.claims.evidence import ClaimEvidence
 from train.claims.ledger import FILE, ledger
 
 
@@ -28,7 +28,7 @@ def main(words: Sequence[str] | None = None) -> int:
         path = results.results_dir() / f"{FILE}.json"
         check_output(path, not_a_result)
         faces = read_faces(args.data) if args.data else None
-        found = ledger(Evidence(faces, args.seed))
+        found = ledger(ClaimEvidence(faces, args.seed))
         write_json(path, found)
         print(f"written: {path}")
 

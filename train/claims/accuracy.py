@@ -10,29 +10,33 @@ from fermodels.evaluation.paper import DEPTH_GAIN, REPORTED
 from fermodels.nets.catalog import METRICS, PREDICTIONS
 from train.claims.evidence import (
     LEVEL,
+    MARGIN,
     ONE_SIDED,
     SPLITS,
     Claim,
-    Evidence,
+    ClaimEvidence,
     Finding,
     Measure,
     Pair,
+    no_better,
     p_text,
     percent,
     points,
+    reaches,
+    same,
+    shown,
     span,
     unlike_training,
 )
-from train.claims.rules import MARGIN, no_better, reaches, same, shown
 
 Z_ONE_SIDED = 1.6448536269514722
 """Normal quantile of a one-sided test at LEVEL."""
 
 
-def reported_accuracy(name: str) -> Callable[[Evidence], Finding]:
+def reported_accuracy(name: str) -> Callable[[ClaimEvidence], Finding]:
     """Return the test of claims 3 and 4: a network is as accurate as reported."""
 
-    def test(evidence: Evidence) -> Finding:
+    def test(evidence: ClaimEvidence) -> Finding:
         run, quoted = evidence.run(name), REPORTED[name]
         measures = []
         for split, wanted in zip(SPLITS, (quoted.validation, quoted.test), strict=True):
@@ -58,7 +62,7 @@ def reported_accuracy(name: str) -> Callable[[Evidence], Finding]:
     return test
 
 
-def deep_gains(evidence: Evidence) -> Finding:
+def deep_gains(evidence: ClaimEvidence) -> Finding:
     """Claim 5: deep beats shallow on validation, by 18.46% of shallow's accuracy."""
     pairs = {split: evidence.pair("deep", "shallow", split) for split in SPLITS}
     sizes = [_relative_gain(pair, split, evidence.seed) for split, pair in pairs.items()]
@@ -102,7 +106,7 @@ def _direction(pair: Pair, split: str) -> Measure:
     )
 
 
-def more_layers_do_not_help(evidence: Evidence) -> Finding:
+def more_layers_do_not_help(evidence: ClaimEvidence) -> Finding:
     """Claim 8: with 5 and 6 conv layers accuracy is no better than with 4."""
     names = ("deep-5", "deep-6")
     evidence.runs(*names, "deep")
@@ -137,10 +141,10 @@ def _difference(pair: Pair, seed: int) -> tuple[float, tuple[float, float]]:
     return gain.value, (gain.low, gain.high)
 
 
-def hog_changes_nothing(name: str) -> Callable[[Evidence], Finding]:
+def hog_changes_nothing(name: str) -> Callable[[ClaimEvidence], Finding]:
     """Return the test of claims 13 and 14: with HOG a network is as accurate as without."""
 
-    def test(evidence: Evidence) -> Finding:
+    def test(evidence: ClaimEvidence) -> Finding:
         hybrid = f"hybrid-{name}"
         pairs = {split: evidence.pair(hybrid, name, split) for split in SPLITS}
         measures = [_same(hybrid, name, p, s, "paper", evidence.seed) for s, p in pairs.items()]
@@ -178,7 +182,7 @@ def _same(hybrid: str, name: str, pair: Pair, split: str, recipe: str, seed: int
     )
 
 
-def _sources(evidence: Evidence, *names: str) -> tuple[str, ...]:
+def _sources(evidence: ClaimEvidence, *names: str) -> tuple[str, ...]:
     return tuple(run.source(PREDICTIONS) for run in evidence.runs(*names))
 
 

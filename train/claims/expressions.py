@@ -17,17 +17,18 @@ from train.claims.evidence import (
     LEVEL,
     SPLITS,
     Claim,
-    Evidence,
+    ClaimEvidence,
     Finding,
     Measure,
-    Run,
+    RecordedRun,
     p_text,
     percent,
     points,
+    positive,
+    shown,
     span,
     unlike_training,
 )
-from train.claims.rules import positive, shown
 from train.claims.training import NETS
 
 GAINS = {
@@ -43,14 +44,14 @@ MISTAKEN_FOR = ("fear", "sad")
 """What angry faces are said to be confused with above all."""
 
 
-def happy_is_easiest(evidence: Evidence) -> Finding:
+def happy_is_easiest(evidence: ClaimEvidence) -> Finding:
     """Claim 9: both networks are best at happy faces."""
     runs = evidence.runs(*NETS)
     measures = [_lead_of_happy(run, split) for run in runs for split in SPLITS]
     return Finding(tuple(measures), tuple(run.source(METRICS) for run in runs))
 
 
-def _lead_of_happy(run: Run, split: str) -> Measure:
+def _lead_of_happy(run: RecordedRun, split: str) -> Measure:
     confusion = np.array(run.metrics[split]["confusion_matrix"])
     rows = run.metrics[split]["per_class"]
     rival = max((n for n in EMOTIONS if n != "happy"), key=lambda n: float(rows[n]["accuracy"]))
@@ -127,7 +128,7 @@ class Gain:
         )
 
 
-def gains_by_depth(evidence: Evidence, split: str) -> dict[str, Gain]:
+def gains_by_depth(evidence: ClaimEvidence, split: str) -> dict[str, Gain]:
     """Compare deep with shallow on a split's faces of each expression."""
     pair = evidence.pair("deep", "shallow", split)
     parts = {name: pair.of_class(label) for label, name in enumerate(EMOTIONS)}
@@ -144,30 +145,30 @@ def gains_by_depth(evidence: Evidence, split: str) -> dict[str, Gain]:
     }
 
 
-def _moved(evidence: Evidence, names: tuple[str, ...], sign: int) -> Finding:
+def _moved(evidence: ClaimEvidence, names: tuple[str, ...], sign: int) -> Finding:
     gains = [gains_by_depth(evidence, split) for split in SPLITS]
     sources = tuple(run.source(PREDICTIONS) for run in evidence.runs(*NETS))
     return Finding(tuple(g[name].measure(sign) for name in names for g in gains), sources)
 
 
-def depth_helps_most(evidence: Evidence) -> Finding:
+def depth_helps_most(evidence: ClaimEvidence) -> Finding:
     """Claim 10: deep is better for five expressions."""
     return _moved(evidence, RISING, +1)
 
 
-def depth_hurts_some(evidence: Evidence) -> Finding:
+def depth_hurts_some(evidence: ClaimEvidence) -> Finding:
     """Claim 11: deep is worse for fear and surprise."""
     return _moved(evidence, FALLING, -1)
 
 
-def angry_looks_like_fear_and_sad(evidence: Evidence) -> Finding:
+def angry_looks_like_fear_and_sad(evidence: ClaimEvidence) -> Finding:
     """Claim 12: angry faces are mistaken above all for fear and sad."""
     runs = evidence.runs(*NETS)
     measures = [_confusions_of_angry(run, split) for run in runs for split in SPLITS]
     return Finding(tuple(measures), tuple(run.source(METRICS) for run in runs))
 
 
-def _confusions_of_angry(run: Run, split: str) -> Measure:
+def _confusions_of_angry(run: RecordedRun, split: str) -> Measure:
     row = run.metrics[split]["confusion_matrix"][EMOTIONS.index("angry")]
     wrong = {name: int(n) for name, n in zip(EMOTIONS, row, strict=True) if name != "angry"}
     both, errors = sum(wrong[name] for name in MISTAKEN_FOR), sum(wrong.values())

@@ -24,18 +24,18 @@ from train.claims.evidence import (
     LEVEL,
     SPLITS,
     Claim,
-    Evidence,
+    ClaimEvidence,
     Finding,
     Measure,
     MissingError,
-    Run,
+    RecordedRun,
     mean_interval,
     p_text,
     percent,
+    positive,
     relative,
     span,
 )
-from train.claims.rules import positive
 
 EXPLAINED = 64
 """Faces of each split whose prediction is attributed to the two branches."""
@@ -53,7 +53,7 @@ DREAMER = "deep"
 """The paper dreams with its best network."""
 
 
-def hog_is_already_known(evidence: Evidence) -> Finding:
+def hog_is_already_known(evidence: ClaimEvidence) -> Finding:
     """Claim 15: conv features hold what HOG holds."""
     hybrids = _bundled("hybrid-shallow", "hybrid-deep")
     plain = _bundled("shallow", "deep")
@@ -90,10 +90,10 @@ def branch_shares(net: FERNet, faces: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 def _recipe(name: str) -> str:
-    return Run(name, catalog.available()[name]).recipe
+    return RecordedRun(name, catalog.available()[name]).recipe
 
 
-def _hog_share(evidence: Evidence, name: str, split: str) -> Measure:
+def _hog_share(evidence: ClaimEvidence, name: str, split: str) -> Measure:
     shares = branch_shares(evidence.model(name), evidence.sample(split, EXPLAINED).images)
     mean, interval = float(shares.mean()), mean_interval(shares, evidence.seed)
     return Measure(
@@ -111,7 +111,7 @@ def _hog_share(evidence: Evidence, name: str, split: str) -> Measure:
     )
 
 
-def _probes(evidence: Evidence, names: list[str]) -> list[Measure]:
+def _probes(evidence: ClaimEvidence, names: list[str]) -> list[Measure]:
     """Return how much of HOG is linear in each network's conv features, on either split.
 
     Beside them, not judged: in the pixels, and in an untrained network of the same build.
@@ -186,7 +186,7 @@ def _r2(
     )
 
 
-def dreams_show_expressions(evidence: Evidence) -> Finding:
+def dreams_show_expressions(evidence: ClaimEvidence) -> Finding:
     """Claim 18: dreaming raises an expression's probability, for other networks too."""
     net = evidence.model(DREAMER)
     judges = [name for name in catalog.available() if name != DREAMER]
@@ -219,7 +219,7 @@ def _rise(dreams: list[Dream]) -> Measure:
     )
 
 
-def _agreement(evidence: Evidence, judges: list[str], dreams: list[Dream]) -> list[Measure]:
+def _agreement(evidence: ClaimEvidence, judges: list[str], dreams: list[Dream]) -> list[Measure]:
     """Return, for each other network, on how many dreams it names the dreamed expression."""
     frames = np.stack([d.frames[-1] for d in dreams])
     right = {

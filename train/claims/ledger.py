@@ -15,7 +15,7 @@ from train.claims import accuracy, expressions, insides, maps, search, training
 from train.claims.evidence import (
     ENOUGH_SEEDS,
     Claim,
-    Evidence,
+    ClaimEvidence,
     Finding,
     Measure,
     MissingError,
@@ -38,7 +38,7 @@ HEADLINE = ("what", "value", "n", "split", "recipe", "seeds", "interval", "level
 FILE = "claims"
 
 
-def row(claim: Claim, evidence: Evidence) -> dict[str, Any]:
+def row(claim: Claim, evidence: ClaimEvidence) -> dict[str, Any]:
     """Test a claim and return its line of the ledger as JSON types.
 
     What is missing for a test is an answer too.
@@ -92,7 +92,7 @@ def _measure(measure: Measure) -> dict[str, Any]:
     return found | {"interval": None if measure.interval is None else list(measure.interval)}
 
 
-def ledger(evidence: Evidence) -> dict[str, Any]:
+def ledger(evidence: ClaimEvidence) -> dict[str, Any]:
     """Test every claim and return what goes into ``results/claims.json``.
 
     Raises:
@@ -106,7 +106,7 @@ def ledger(evidence: Evidence) -> dict[str, Any]:
     return {"claims": rows, "provenance": provenance(evidence.seed, *_data(evidence))}
 
 
-def _data(evidence: Evidence) -> tuple[str, str]:
+def _data(evidence: ClaimEvidence) -> tuple[str, str]:
     """Return name and hash of the data behind the figures: that given, or the runs'."""
     if evidence.faces is not None:
         return evidence.faces.name, evidence.faces.content_hash

@@ -14,19 +14,21 @@ from numpy.typing import NDArray
 from fermodels.nets import catalog
 from fermodels.xai.inspect.filters import epoch_filters, smoothness
 from train.claims.evidence import (
+    BLOCKS,
     CONFIDENT,
     LEVEL,
     Claim,
-    Evidence,
+    ClaimEvidence,
     Finding,
     Measure,
-    Run,
+    RecordedRun,
     mean_interval,
     p_text,
     relative,
+    rising,
+    shown,
     span,
 )
-from train.claims.rules import BLOCKS, rising, shown
 from train.claims.training import NETS
 
 TRENDS = {"sparsity": 1, "entropy": -1}
@@ -63,7 +65,7 @@ def trend(layer: str, quantity: str, values: Sequence[float]) -> Trend:
     return Trend(layer, quantity, *ends, len(seen), towards, away)
 
 
-def sparser_and_more_local(evidence: Evidence) -> Finding:
+def sparser_and_more_local(evidence: ClaimEvidence) -> Finding:
     """Claim 16: maps grow sparser and more localised with training, and with depth."""
     runs = evidence.runs(*NETS)
     trained = {run.name: _with_training(run) for run in runs}
@@ -88,7 +90,7 @@ def _in_short(trained: list[Measure], deep: list[Measure], name: str) -> str:
     )
 
 
-def _trends(run: Run) -> list[Trend]:
+def _trends(run: RecordedRun) -> list[Trend]:
     layers = [str(name) for name in run.epochs["layers"].iloc[-1]]
     return [
         trend(layer, quantity, [float(row[place]) for row in run.epochs[quantity]])
@@ -97,7 +99,7 @@ def _trends(run: Run) -> list[Trend]:
     ]
 
 
-def _with_training(run: Run) -> list[Measure]:
+def _with_training(run: RecordedRun) -> list[Measure]:
     """Return, per quantity and layer, whether it moved as expected over the epochs."""
     return [
         Measure(
@@ -115,7 +117,7 @@ def _with_training(run: Run) -> list[Measure]:
     ]
 
 
-def _with_depth(run: Run) -> list[Measure]:
+def _with_depth(run: RecordedRun) -> list[Measure]:
     """Return whether the last conv layer is sparser and more local than the first."""
     measures = []
     for quantity, sign in TRENDS.items():
@@ -135,7 +137,7 @@ def _with_depth(run: Run) -> list[Measure]:
     return measures
 
 
-def filters_are_smooth(evidence: Evidence) -> Finding:
+def filters_are_smooth(evidence: ClaimEvidence) -> Finding:
     """Claim 17: first-layer filters are smoother than noise."""
     runs = evidence.runs(*NETS)
     measures = [_smoothness_of(run, evidence.seed) for run in runs]
@@ -189,7 +191,7 @@ def smoother_than_noise(
     return values, null, above, below
 
 
-def _smoothness_of(run: Run, seed: int) -> Measure:
+def _smoothness_of(run: RecordedRun, seed: int) -> Measure:
     filters = epoch_filters(catalog.read_history(run.folder))[-1]
     values, null, above, below = smoother_than_noise(filters, seed)
     mean, interval = float(values.mean()), mean_interval(values, seed)
@@ -211,7 +213,7 @@ def _smoothness_of(run: Run, seed: int) -> Measure:
     )
 
 
-def _small_filters(evidence: Evidence) -> list[str]:
+def _small_filters(evidence: ClaimEvidence) -> list[str]:
     line = float(smoothness(without_mean(LINE)))
     noise = noise_smoothness(len(LINE), evidence.seed)
     return [

@@ -9,8 +9,9 @@ from fermodels.evaluation.metrics import newcombe_interval
 from fermodels.evaluation.paired_tests import bootstrap_difference
 from train.claims.evidence import (
     LEVEL,
+    MARGIN,
     Claim,
-    Evidence,
+    ClaimEvidence,
     Finding,
     Measure,
     MissingError,
@@ -19,12 +20,11 @@ from train.claims.evidence import (
     relative,
     span,
 )
-from train.claims.rules import MARGIN
 from train.claims.training import NETS
-from train.sweep.result import classes_of
+from train.sweep.study import classes_of
 
 
-def chosen_are_best(evidence: Evidence) -> Finding:
+def chosen_are_best(evidence: ClaimEvidence) -> Finding:
     """Claim 19: no tried setting beats the paper's beyond chance."""
     sweeps = {name: found for name in NETS if (found := results.read_result(f"sweep-{name}"))}
     tested = {name: s for name, s in sweeps.items() if s["paper_trial"] is not None and _rivals(s)}
@@ -103,7 +103,7 @@ def lead(
     return newcombe_interval(*counts, z), "not paired"
 
 
-def _budget(evidence: Evidence) -> list[str]:
+def _budget(evidence: ClaimEvidence) -> list[str]:
     del evidence
     found = []
     for name in NETS:

@@ -19,16 +19,16 @@ from train.claims.evidence import (
     CONFIDENT,
     ENOUGH_SEEDS,
     Claim,
-    Evidence,
+    ClaimEvidence,
     Finding,
     Measure,
-    Run,
+    RecordedRun,
     percent,
     points,
+    positive,
     span,
     unlike_training,
 )
-from train.claims.rules import positive
 from train.loop import TRAIN_PROBE
 from train.run import subtract_mean_of
 from train.sanity import EXPECTED_LOSS
@@ -50,7 +50,7 @@ NEARLY = 0.95
 """Share of the best training accuracy that counts as nearly there."""
 
 
-def initial_loss(evidence: Evidence) -> Finding:
+def initial_loss(evidence: ClaimEvidence) -> Finding:
     """Claim 1: before training, without regularisation, the loss is about ln 7.
 
     Our networks start with a last layer near 0, which makes it so; what the claim says of
@@ -129,7 +129,7 @@ def _default_loss(name: str, losses: NDArray[np.float64], faces: int) -> Measure
     )
 
 
-def overfits_subset(evidence: Evidence) -> Finding:
+def overfits_subset(evidence: ClaimEvidence) -> Finding:
     """Claim 2: each network can learn a small subset by heart."""
     measures = []
     for run in evidence.runs(*NETS):
@@ -151,7 +151,7 @@ def overfits_subset(evidence: Evidence) -> Finding:
     return Finding(tuple(measures), _sources(evidence, METRICS))
 
 
-def _gap(run: Run, epoch: int, split: str) -> tuple[float, float]:
+def _gap(run: RecordedRun, epoch: int, split: str) -> tuple[float, float]:
     """Return training minus held-out accuracy after an epoch, and its variance."""
     row = run.epochs.iloc[epoch - 1]
     train = float(row["train_clean_accuracy"])
@@ -163,7 +163,7 @@ def _gap(run: Run, epoch: int, split: str) -> tuple[float, float]:
     return train - held_out, variance
 
 
-def deep_overfits_less(evidence: Evidence) -> Finding:
+def deep_overfits_less(evidence: ClaimEvidence) -> Finding:
     """Claim 6: the gap between training and held-out accuracy is smaller for the deep net.
 
     The test split was answered by the kept weights alone.
@@ -192,7 +192,7 @@ def deep_overfits_less(evidence: Evidence) -> Finding:
     return Finding(tuple(measures), _sources(evidence, HISTORY))
 
 
-def shallow_converges_faster(evidence: Evidence) -> Finding:
+def shallow_converges_faster(evidence: ClaimEvidence) -> Finding:
     """Claim 7: the shallow net reaches its best training accuracy in fewer epochs.
 
     The learning rate falls to 0 over each run, so the best comes at the end of whatever was
@@ -225,7 +225,7 @@ def shallow_converges_faster(evidence: Evidence) -> Finding:
     return Finding(tuple(measures), _sources(evidence, HISTORY))
 
 
-def _schedule(evidence: Evidence) -> list[str]:
+def _schedule(evidence: ClaimEvidence) -> list[str]:
     """Return what decides when a run is at its best, whatever the network."""
     schedules = {str(run.training["schedule"]) for run in evidence.runs(*NETS)}
     return [
@@ -235,7 +235,7 @@ def _schedule(evidence: Evidence) -> list[str]:
     ]
 
 
-def _sources(evidence: Evidence, record: str) -> tuple[str, ...]:
+def _sources(evidence: ClaimEvidence, record: str) -> tuple[str, ...]:
     return tuple(run.source(record) for run in evidence.runs(*NETS))
 
 

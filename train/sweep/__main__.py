@@ -39,7 +39,6 @@ from train.device import start
 from train.loop import TrainData
 from train.run import build
 from train.state import check_run_folder
-from train.sweep.result import digits, result, row
 from train.sweep.space import (
     PRUNERS,
     SeededTPE,
@@ -49,7 +48,16 @@ from train.sweep.space import (
     paper_values,
     space_of,
 )
-from train.sweep.study import counts, join_study, not_a_study, open_storage, storage_errors
+from train.sweep.study import (
+    counts,
+    digits,
+    join_study,
+    not_a_study,
+    open_storage,
+    result,
+    row,
+    storage_errors,
+)
 from train.sweep.trial import OutOfTimeError, Sweep, not_a_trial, objective, parts_of
 
 STUDY = "study.db"

@@ -20,14 +20,21 @@ from fermodels.files import remove_files
 from fermodels.nets.fernet import FERNet
 from train.config import TrainConfig
 from train.device import Runtime
-from train.evidence import logits_of
-from train.learner import Learner, make_learner
-from train.loop import TrainData, run_epoch
+from train.evidence import logits_in_batches
+from train.loop import Learner, TrainData, make_learner, run_epoch
 from train.run import build, subtract_mean_of
 from train.state import STATE_FILE, Progress, load_state, not_a_state, save_state
-from train.sweep.result import CORRECT, DIVERGED, PREDICTED, SECONDS, digits
 from train.sweep.space import Space, SweepPlan, as_flags, suggest
-from train.sweep.study import begin_again, first_number, frozen
+from train.sweep.study import (
+    CORRECT,
+    DIVERGED,
+    PREDICTED,
+    SECONDS,
+    begin_again,
+    digits,
+    first_number,
+    frozen,
+)
 
 
 class OutOfTimeError(Exception):
@@ -85,7 +92,9 @@ def learners_of(sweep: Sweep, values: dict[str, Any]) -> tuple[list[Learner], Tr
 
 def predicted(net: FERNet, data: TrainData, runtime: Runtime) -> NDArray[np.int64]:
     """Return the classes that a network names of the part's validation faces."""
-    return np.asarray(logits_of(net, data.validation[0], runtime).argmax(1).cpu().numpy(), np.int64)
+    return np.asarray(
+        logits_in_batches(net, data.validation[0], runtime).argmax(1).cpu().numpy(), np.int64
+    )
 
 
 def run_trial(sweep: Sweep, trial: optuna.Trial) -> float:

@@ -31,7 +31,7 @@ _IGNORED = (".", "__")
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundData:
     """One form of the data that was found, not read yet."""
 
     form: str
@@ -100,7 +100,7 @@ def _in_fer_order(rows: Rows) -> Rows:
     )
 
 
-def look(path: Path) -> Found:
+def look(path: Path) -> FoundData:
     """Find out what lies at a path.
 
     Raises:
@@ -140,7 +140,7 @@ def _nothing_in(folder: Path) -> str:
     )
 
 
-def _look_at_file(path: Path) -> Found:
+def _look_at_file(path: Path) -> FoundData:
     suffix = path.suffix.lower()
     if suffix == ".csv":
         if ferplus.is_votes(path):
@@ -149,14 +149,14 @@ def _look_at_file(path: Path) -> Found:
                 "beside fer2013.csv"
             )
         fer2013_csv.require_columns(path)
-        return Found("CSV", path.parent, [path], lambda: fer2013_csv.read(path))
+        return FoundData("CSV", path.parent, [path], lambda: fer2013_csv.read(path))
     if suffix == ".parquet":
-        return Found("parquet", path.parent, [path], lambda: parquet.read([path]))
+        return FoundData("parquet", path.parent, [path], lambda: parquet.read([path]))
     advice = "unpack it first" if suffix in _ARCHIVES else "give a CSV, a parquet file or a folder"
     raise DataError(f"{path} is no form of FER-2013 that can be read ({suffix!r}): {advice}")
 
 
-def _look_in(folder: Path) -> Found | None:
+def _look_in(folder: Path) -> FoundData | None:
     """Return the best form that lies directly in a folder, or None."""
     csvs = sorted(folder.glob("*.[cC][sS][vV]"))
     tables = {
@@ -176,35 +176,35 @@ def _look_in(folder: Path) -> Found | None:
     return replace(found, notes=(*found.notes, note)) if unread else found
 
 
-def _what(found: Found) -> str:
+def _what(found: FoundData) -> str:
     """Return what is read, as a person would say it."""
     return ", ".join(file.name for file in found.files) if len(found.files) < 4 else found.form
 
 
-def _full_csv(tables: dict[Path, fer2013_csv.Columns]) -> Found | None:
+def _full_csv(tables: dict[Path, fer2013_csv.Columns]) -> FoundData | None:
     """Return the CSV with Usage to read, by preference then by name."""
     files = [file for file, columns in tables.items() if columns.are_complete]
     if not files:
         return None
     names = [file.name.lower() for file in files]
     first = next((files[names.index(name)] for name in _PREFERRED if name in names), files[0])
-    return Found("CSV", first.parent, [first], lambda: fer2013_csv.read(first))
+    return FoundData("CSV", first.parent, [first], lambda: fer2013_csv.read(first))
 
 
-def _parquet(folder: Path) -> Found | None:
+def _parquet(folder: Path) -> FoundData | None:
     files = parquet.files_in(folder)
-    return Found("parquet", folder, files, lambda: parquet.read(files)) if files else None
+    return FoundData("parquet", folder, files, lambda: parquet.read(files)) if files else None
 
 
-def _image_folders(folder: Path) -> Found | None:
+def _image_folders(folder: Path) -> FoundData | None:
     if not image_folders.is_form(folder):
         return None
     pictures = image_folders.pictures(folder)
     files = [picture.path for picture in pictures]
-    return Found("image folders", folder, files, lambda: image_folders.read(pictures))
+    return FoundData("image folders", folder, files, lambda: image_folders.read(pictures))
 
 
-def _split_csvs(tables: dict[Path, fer2013_csv.Columns]) -> Found | None:
+def _split_csvs(tables: dict[Path, fer2013_csv.Columns]) -> FoundData | None:
     """Return the CSVs without Usage, each one split, as the challenge's train.csv and test.csv."""
     files = [file for file, columns in tables.items() if columns.are_faces]
     bare = [file for file in tables if file not in files]
@@ -221,7 +221,7 @@ def _split_csvs(tables: dict[Path, fer2013_csv.Columns]) -> Found | None:
         "and icml_face_data.csv."
         for file in bare
     )
-    return Found(
+    return FoundData(
         "CSVs", files[0].parent, files, lambda: join([fer2013_csv.read(f) for f in files]), notes
     )
 

@@ -14,8 +14,7 @@ from PIL import Image, UnidentifiedImageError
 
 from fermodels.data.dataset import FACE_SHAPE
 from fermodels.data.emotions import EMOTIONS, parse_emotion
-from fermodels.data.photos.decode import FORMATS, decoding_bytes
-from fermodels.data.photos.header import check_header
+from fermodels.data.photos.decode import FORMATS, check_header, decoding_bytes
 from fermodels.data.readers import split_names
 from fermodels.data.readers.rows import Rows
 from fermodels.errors import DataError, PhotoError

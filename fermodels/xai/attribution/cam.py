@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from fermodels.xai.attribution.modified_backprop import guided_backprop
-from fermodels.xai.attribution.request import Parts, Question, enlarge, require_maps
+from fermodels.xai.attribution.request import AttributionRequest, Parts, enlarge, require_maps
 from fermodels.xai.model_access import in_batches
 
 
-def grad_cam(q: Question) -> Parts:
+def grad_cam(q: AttributionRequest) -> Parts:
     """Where the chosen conv layer responded to what speaks for the class.
 
     Each channel counts by the average of its gradient, then the map is enlarged to the face:
@@ -21,7 +21,7 @@ def grad_cam(q: Question) -> Parts:
     return {"conv": enlarge(_clipped(q, _grad_cam_cells(q)))}
 
 
-def hires_cam(q: Question) -> Parts:
+def hires_cam(q: AttributionRequest) -> Parts:
     """Where the chosen conv layer responded, each place weighed by its own gradient.
 
     Faithful where Grad-CAM is not: with fully connected layers behind it, every place and
@@ -32,7 +32,7 @@ def hires_cam(q: Question) -> Parts:
     return {"conv": enlarge(_clipped(q, weighted(maps, gradients)))}
 
 
-def grad_cam_plus_plus(q: Question) -> Parts:
+def grad_cam_plus_plus(q: AttributionRequest) -> Parts:
     """Grad-CAM that counts the places that speak for the class, not their average.
 
     Finds several instances, or one large one, better than Grad-CAM, since places without a
@@ -49,7 +49,7 @@ def grad_cam_plus_plus(q: Question) -> Parts:
     return {"conv": enlarge(_clipped(q, weighted(maps, weights)))}
 
 
-def layer_cam(q: Question) -> Parts:
+def layer_cam(q: AttributionRequest) -> Parts:
     """Where the chosen layer responded and more response would speak for the class.
 
     HiResCAM without the places that speak against, so that nothing cancels between channels;
@@ -59,7 +59,7 @@ def layer_cam(q: Question) -> Parts:
     return {"conv": enlarge(_clipped(q, weighted(maps, gradients.relu())))}
 
 
-def guided_grad_cam(q: Question) -> Parts:
+def guided_grad_cam(q: AttributionRequest) -> Parts:
     """Guided backprop's fine lines, kept only where Grad-CAM points.
 
     Pretty and class-specific in the large; in the small it has guided backprop's fault of
@@ -70,12 +70,12 @@ def guided_grad_cam(q: Question) -> Parts:
     return {"conv": fine * coarse}
 
 
-def _grad_cam_cells(q: Question) -> Tensor:
+def _grad_cam_cells(q: AttributionRequest) -> Tensor:
     maps, gradients = maps_and_gradients(q)
     return weighted(maps, gradients.mean((2, 3), keepdim=True))
 
 
-def maps_and_gradients(q: Question) -> tuple[Tensor, Tensor]:
+def maps_and_gradients(q: AttributionRequest) -> tuple[Tensor, Tensor]:
     """Return the layer's maps and the score's gradient there, both ``(N, C, h, w)``.
 
     Raises:
@@ -92,14 +92,14 @@ def weighted(maps: Tensor, weights: Tensor) -> Tensor:
     return (maps * weights).sum(1, keepdim=True)
 
 
-def _clipped(q: Question, cam: Tensor) -> Tensor:
+def _clipped(q: AttributionRequest, cam: Tensor) -> Tensor:
     return cam.relu() if q.options["relu"] else cam
 
 
 # --- A class activation map without gradients: each channel is weighed by what it lets through
 
 
-def score_cam(q: Question) -> Parts:
+def score_cam(q: AttributionRequest) -> Parts:
     """Where the chosen layer responded, each channel weighed by the score it keeps alone.
 
     The face is shown only where a channel is active, the rest being the baseline; the better
@@ -115,7 +115,7 @@ def score_cam(q: Question) -> Parts:
         return {"conv": enlarge(cam.relu() if q.options["relu"] else cam)}
 
 
-def _increases(q: Question, maps: Tensor) -> Tensor:
+def _increases(q: AttributionRequest, maps: Tensor) -> Tensor:
     """Return the score ``(N, C)`` of each face seen through each of its maps.
 
     The paper subtracts the baseline's score, which softmax does not notice. A map without any

@@ -19,7 +19,7 @@ from fermodels.xai.attribution.baselines import BASELINES as BASELINES
 from fermodels.xai.attribution.baselines import BaselineLike, baseline_faces
 from fermodels.xai.attribution.registry import METHODS, Method, Number
 from fermodels.xai.attribution.request import ClassLike, Parts, ask, class_indices, directions_of
-from fermodels.xai.model_access import borrowed, check_layer, target_layer
+from fermodels.xai.model_access import check_layer, locked_copy, target_layer
 
 CHUNK = 32
 """Faces explained at a time, which bounds memory."""
@@ -112,7 +112,7 @@ def explain(
         contrast=_classes(contrast_class, len(x), "contrast"),
         name=baseline if isinstance(baseline, str) else "array",
     )
-    with borrowed(model) as net:
+    with locked_copy(model) as net:
         if chosen.prepare:
             chosen.prepare(net, model)
         below = baseline_faces(net, x, baseline if chosen.uses_baseline else "black")

@@ -11,14 +11,14 @@ from functools import wraps
 import torch
 from torch import Tensor
 
-from fermodels.xai.attribution.request import Parts, Question, ask, fixed
+from fermodels.xai.attribution.request import AttributionRequest, Parts, ask, fixed
 from fermodels.xai.model_access import ROWS, in_batches
 
 Points = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """``(face indices, sample indices)`` -> (where to take the gradient, what to multiply it by)."""
 
 
-def saliency(q: Question) -> Parts:
+def saliency(q: AttributionRequest) -> Parts:
     """How much the score would move if a pixel changed a little, either way.
 
     The size of the gradient: fast, sharp, noisy. It tells where the model is sensitive, not
@@ -28,7 +28,7 @@ def saliency(q: Question) -> Parts:
     return q.parts(q.gradients())
 
 
-def input_x_gradient(q: Question) -> Parts:
+def input_x_gradient(q: AttributionRequest) -> Parts:
     """The gradient times how far the pixel is from the baseline.
 
     A straight-line guess of what each pixel contributed; exact for a linear model only. With
@@ -38,7 +38,7 @@ def input_x_gradient(q: Question) -> Parts:
     return q.parts([(q.faces - q.baselines) * gradient for gradient in q.gradients()])
 
 
-def gradient_shap(q: Question) -> Parts:
+def gradient_shap(q: AttributionRequest) -> Parts:
     """Expected gradients: random points on the way from random baselines.
 
     An estimate of Shapley values. Pass several faces as the baseline to average over them;
@@ -61,7 +61,7 @@ def gradient_shap(q: Question) -> Parts:
     return q.parts(summed_gradients(q, samples, between))
 
 
-def smoothgrad(q: Question) -> Parts:
+def smoothgrad(q: AttributionRequest) -> Parts:
     """The gradient averaged over noisy copies of the face.
 
     Removes much of the noise of plain gradients. Signed: brighter where more light in the
@@ -78,7 +78,7 @@ def smoothgrad(q: Question) -> Parts:
     return q.parts(summed_gradients(q, samples, nearby))
 
 
-def summed_gradients(q: Question, samples: int, points: Points) -> list[Tensor]:
+def summed_gradients(q: AttributionRequest, samples: int, points: Points) -> list[Tensor]:
     """Return ``sum over samples of factor * gradient(point)`` per branch, each ``(N, 1, 48, 48)``.
 
     All points of all faces go through the network in batches of at most ROWS.
@@ -99,7 +99,7 @@ def summed_gradients(q: Question, samples: int, points: Points) -> list[Tensor]:
 # --- Any gradient method, averaged over noisy copies of the face
 
 
-Run = Callable[[Question], Parts]
+Run = Callable[[AttributionRequest], Parts]
 
 
 def smoothable(run: Run) -> Run:
@@ -112,7 +112,7 @@ def smoothable(run: Run) -> Run:
     """
 
     @wraps(run)
-    def smoothed(q: Question) -> Parts:
+    def smoothed(q: AttributionRequest) -> Parts:
         copies = int(q.options["smooth"])
         if copies == 0:
             return run(q)
@@ -133,7 +133,7 @@ def smoothable(run: Run) -> Run:
     return smoothed
 
 
-def generator(q: Question) -> torch.Generator:
+def generator(q: AttributionRequest) -> torch.Generator:
     """Return the seeded source of a method's noise."""
     return torch.Generator().manual_seed(int(q.options["seed"]))
 
@@ -151,7 +151,7 @@ def contrast(faces: Tensor) -> Tensor:
     return (faces.amax((1, 2, 3)) - faces.amin((1, 2, 3))).view(-1, 1, 1, 1)
 
 
-def _noisy(q: Question, noise: Tensor) -> Question:
+def _noisy(q: AttributionRequest, noise: Tensor) -> AttributionRequest:
     """Ask about K noisy copies of each face: rows face by face, ``N * K`` of them."""
     scale = q.options["smooth_noise"] * contrast(q.faces)
     faces = q.faces.unsqueeze(1) + scale.unsqueeze(1) * noise

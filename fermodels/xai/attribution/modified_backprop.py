@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from fermodels.errors import ConfigError
 from fermodels.nets.fernet import FERNet
 from fermodels.xai.attribution.path_integrals import integrated_gradients
-from fermodels.xai.attribution.request import Parts, Question, fixed, logits_of, score
+from fermodels.xai.attribution.request import AttributionRequest, Parts, fixed, logits_of, score
 from fermodels.xai.fast_forward.prepare import fold_batch_norms
 from fermodels.xai.model_access import in_batches
 
@@ -31,7 +31,7 @@ class Scorer(nn.Module):
         return score(self.net, inputs[:-1], inputs[-1]).unsqueeze(1)
 
 
-def guided_backprop(q: Question) -> Parts:
+def guided_backprop(q: AttributionRequest) -> Parts:
     """The gradient, but a ReLU lets back only what is positive.
 
     Crisp outlines of whatever excites the network. It fails the randomisation test of Adebayo
@@ -42,7 +42,7 @@ def guided_backprop(q: Question) -> Parts:
     return _through_relus(q, GuidedBackprop)
 
 
-def deconvolution(q: Question) -> Parts:
+def deconvolution(q: AttributionRequest) -> Parts:
     """The deconvnet: a ReLU lets back what is positive in the gradient, whether it fired or not.
 
     Shows which patterns the network could have responded to. Like guided backprop it depends
@@ -53,7 +53,7 @@ def deconvolution(q: Question) -> Parts:
     return _through_relus(q, Deconvolution)
 
 
-def _through_relus(q: Question, method: type) -> Parts:
+def _through_relus(q: AttributionRequest, method: type) -> Parts:
     require_relu_modules(q.net)
     with quiet_captum():
         found = method(Scorer(q.net)).attribute(
@@ -94,7 +94,7 @@ HOG_PATH = {"steps": 50, "tolerance": 0.025, "refine": 6.0}
 """How finely integrated gradients follow HOG; it costs little beside the network."""
 
 
-def deep_lift(q: Question) -> Parts:
+def deep_lift(q: AttributionRequest) -> Parts:
     """DeepLIFT's rescale rule: each unit's change from its baseline activation, passed back.
 
     Two passes instead of fifty, and it sums to the same difference as integrated gradients. It
@@ -109,7 +109,7 @@ def deep_lift(q: Question) -> Parts:
     return q.parts([(q.faces - q.baselines) * multiplier for multiplier in multipliers])
 
 
-def deep_lift_shap(q: Question) -> Parts:
+def deep_lift_shap(q: AttributionRequest) -> Parts:
     """DeepLIFT averaged over several baselines: an estimate of Shapley values.
 
     Pass several faces as the baseline, say twenty of the training set: the map then says what
@@ -135,7 +135,7 @@ def deep_lift_shap(q: Question) -> Parts:
 
 
 def _multipliers(
-    q: Question, inputs: tuple[Tensor, ...], baselines: tuple[Tensor, ...]
+    q: AttributionRequest, inputs: tuple[Tensor, ...], baselines: tuple[Tensor, ...]
 ) -> list[Tensor]:
     """Return contribution per unit of change, shaped as each of the inputs."""
     from captum.attr import DeepLift
@@ -148,7 +148,7 @@ def _multipliers(
     return [tensor.detach() for tensor in found]
 
 
-def _through_hog(q: Question, net: FERNet) -> Parts:
+def _through_hog(q: AttributionRequest, net: FERNet) -> Parts:
     """Rescale down to the joint of the branches, then integrated gradients through HOG."""
     hog = net.hog
     with torch.no_grad():
@@ -201,7 +201,7 @@ WITH_RULE = (nn.Conv2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d)
 """Layers with weights whose relevance is defined; batch norms join the layer before them."""
 
 
-def lrp(q: Question) -> Parts:
+def lrp(q: AttributionRequest) -> Parts:
     """The score itself, shared out backwards: each unit hands on to what made it respond.
 
     Conv layers hand on to what excited them (alpha 1) or also, with a minus, to what inhibited

@@ -12,14 +12,14 @@ from torch import Tensor, nn
 
 from fermodels.errors import ConfigError, DataError
 from fermodels.nets.fernet import FACE_SIDE, FERNet
-from fermodels.xai.attribution.request import Parts, Question, logits_of
+from fermodels.xai.attribution.request import AttributionRequest, Parts, logits_of
 from fermodels.xai.model_access import in_batches
 
 Evaluate = Callable[[Tensor, Tensor], list[Tensor]]
 """``(covered faces, face indices)`` -> score drops per branch."""
 
 
-def occlusion(q: Question) -> Parts:
+def occlusion(q: AttributionRequest) -> Parts:
     """How much the score falls when a square of the face is replaced by the baseline.
 
     No gradients: the model is simply asked again, so it sees through any branch. A pixel's
@@ -34,7 +34,7 @@ def occlusion(q: Question) -> Parts:
         return q.parts([spread(drop * area, windows) / cover for drop in drops_of(q, windows)])
 
 
-def drops_of(q: Question, masks: Tensor) -> list[Tensor]:
+def drops_of(q: AttributionRequest, masks: Tensor) -> list[Tensor]:
     """Return how much the score falls when what a mask covers is replaced by the baseline.
 
     Args:
@@ -81,7 +81,7 @@ def windows_of(patch: int, stride: int) -> Tensor:
     return (spans[:, None, :, None] & spans[None, :, None, :]).flatten(0, 1)
 
 
-def _drops(q: Question, windows: Tensor, evaluate: Evaluate) -> list[Tensor]:
+def _drops(q: AttributionRequest, windows: Tensor, evaluate: Evaluate) -> list[Tensor]:
     """Return the score's fall ``(N, W)`` for every face and square, per branch."""
     count = len(windows)
     found: list[list[Tensor]] = [[] for _ in q.inputs]
@@ -93,12 +93,14 @@ def _drops(q: Question, windows: Tensor, evaluate: Evaluate) -> list[Tensor]:
     return [torch.cat(values).view(-1, count) for values in found]
 
 
-def _whole_drops(q: Question, covered: Tensor, face: Tensor) -> list[Tensor]:
+def _whole_drops(q: AttributionRequest, covered: Tensor, face: Tensor) -> list[Tensor]:
     directions = q.directions[face]
     return [(q.logits[face] * directions).sum(1) - q.score(covered, directions=directions)]
 
 
-def _branch_drops(q: Question, net: FERNet, covered: Tensor, face: Tensor) -> list[Tensor]:
+def _branch_drops(
+    q: AttributionRequest, net: FERNet, covered: Tensor, face: Tensor
+) -> list[Tensor]:
     """Share a drop between two branches: each one's fall, averaged over who is covered first."""
     directions = q.directions[face]
     whole = (q.logits[face] * directions).sum(1)
@@ -165,7 +167,7 @@ _FOREHEAD_ENDS, _CHEEKS_END = 14, 43
 """Rows at which what no box claims turns from forehead to cheeks, and from cheeks to chin."""
 
 
-def feature_ablation(q: Question) -> Parts:
+def feature_ablation(q: AttributionRequest) -> Parts:
     """How much the score falls when a part of the face is replaced by the baseline.
 
     Brows, eyes, nose, mouth, cheeks, forehead, chin and what is outside the face, by a fixed

@@ -15,7 +15,13 @@ import torch
 from torch import Tensor
 
 from fermodels.nets.fernet import FACE_SIDE
-from fermodels.xai.attribution.request import Parts, Question, enlarge, logits_of, require_maps
+from fermodels.xai.attribution.request import (
+    AttributionRequest,
+    Parts,
+    enlarge,
+    logits_of,
+    require_maps,
+)
 from fermodels.xai.model_access import ROWS, evenly, in_batches, outputs_of
 
 DENSER = 1.25
@@ -28,7 +34,7 @@ times the expected one with 20 to 100 points (13 validation faces, four networks
 times it with 5; see `benchmarks.path_error`."""
 
 
-def integrated_gradients(q: Question) -> Parts:
+def integrated_gradients(q: AttributionRequest) -> Parts:
     """Gradients averaged along the straight path from the baseline to the face.
 
     What each pixel added to the score on the way, so that all pixels sum to the difference
@@ -162,7 +168,7 @@ class _Path:
         return [torch.einsum("k,kchw->chw", ends.diff().to(g), g) for g in self.gradients]
 
 
-def _score_ends(q: Question) -> None:
+def _score_ends(q: AttributionRequest) -> None:
     """Score faces and baselines, without gradients; one baseline for all is scored once."""
     below = q.baselines[:1] if bool((q.baselines == q.baselines[:1]).all()) else q.baselines
     with torch.no_grad():
@@ -171,7 +177,7 @@ def _score_ends(q: Question) -> None:
     q.settle(found[: len(q.faces)], found[len(q.faces) :])
 
 
-def _evaluate(q: Question, wanted: list[Tensor]) -> list[_Path]:
+def _evaluate(q: AttributionRequest, wanted: list[Tensor]) -> list[_Path]:
     """Take the score's gradient at the wanted points of all faces' paths together."""
     counts = [len(alphas) for alphas in wanted]
     face = torch.arange(len(wanted)).repeat_interleave(torch.tensor(counts))
@@ -195,7 +201,7 @@ def _evaluate(q: Question, wanted: list[Tensor]) -> list[_Path]:
 # As in integrated gradients no gradient is taken at the baseline.
 
 
-def layer_conductance(q: Question) -> Parts:
+def layer_conductance(q: AttributionRequest) -> Parts:
     """How much of the score's change flows through each place of the chosen conv layer.
 
     Integrated gradients, counted at a hidden layer: all places and channels together sum to the
@@ -209,7 +215,7 @@ def layer_conductance(q: Question) -> Parts:
     return {"conv": enlarge(cells.unsqueeze(1)) * (cells[0].numel() / FACE_SIDE**2)}
 
 
-def internal_influence(q: Question) -> Parts:
+def internal_influence(q: AttributionRequest) -> Parts:
     """How much the score would move if a place of the chosen layer responded more.
 
     The gradient at a hidden layer, averaged from the baseline to the face and summed over
@@ -248,14 +254,14 @@ def _joined(parts: Iterable[_Gaps]) -> _Gaps:
     return _Gaps(*(torch.cat(values) for values in columns))
 
 
-def _even(q: Question, row: int) -> _Gaps:
+def _even(q: AttributionRequest, row: int) -> _Gaps:
     """Measure the path's first points; a chunk begins with the last point of the one before."""
     points = with_ends(open_points(int(q.options["steps"])))
     chunks = evenly(torch.arange(len(points) - 1), ROWS - 1)
     return _joined(_measure(q, row, points[None, int(c[0]) : int(c[-1]) + 2]) for c in chunks)
 
 
-def _refined(q: Question, row: int) -> _Gaps:
+def _refined(q: AttributionRequest, row: int) -> _Gaps:
     """Split the stretches that err most until the map is near enough, or the budget is spent."""
     found = _even(q, row)
     budget = int(q.options["steps"] * q.options["refine"])
@@ -274,7 +280,7 @@ def _refined(q: Question, row: int) -> _Gaps:
     return found
 
 
-def _measure(q: Question, row: int, chains: Tensor) -> _Gaps:
+def _measure(q: AttributionRequest, row: int, chains: Tensor) -> _Gaps:
     """Measure the stretches between neighbours in each chain of points ``(G, L)``, L above 2.
 
     At the ends of the path the neighbour's gradient stands in; maps are those of the ends.

@@ -21,7 +21,7 @@ from fermodels.xai.attribution.path_integrals import (
     internal_influence,
     layer_conductance,
 )
-from fermodels.xai.attribution.request import Parts, Question
+from fermodels.xai.attribution.request import AttributionRequest, Parts
 from fermodels.xai.attribution.surrogates import kernel_shap, lime
 from fermodels.xai.fast_forward.convolution import pack
 from fermodels.xai.fast_forward.prepare import quicken
@@ -72,7 +72,7 @@ class Method:
     """For a person who picks: what the map shows and when to distrust it."""
     source: str
     """The paper that introduced it."""
-    run: Callable[[Question], Parts]
+    run: Callable[[AttributionRequest], Parts]
     signed: bool = True
     """Whether values below zero mean "spoke against"; picks the colour scale."""
     needs_layer: bool = False
@@ -137,7 +137,9 @@ SMOOTHING = {
 """What `smoothable` reads."""
 
 
-def describe(run: Callable[[Question], Parts], title: str, source: str, **fields: Any) -> Method:
+def describe(
+    run: Callable[[AttributionRequest], Parts], title: str, source: str, **fields: Any
+) -> Method:
     """Build a Method whose name and help are the function's.
 
     Args:
@@ -172,7 +174,7 @@ _SAMPLES = Option(256, 8, 8192, "Partly covered faces to ask about.")
 
 
 def _map_of_layer(
-    run: Callable[[Question], Parts], title: str, source: str, signed: bool = False
+    run: Callable[[AttributionRequest], Parts], title: str, source: str, signed: bool = False
 ) -> Method:
     """Describe a method that weighs one layer's maps; unsigned ones clip what speaks against."""
     return describe(

@@ -69,7 +69,7 @@ def fixed(directions: Tensor) -> Aim:
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
+class AttributionRequest:
     """A batch of faces on a private copy of the network, which they pass once if need be."""
 
     net: nn.Module
@@ -175,7 +175,7 @@ def ask(
     layer: str,
     aim: Aim,
     options: Options,
-) -> Question:
+) -> AttributionRequest:
     """Put everything a method needs into a Question.
 
     Args:
@@ -189,7 +189,7 @@ def ask(
     """
     branches = 2 if getattr(net, "has_hog", False) else 1
     inputs = tuple(faces.clone().requires_grad_() for _ in range(branches))
-    return Question(net, faces, baselines, paired, inputs, aim, layer, options)
+    return AttributionRequest(net, faces, baselines, paired, inputs, aim, layer, options)
 
 
 def class_indices(wanted: ClassLike, n: int, what: str) -> NDArray[np.int64]:
@@ -238,7 +238,7 @@ def directions_of(target: NDArray[np.int64], contrast: NDArray[np.int64] | None)
     return directions
 
 
-def require_maps(q: Question) -> Tensor:
+def require_maps(q: AttributionRequest) -> Tensor:
     """Return the layer's maps ``(N, C, h, w)``, with graph.
 
     Raises:

@@ -18,17 +18,17 @@ from torch import Tensor
 from fermodels.errors import ConfigError
 from fermodels.nets.fernet import FACE_SIDE
 from fermodels.xai.attribution.occlusion import spread
-from fermodels.xai.attribution.request import Parts, Question
+from fermodels.xai.attribution.request import AttributionRequest, Parts
 from fermodels.xai.model_access import in_batches
 
-_Fit = Callable[[Question, int, Tensor], Tensor]
+_Fit = Callable[[AttributionRequest, int, Tensor], Tensor]
 """``(question, row, masks (M, 48, 48))`` -> one value per branch and patch, branch by branch."""
 
 LIME_WIDTH = 0.25
 """Width of LIME's kernel on the cosine distance: the authors' own for pictures."""
 
 
-def kernel_shap(q: Question) -> Parts:
+def kernel_shap(q: AttributionRequest) -> Parts:
     """Shapley values of patches: each one's fair share of the score's change.
 
     The network is asked about many faces of which random patches are replaced by the baseline,
@@ -39,7 +39,7 @@ def kernel_shap(q: Question) -> Parts:
     return _by_patches(q, _shapley)
 
 
-def lime(q: Question) -> Parts:
+def lime(q: AttributionRequest) -> Parts:
     """What a linear model says that was fitted to the network near this face.
 
     Random patches are replaced by the baseline; faces that keep most of their patches count
@@ -49,7 +49,7 @@ def lime(q: Question) -> Parts:
     return _by_patches(q, _lime)
 
 
-def _by_patches(q: Question, fit: _Fit) -> Parts:
+def _by_patches(q: AttributionRequest, fit: _Fit) -> Parts:
     """Explain face by face, since each may be cut into patches of its own."""
     found = []
     with torch.no_grad():
@@ -60,7 +60,7 @@ def _by_patches(q: Question, fit: _Fit) -> Parts:
     return q.parts([torch.cat(branch) for branch in zip(*found, strict=True)])
 
 
-def _shapley(q: Question, row: int, masks: Tensor) -> Tensor:
+def _shapley(q: AttributionRequest, row: int, masks: Tensor) -> Tensor:
     """Return Shapley values ``(players,)``; see Lundberg & Lee 2017, theorem 2."""
     players = len(masks) * len(q.inputs)
     kept, weights = coalitions(players, int(q.options["samples"]), int(q.options["seed"]))
@@ -73,7 +73,7 @@ def _shapley(q: Question, row: int, masks: Tensor) -> Tensor:
     return torch.cat([values, (drop - values.sum()).view(1)])
 
 
-def _lime(q: Question, row: int, masks: Tensor) -> Tensor:
+def _lime(q: AttributionRequest, row: int, masks: Tensor) -> Tensor:
     """Return the ridge regression's slopes ``(players,)``; see Ribeiro et al. 2016, eq. 1."""
     players, samples = len(masks) * len(q.inputs), int(q.options["samples"])
     random = torch.Generator().manual_seed(int(q.options["seed"]))
@@ -118,7 +118,7 @@ def coalitions(players: int, samples: int, seed: int) -> tuple[Tensor, Tensor]:
     return paired, torch.ones(samples).double()
 
 
-def _scores(q: Question, row: int, masks: Tensor, kept: Tensor) -> Tensor:
+def _scores(q: AttributionRequest, row: int, masks: Tensor, kept: Tensor) -> Tensor:
     """Return the score, float64 ``(S,)``, of one face that keeps only some patches per branch."""
     face, below = q.faces[row : row + 1], q.baselines[row : row + 1]
     flat = masks.flatten(1).to(face)

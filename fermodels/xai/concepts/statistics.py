@@ -105,7 +105,7 @@ def _number(value: np.floating[Any]) -> float | None:
     return None if math.isnan(value) else float(value)
 
 
-def told_apart(differences: NDArray[np.floating]) -> NDArray[np.bool_]:
+def separable_pairs(differences: NDArray[np.floating]) -> NDArray[np.bool_]:
     """Return whether each person's two faces are told apart by other people's direction.
 
     Two folds, every other person: a person's difference, projected on the sum of the other
@@ -209,7 +209,7 @@ def score_concept(
     low, high = np.array(ends).T
     return ConceptScores(
         concept=concept,
-        told_apart=told_apart(differences),
+        told_apart=separable_pairs(differences),
         faces=faces,
         score=((by_face > 0).sum(0) / np.maximum(1, faces)) + missing,
         effect=by_person.mean(0) + missing,

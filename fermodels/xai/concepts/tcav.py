@@ -99,7 +99,7 @@ class ConceptSettings:
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class LogitGradients:
     """The faces that are asked about: how each one's own logit depends on the layer."""
 
     gradients: Matrix
@@ -164,7 +164,7 @@ def pair_differences(net: FERNet, unit: str, layer: str, settings: ConceptSettin
     return activations_at(net, pairs.with_unit, layer) - activations_at(net, pairs.without, layer)
 
 
-def class_gradients(net: FERNet, faces: FaceDataset, layer: str) -> Asked:
+def class_gradients(net: FERNet, faces: FaceDataset, layer: str) -> LogitGradients:
     """Return the gradient of each face's own class logit by the layer's activations, flat."""
     rows, labels = [], torch.from_numpy(faces.labels)
     with exact(net), outputs_of(net, [layer]) as seen:
@@ -176,7 +176,7 @@ def class_gradients(net: FERNet, faces: FaceDataset, layer: str) -> Asked:
             (gradient,) = torch.autograd.grad(total, seen[layer])
             rows.append(gradient.flatten(1).float().cpu())
             done += len(batch)
-    return Asked(torch.cat(rows).numpy(), faces.labels)
+    return LogitGradients(torch.cat(rows).numpy(), faces.labels)
 
 
 def activations_at(net: FERNet, faces: NDArray[np.uint8], layer: str) -> Matrix:
@@ -288,7 +288,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 @dataclass(frozen=True, eq=False)
-class Pairs:
+class ConceptPairs:
     """The same people twice; everything but the unit is equal within a pair."""
 
     without: NDArray[np.uint8]
@@ -303,7 +303,7 @@ def person(number: int, seed: int) -> FaceSpec:
     return random_spec(int(drawn.integers(2**31)))
 
 
-def render_pairs(unit: str, people: int, seed: int) -> Pairs:
+def render_pairs(unit: str, people: int, seed: int) -> ConceptPairs:
     """Render people with and without one action unit.
 
     Args:
@@ -316,7 +316,7 @@ def render_pairs(unit: str, people: int, seed: int) -> Pairs:
     """
     check_action_units({unit: 1.0})
     faces = [[_worn(n, seed, unit, level) for n in range(people)] for level in (0.0, 1.0)]
-    return Pairs(np.stack(faces[0]), np.stack(faces[1]))
+    return ConceptPairs(np.stack(faces[0]), np.stack(faces[1]))
 
 
 def _worn(number: int, seed: int, unit: str, level: float) -> NDArray[np.uint8]:

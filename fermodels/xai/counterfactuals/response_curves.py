@@ -20,7 +20,7 @@ from fermodels.data.synthetic import FaceSpec, Pose, random_spec, render_image
 from fermodels.data.synthetic.action_units import AU_NAMES, check_action_units
 from fermodels.errors import ConfigError
 from fermodels.nets.fernet import FERNet
-from fermodels.xai.model_access import logits_of_faces, twin
+from fermodels.xai.model_access import logits_of_faces, shared_weight_copy
 
 FRONTAL = Pose(scale=1.08, shift_y=0.4)
 """Straight at the camera, as large as FER-2013 cuts faces."""
@@ -51,7 +51,7 @@ def private(model: nn.Module) -> FERNet:
     """
     if not isinstance(model, FERNet):
         raise ConfigError(f"the model is a {type(model).__name__}: expected a FERNet")
-    return twin(model)
+    return shared_weight_copy(model)
 
 
 @dataclass(frozen=True, eq=False)

@@ -38,7 +38,7 @@ WIDTH = 6
 
 
 @dataclass(frozen=True, eq=False)
-class Flip:
+class SmallestChange:
     """A small movement after which the network says something else; the smallest found."""
 
     before: dict[str, float]
@@ -74,7 +74,7 @@ def smallest_flip(
     target: int | str | None = None,
     norm: str = "l1",
     units: Sequence[str] = AU_NAMES,
-) -> Flip | None:
+) -> SmallestChange | None:
     """Search for the smallest change of action units that changes the prediction.
 
     Every single unit, a greedily grown combination of up to four and the steepest direction of
@@ -242,14 +242,14 @@ class _Search:
             home, flipped = (home, middle) if self.flipped(middle) else (middle, flipped)
         return flipped
 
-    def result(self, vector: Vector | None) -> Flip | None:
+    def result(self, vector: Vector | None) -> SmallestChange | None:
         """Render the start and the flip once more and say what changed."""
         if vector is None:
             return None
         faces = np.stack([self.face(self.start), self.face(vector)])
         before, after = softmax(logits_of_faces(self.net, faces), axis=1)
         norm = next(name for name, order in NORMS.items() if order == self.order)
-        return Flip(
+        return SmallestChange(
             before=as_units(self.start),
             after=as_units(vector),
             start_face=faces[0],

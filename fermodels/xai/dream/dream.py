@@ -21,7 +21,7 @@ from fermodels.nets.fernet import FACE_SIDE, to_pixels
 from fermodels.xai.attribution.baselines import gaussian_blur
 from fermodels.xai.attribution.request import class_indices
 from fermodels.xai.dream.objectives import OBJECTIVES as OBJECTIVES
-from fermodels.xai.dream.objectives import Aim, decide, evaluate, stretched
+from fermodels.xai.dream.objectives import DreamTarget, decide, evaluate, stretched
 from fermodels.xai.dream.parameterisations import (
     PARAMETERISATIONS,
     Parameterisation,
@@ -33,7 +33,7 @@ from fermodels.xai.dream.parameterisations import (
     total_variation_gradient,
 )
 from fermodels.xai.dream.settings import DREAM_PRESETS, DreamSettings, settings_of
-from fermodels.xai.model_access import exact, twin
+from fermodels.xai.model_access import exact, shared_weight_copy
 
 STARTS = ("mean-face", "noise")
 Start = NDArray[np.uint8] | str | None
@@ -73,7 +73,7 @@ class Dream:
     """``(7,)`` of the first frame, shrunk to 48 pixels where the canvas is larger."""
     probabilities: NDArray[np.float32]
     """``(7,)`` of the last frame, likewise."""
-    aim: Aim
+    aim: DreamTarget
     """What was maximised, with layer, channel and classes decided."""
     settings: DreamSettings
     notes: tuple[str, ...] = field(default=())
@@ -159,14 +159,14 @@ class _Painter:
     net: nn.Module
     start: Tensor
     detail: Tensor
-    aim: Aim
+    aim: DreamTarget
     settings: DreamSettings
     random: torch.Generator
     stuck: int = 0
 
     @classmethod
     def begin(cls, model: nn.Module, face: Start, settings: DreamSettings) -> _Painter:
-        net = twin(model)
+        net = shared_weight_copy(model)
         random = torch.Generator().manual_seed(settings.seed)
         side = settings.canvas
         start = start_image(net, face, random, side)

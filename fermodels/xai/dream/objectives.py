@@ -17,7 +17,7 @@ from fermodels.xai.model_access import check_layer, layer_names, outputs_of, tar
 
 
 @dataclass(frozen=True)
-class Aim:
+class DreamTarget:
     """An objective with everything decided."""
 
     objective: str
@@ -30,7 +30,7 @@ class Aim:
     contrast: int = 0
 
 
-Measure = Callable[[Tensor, Tensor, Aim], Tensor]
+Measure = Callable[[Tensor, Tensor, DreamTarget], Tensor]
 """``(logits (N, 7), maps (N, C, h, w), aim)`` -> ``(N,)``; maps are the logits if not needed."""
 
 
@@ -51,7 +51,7 @@ class Objective:
     """Blur of the steps in pixels that suits it."""
 
 
-def layer(_logits: Tensor, maps: Tensor, _aim: Aim) -> Tensor:
+def layer(_logits: Tensor, maps: Tensor, _aim: DreamTarget) -> Tensor:
     """Whatever the layer already sees, more of it: half the mean squared activation.
 
     The original DeepDream. Early layers give strokes, late ones parts of faces.
@@ -59,7 +59,7 @@ def layer(_logits: Tensor, maps: Tensor, _aim: Aim) -> Tensor:
     return (maps**2).mean((1, 2, 3)) / 2
 
 
-def channel(_logits: Tensor, maps: Tensor, aim: Aim) -> Tensor:
+def channel(_logits: Tensor, maps: Tensor, aim: DreamTarget) -> Tensor:
     """The mean activation of one channel: the texture or part that this filter looks for.
 
     Behind the ReLU it wants strong responses anywhere; before it, no place may object. A channel
@@ -68,7 +68,7 @@ def channel(_logits: Tensor, maps: Tensor, aim: Aim) -> Tensor:
     return maps[:, aim.channel].mean((1, 2))
 
 
-def neuron(_logits: Tensor, maps: Tensor, aim: Aim) -> Tensor:
+def neuron(_logits: Tensor, maps: Tensor, aim: DreamTarget) -> Tensor:
     """One channel at one place: what it wants to see right there.
 
     Taken before the ReLU, since a silent unit passes no gradient behind it.
@@ -77,12 +77,12 @@ def neuron(_logits: Tensor, maps: Tensor, aim: Aim) -> Tensor:
     return maps[:, aim.channel, row, column]
 
 
-def class_(logits: Tensor, _maps: Tensor, aim: Aim) -> Tensor:
+def class_(logits: Tensor, _maps: Tensor, aim: DreamTarget) -> Tensor:
     """The logit of a class: the most typical face of an expression, to this model."""
     return logits[:, aim.target]
 
 
-def difference(logits: Tensor, _maps: Tensor, aim: Aim) -> Tensor:
+def difference(logits: Tensor, _maps: Tensor, aim: DreamTarget) -> Tensor:
     """One class's logit minus another's: what turns the one expression into the other."""
     return logits[:, aim.target] - logits[:, aim.contrast]
 
@@ -123,7 +123,7 @@ def pick_objective(name: str) -> Objective:
     return OBJECTIVES[name]
 
 
-def evaluate(net: nn.Module, image: Tensor, aim: Aim) -> tuple[Tensor, Tensor]:
+def evaluate(net: nn.Module, image: Tensor, aim: DreamTarget) -> tuple[Tensor, Tensor]:
     """Return objective ``(N,)`` and logits ``(N, 7)`` of images ``(N, 1, s, s)``, with graph.
 
     On a canvas other than 48 pixels only the conv layers are run, and the logits are empty,
@@ -170,7 +170,7 @@ def decide(
     position: tuple[int, int] | None,
     target: int | None,
     contrast: int | None,
-) -> Aim:
+) -> DreamTarget:
     """Fill in what was left open, by looking at how the network sees the start image.
 
     A missing target becomes the predicted class, a missing layer the variant's target layer (what
@@ -196,7 +196,9 @@ def decide(
         )
     if "channel" in needs:
         channel, position = _unit(seen[name][0], name, channel, position)
-    return Aim(objective, name, channel or 0, position or (0, 0), target or 0, contrast or 0)
+    return DreamTarget(
+        objective, name, channel or 0, position or (0, 0), target or 0, contrast or 0
+    )
 
 
 def _unit(

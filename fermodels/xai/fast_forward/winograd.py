@@ -83,7 +83,7 @@ def fits(layer: nn.Module) -> TypeGuard[nn.Conv2d]:
 
 
 @dataclass(frozen=True, eq=False)
-class Filters:
+class WinogradFilters:
     """A convolution's filters, evaluated at all points."""
 
     values: Tensor
@@ -94,7 +94,7 @@ class Filters:
     across: Tensor
 
     @classmethod
-    def of(cls, weight: Tensor, bias: Tensor | None, tile: int) -> Filters:
+    def of(cls, weight: Tensor, bias: Tensor | None, tile: int) -> WinogradFilters:
         """Evaluate filters ``(O, I, r, r)`` for tiles of ``tile x tile`` outputs."""
         outs, ins, taps, _ = weight.shape
         back, front, across = (
@@ -170,11 +170,11 @@ def _both(matrix: Tensor, blocks: Tensor) -> Tensor:
 class WinogradConv2d(TwinConv2d):
     """A convolution of a twin with fewer multiplications."""
 
-    def filters(self, sides: torch.Size) -> Filters:
+    def filters(self, sides: torch.Size) -> WinogradFilters:
         """Return the filters for an input of that size, evaluated once per model and tile."""
         tile = best_tile(*self.sides_of_maps(sides), self.taps[0])
         weights = [self.weight] if self.bias is None else [self.weight, self.bias]
-        make = partial(Filters.of, self.weight, self.bias, tile)
+        make = partial(WinogradFilters.of, self.weight, self.bias, tile)
         return self._once(f"filters {tile}", weights, make)
 
     def faces_at_a_time(self, sides: torch.Size) -> int:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from fermodels.errors import ConfigError, DataError
 from fermodels.nets.fernet import to_pixels
-from fermodels.xai.model_access import borrowed, check_layer, layer_names, outputs_of
+from fermodels.xai.model_access import check_layer, layer_names, locked_copy, outputs_of
 
 ORDERS = ("response", "channel")
 
@@ -79,7 +79,7 @@ def _look(
     pixels = to_pixels(face)
     if len(pixels) != 1:
         raise DataError(f"{len(pixels)} faces given: expected one face, uint8 (48, 48)")
-    with borrowed(model) as net, torch.no_grad(), outputs_of(net, names) as seen:
+    with locked_copy(model) as net, torch.no_grad(), outputs_of(net, names) as seen:
         net((pixels.float() / 255).to(next(net.parameters()).device))
         return {name: seen[name][0].float().cpu().numpy() for name in names}
 

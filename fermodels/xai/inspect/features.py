@@ -32,7 +32,7 @@ from fermodels.memory import keep_freed_memory
 from fermodels.nets import checkpoint
 from fermodels.nets.fernet import FERNet
 from fermodels.results import provenance, results_dir
-from fermodels.xai.model_access import batches, exact, twin
+from fermodels.xai.model_access import batches, exact, shared_weight_copy
 
 Points = NDArray[np.float32]
 """``(N, 2)``: where each face lies on a map; the axes have no unit."""
@@ -56,7 +56,7 @@ def penultimate(model: nn.Module, faces: NDArray[np.uint8]) -> NDArray[np.float3
             f"the model is a {type(model).__name__}: penultimate features are a FERNet's; "
             "load one with fermodels.load"
         )
-    net = twin(model)
+    net = shared_weight_copy(model)
     with exact(net), torch.no_grad():
         rows = [net.features(batch).float().cpu() for batch in batches(net, faces)]
     return torch.cat(rows).numpy()

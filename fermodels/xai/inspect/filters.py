@@ -12,7 +12,7 @@ from torch import nn
 from fermodels.errors import CheckpointError, ConfigError, DataError
 from fermodels.nets.catalog import History
 from fermodels.nets.fernet import to_pixels
-from fermodels.xai.model_access import borrowed, check_layer, layer_names, outputs_of
+from fermodels.xai.model_access import check_layer, layer_names, locked_copy, outputs_of
 
 SPECTRUM_SIDE = 32
 """Side in samples of the zero-padded spectrum; fine enough for kernels of 3 to 15 pixels."""
@@ -168,7 +168,7 @@ def never_active(
     check_layer(model, layer)
     pixels = to_pixels(faces)
     highest: torch.Tensor | None = None
-    with borrowed(model) as net, torch.no_grad(), outputs_of(net, [layer]) as seen:
+    with locked_copy(model) as net, torch.no_grad(), outputs_of(net, [layer]) as seen:
         device = next(net.parameters()).device
         for batch in pixels.split(64):
             net(batch.to(device).float() / 255)

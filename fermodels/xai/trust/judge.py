@@ -19,7 +19,7 @@ from fermodels.errors import ConfigError, DataError
 from fermodels.nets.fernet import to_pixels
 from fermodels.xai.attribution.registry import METHODS
 from fermodels.xai.attribution.request import ClassLike, class_indices
-from fermodels.xai.model_access import twin
+from fermodels.xai.model_access import shared_weight_copy
 from fermodels.xai.trust.faithfulness import deletion_insertion, road
 from fermodels.xai.trust.maps import (
     CONTROLS,
@@ -35,7 +35,7 @@ from fermodels.xai.trust.maps import (
 )
 from fermodels.xai.trust.maps import importance as importance_of
 from fermodels.xai.trust.randomisation import RandomCopy, random_copies
-from fermodels.xai.trust.verdict import Evidence, Floats, Learned, Verdict, verdict_of
+from fermodels.xai.trust.verdict import Floats, ReadingScore, TrustEvidence, Verdict, verdict_of
 
 PAIRS = 12
 """Pairs of faces whose maps are compared with each other, and with those of a random network."""
@@ -100,7 +100,7 @@ def judge(
     found = trial.measure(
         checked(asked), method, random_copies(model, range(seed, seed + pairs))
     )[0]  # fmt: skip
-    return verdict_of(Evidence(found.values, trial.controls() | found.rivals, learned))
+    return verdict_of(TrustEvidence(found.values, trial.controls() | found.rivals, learned))
 
 
 def checked(attribution: Explainer) -> Explainer:
@@ -130,13 +130,13 @@ def predicted(model: nn.Module, faces: Faces) -> Classes:
         return np.asarray(logits(net, to_unit(net, faces)).argmax(1).cpu().numpy())
 
 
-def learned_of(answers: Classes, labels: Classes) -> Learned:
+def learned_of(answers: Classes, labels: Classes) -> ReadingScore:
     """Compare a network's answers with the true classes."""
     commonest = int(np.bincount(labels, minlength=len(EMOTIONS)).max())
-    return Learned(int((answers == labels).sum()), len(labels), commonest / len(labels))
+    return ReadingScore(int((answers == labels).sum()), len(labels), commonest / len(labels))
 
 
-def what_was_learned(model: nn.Module) -> Learned:
+def what_was_learned(model: nn.Module) -> ReadingScore:
     """Ask a network for the expressions of the bundled sample faces of the test split."""
     known = sample_faces().split("test")
     return learned_of(predicted(model, known.images), np.asarray(known.labels, np.int64))
@@ -163,7 +163,7 @@ def template(importances: Maps) -> Maps:
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """What was measured of one attribution; see `fermodels.xai.trust.verdict.Evidence`."""
+    """What was measured of one attribution; see `fermodels.xai.trust.verdict.TrustEvidence`."""
 
     values: dict[str, Floats]
     rivals: dict[str, Mapping[str, Floats]]
@@ -265,7 +265,7 @@ class Trial:
         for pair, copy in zip(pairs, copies, strict=False):
             for name, net in zip(_RANDOM, (copy.top, copy.whole), strict=True):
                 # of a twin, with which whatever was prepared for it goes again
-                drawn = maps_of(twin(net), self.faces[pair], self.target_class[pair])
+                drawn = maps_of(shared_weight_copy(net), self.faces[pair], self.target_class[pair])
                 random[name].append(alike(maps[pair], drawn))
         return {
             "other-face": alike(same_class, maps[partners]),

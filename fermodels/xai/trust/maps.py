@@ -16,7 +16,7 @@ from fermodels.xai.attribution.baselines import BaselineLike, baseline_faces
 from fermodels.xai.attribution.explain import explain
 from fermodels.xai.attribution.registry import Number
 from fermodels.xai.fast_forward.prepare import quicken
-from fermodels.xai.model_access import borrowed, in_batches, twin
+from fermodels.xai.model_access import in_batches, locked_copy, shared_weight_copy
 
 Faces = NDArray[np.uint8]
 """uint8 ``(N, 48, 48)``."""
@@ -93,8 +93,8 @@ def ranks(importances: Maps, seed: int = 0) -> NDArray[np.int64]:
 
 @contextmanager
 def lent(model: nn.Module) -> Iterator[nn.Module]:
-    """Lend out a quick twin for forward passes only; see `fermodels.xai.model_access.borrowed`."""
-    with borrowed(model) as net, torch.no_grad():
+    """Yield a fast shared-weight copy for forward passes only; see `locked_copy`."""
+    with locked_copy(model) as net, torch.no_grad():
         quicken(net, model)
         yield net
 
@@ -145,7 +145,7 @@ def passes_per_face(model: nn.Module, explainer: Explainer) -> int:
     A measure of cost that is the same on every machine; gradients come on top. The first layer
     with weights counts them: a hybrid's branches are entered apart.
     """
-    net = twin(model)
+    net = shared_weight_copy(model)
     seen: list[int] = []
     layers = [m for m in net.modules() if next(m.parameters(recurse=False), None) is not None]
     # hooks are copied with the twin that the method makes of this one

@@ -22,7 +22,7 @@ RESULT = "known-answer/results"
 
 
 @dataclass(frozen=True)
-class Finding:
+class CueResult:
     """How well one method's maps point at the mark."""
 
     hit: Estimate
@@ -55,8 +55,8 @@ class KnownAnswer:
     """
     chance: Mapping[str, float]
     """What a random map scores on ``hit``, ``near``, ``mass`` and ``fooled``."""
-    methods: Mapping[str, Finding]
-    controls: Mapping[str, Finding]
+    methods: Mapping[str, CueResult]
+    controls: Mapping[str, CueResult]
     """``random`` and ``edge``: maps that no model had a part in."""
     provenance: Mapping[str, Any]
 
@@ -85,10 +85,10 @@ def read() -> KnownAnswer | None:
         )
 
 
-def _finding(row: Mapping[str, Any]) -> Finding:
+def _finding(row: Mapping[str, Any]) -> CueResult:
     # shares get Wilson's interval: a bootstrap of 100 hits in 100 faces has no width
     hit, near, fooled = (
         proportion(round(row[name]["mean"] * row[name]["n"]), row[name]["n"])
         for name in ("hit", "near", "fooled")
     )
-    return Finding(hit, near, Estimate(**row["mass"]), fooled, row["seconds_per_face"])
+    return CueResult(hit, near, Estimate(**row["mass"]), fooled, row["seconds_per_face"])

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from fermodels.data.samples import sample_faces
-from fermodels.xai.model_access import twin
+from fermodels.xai.model_access import shared_weight_copy
 from fermodels.xai.trust.maps import to_unit
 
 CALIBRATION = 64
@@ -64,7 +64,7 @@ def _has_convolutions(model: nn.Module, block: str) -> bool:
 
 def _randomised(model: nn.Module, blocks: list[str], random: torch.Generator) -> nn.Module:
     """Return a twin with random weights in these blocks, the statistics measured from there up."""
-    net = twin(model)
+    net = shared_weight_copy(model)
     for block in reversed(blocks):
         for weights in net.get_submodule(block).parameters():
             _redraw(weights, random)

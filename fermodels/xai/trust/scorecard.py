@@ -42,7 +42,7 @@ from fermodels.xai.trust.maps import (
 from fermodels.xai.trust.randomisation import RandomCopy, random_copies
 from fermodels.xai.trust.robustness import NOISY, infidelity, max_sensitivity
 from fermodels.xai.trust.scorecard_record import FORMAT, Scorecard, file_name, scorecard_of, written
-from fermodels.xai.trust.verdict import Floats, Learned
+from fermodels.xai.trust.verdict import Floats, ReadingScore
 
 
 def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
@@ -207,7 +207,7 @@ class Bench:
     """One model and the faces on which every method is measured."""
 
     trial: Trial
-    learned: Learned
+    learned: ReadingScore
     known: KnownFaces
     """Rendered faces that the model reads right."""
     copies: tuple[RandomCopy, ...]

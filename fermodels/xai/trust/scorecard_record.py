@@ -22,9 +22,9 @@ from fermodels.xai.trust.metrics import METRICS
 from fermodels.xai.trust.verdict import (
     PAIRED,
     Estimate,
-    Evidence,
     Floats,
-    Learned,
+    ReadingScore,
+    TrustEvidence,
     Verdict,
     estimate,
     proportion,
@@ -71,14 +71,14 @@ class Scorecard:
     """SHA-256 of the weights."""
     faces: tuple[str, ...]
     """Sample ids of the faces, in the order they are used: n faces are the first n."""
-    learned: Learned
+    learned: ReadingScore
     """How the network reads the bundled sample faces."""
     methods: Mapping[str, Score]
     controls: Mapping[str, Mapping[str, Floats]]
     """``random`` and ``edge``, maps that no model had a part in: their values, by metric."""
     provenance: Mapping[str, Any]
 
-    def evidence(self, method: str) -> Evidence:
+    def evidence(self, method: str) -> TrustEvidence:
         """Return what a method's verdict rests on.
 
         Raises:
@@ -90,7 +90,9 @@ class Scorecard:
                 f"{', '.join(self.methods)}; run {command(self.model)} --methods {method}"
             )
         score = self.methods[method]
-        return Evidence(score.values, {**self.controls, "template": score.template}, self.learned)
+        return TrustEvidence(
+            score.values, {**self.controls, "template": score.template}, self.learned
+        )
 
     @cached_property
     def _luck(self) -> dict[str, float]:
@@ -173,7 +175,7 @@ def scorecard_of(raw: Mapping[str, Any]) -> Scorecard:
         raw["model"],
         raw["checkpoint_hash"],
         tuple(raw["faces"]),
-        Learned(**raw["learned"]),
+        ReadingScore(**raw["learned"]),
         {name: score_of(row) for name, row in raw["methods"].items()},
         {name: _values(row["values"]) for name, row in raw["controls"].items()},
         raw["provenance"],

@@ -113,7 +113,7 @@ def proportion(count: int, n: int) -> Estimate:
 
 
 @dataclass(frozen=True)
-class Learned:
+class ReadingScore:
     """How a network reads labelled faces: one that learned nothing has nothing to explain."""
 
     correct: int
@@ -133,7 +133,7 @@ class Learned:
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
+class TrustEvidence:
     """What was measured of one attribution on one network: enough to judge it anew."""
 
     values: Mapping[str, Floats]
@@ -142,7 +142,7 @@ class Evidence:
     rivals: Mapping[str, Mapping[str, Floats]]
     """Control (``random``, ``edge``, ``template``) -> ``gap`` and ``road``, of as many faces or
     more."""
-    learned: Learned
+    learned: ReadingScore
 
     def lead(self, metric: str, control: str) -> Floats:
         """Return by how much the map beats a control, face by face."""
@@ -192,7 +192,7 @@ class _Check:
     sentence: str
 
 
-def verdict_of(evidence: Evidence, luck: float | None = None, family: int = 1) -> Verdict:
+def verdict_of(evidence: TrustEvidence, luck: float | None = None, family: int = 1) -> Verdict:
     """Judge what was measured.
 
     Args:
@@ -223,7 +223,7 @@ def verdict_of(evidence: Evidence, luck: float | None = None, family: int = 1) -
     )
 
 
-def figures(evidence: Evidence) -> dict[str, Estimate]:
+def figures(evidence: TrustEvidence) -> dict[str, Estimate]:
     """Return the figures behind a verdict: sizes of correlations, leads, and what they are of.
 
     ``NAME-signed`` are correlations with their signs, which cancel over faces and judge nothing.
@@ -250,7 +250,7 @@ def _size(name: str, correlations: Floats) -> Floats:
     return np.clip(correlations, 0, None) if name == "random-logit" else np.abs(correlations)
 
 
-def _learned(learned: Learned) -> _Check:
+def _learned(learned: ReadingScore) -> _Check:
     said = (
         f"The network reads {learned.correct} of {learned.n} labelled faces right; a constant "
         f"answer scores {learned.chance:.0%}."
@@ -266,7 +266,7 @@ def _learned(learned: Learned) -> _Check:
     return _Check(UNTRAINED, passed, opening + said)
 
 
-def _alike(evidence: Evidence, name: str, words: str, what: str) -> _Check:
+def _alike(evidence: TrustEvidence, name: str, words: str, what: str) -> _Check:
     if (n := len(evidence.values[name])) < MIN_FACES:
         return _Check(words, None, _few(f"How alike {what} are", n))
     found = estimate(_size(name, evidence.values[name]), 2)
@@ -282,7 +282,7 @@ def _third(words: str) -> str:
     return words if words.startswith("ignores") else "survives randomisation"
 
 
-def _leads(evidence: Evidence, luck: float, family: int) -> list[_Check]:
+def _leads(evidence: TrustEvidence, luck: float, family: int) -> list[_Check]:
     checks = []
     for metric, control in RIVALS:
         lead, margin = evidence.lead(metric, control), MARGINS[metric]

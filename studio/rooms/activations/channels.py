@@ -103,7 +103,7 @@ def draw_faces(name: str, known: Channels, number: int, faces: FaceDataset) -> N
     download.take_home(
         "strongest-faces",
         lambda: best.assign(label=faces.labels[rows]),
-        snippets.channel(name, known.layer, number, known.split),
+        snippets.channel_code(name, known.layer, number, known.split),
         pictures=shown,
         columns=3,
         note="Strongest first; the frame is where it peaks, not how far it sees.",
@@ -174,7 +174,7 @@ def draw_dream(name: str, layer: str, number: int, seed: int) -> None:
     st.html(images.grid(shown, side=144, label=f"What channel {number} of {layer} wants"))
     download.take_home(
         "channel-dream", lambda: tables.of_maps({"noise": first, "dream": last}),
-        snippets.channel_dream(name, layer, number, seed), pictures=shown, columns=2,
+        snippets.channel_dream_code(name, layer, number, seed), pictures=shown, columns=2,
         note=f"The numbers: its mean over the picture, in {found.aim.layer}.",
     )  # fmt: skip
 
@@ -253,7 +253,7 @@ def split_of(faces: FaceDataset) -> str | None:
 
 def looked_at(faces: FaceDataset, split: str | None = None) -> FaceDataset:
     """Return the faces of a split, or of the one that is looked at."""
-    return predictions.part(faces, split or split_of(faces))
+    return predictions.faces_of_split(faces, split or split_of(faces))
 
 
 def _of_census(census: ChannelCensus, split: str | None) -> Channels:

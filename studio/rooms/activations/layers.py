@@ -91,7 +91,7 @@ def draw_channels(name: str, face: CarriedFace, found: Mapping[str, Responses], 
         lambda: tables.of_maps(
             {f"{t}, channel {c}": a.maps[view.layer][c] for t, a in found.items() for c in channels}
         ),
-        snippets.activations(name, face, view.layer),
+        snippets.activations_code(name, face, view.layer),
         pictures=taken,
         columns=8,
     )
@@ -99,16 +99,16 @@ def draw_channels(name: str, face: CarriedFace, found: Mapping[str, Responses], 
 
 def draw_depth(name: str, face: CarriedFace, found: Mapping[str, Responses], view: View) -> None:
     """Draw sparsity and spread over the layers, one line per face."""
-    code = snippets.activations(name, face, view.layer)
+    code = snippets.activations_code(name, face, view.layer)
     blocks = next(iter(found.values())).blocks
     left, right = st.columns(2, gap="large")
     with left:
         lines = {title: answers.sparsity for title, answers in found.items()}
-        fig = charts.by_layer(blocks, lines, title="sparsity", chosen=view.block)
+        fig = charts.lines_by_layer(blocks, lines, title="sparsity", chosen=view.block)
         download.show(fig, "sparsity-by-layer", "Share of zeros after ReLU per layer", code=code)
     with right:
         lines = {title: answers.entropy for title, answers in found.items()}
-        fig = charts.by_layer(blocks, lines, title="spread", chosen=view.block)
+        fig = charts.lines_by_layer(blocks, lines, title="spread", chosen=view.block)
         download.show(
             fig, "entropy-by-layer", "Spatial entropy of the responses per layer", code=code
         )
@@ -117,15 +117,15 @@ def draw_depth(name: str, face: CarriedFace, found: Mapping[str, Responses], vie
 
 def draw_likeness(name: str, face: CarriedFace, other: CarriedFace, view: View) -> None:
     """Draw how alike the layers find two faces, and name the channels that differ most."""
-    found = {one.layer: one for one in likeness(name, face, other)}
+    found = {one.layer: one for one in layer_similarity(name, face, other)}
     blocks = [layer.split(".")[0] for layer in found if layer.endswith(".relu")]
     lines = {
         "correlation": [found[f"{block}.relu"].correlation for block in blocks],
         "cosine": [found[f"{block}.relu"].cosine for block in blocks],
     }
     lowest = min(0.0, *(value for line in lines.values() for value in line))
-    fig = charts.by_layer(blocks, lines, title="likeness", chosen=view.block, lowest=lowest)
-    code = snippets.likeness(name, face, other)
+    fig = charts.lines_by_layer(blocks, lines, title="likeness", chosen=view.block, lowest=lowest)
+    code = snippets.similarity_code(name, face, other)
     download.show(fig, "likeness-by-layer", "How alike each layer finds the two faces", code=code)
     st.caption(
         "Of a layer's answers after ReLU to the two faces. The cosine counts what all faces share; "
@@ -186,7 +186,7 @@ def _responses(name: str, stamp: str, face_hash: str, _face: NDArray[np.uint8]) 
 
     from fermodels.xai.inspect.activations import activations, sparsity, spatial_entropy
 
-    with networks.borrowed(name) as net:
+    with networks.locked_network(name) as net:
         maps, blocks = activations(net, _face), tuple(net.conv_layers)
     for values in maps.values():
         values.flags.writeable = False
@@ -195,7 +195,7 @@ def _responses(name: str, stamp: str, face_hash: str, _face: NDArray[np.uint8]) 
     return Responses(blocks, maps, tuple(sparsity(values) for values in rectified), spread)
 
 
-def likeness(name: str, first: CarriedFace, second: CarriedFace) -> list[LayerLikeness]:
+def layer_similarity(name: str, first: CarriedFace, second: CarriedFace) -> list[LayerLikeness]:
     """Return how alike a network's layers find two faces, layer by layer, computed once."""
     key = f"{networks.content_hash(first.image)} {networks.content_hash(second.image)}"
     return _likeness(name, networks.stamp(name), key, first.image, second.image)
@@ -207,7 +207,7 @@ def _likeness(
 ) -> list[LayerLikeness]:
     from fermodels.xai.inspect.channels import face_against_face
 
-    with networks.borrowed(name) as net:
+    with networks.locked_network(name) as net:
         return face_against_face(net, _first, _second)
 
 

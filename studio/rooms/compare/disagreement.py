@@ -14,7 +14,7 @@ from studio import explanations, networks, predictions, state, theme
 from studio.components import widgets
 from studio.components.gallery import Note, gallery
 from studio.components.text import plain
-from studio.explanations import Asked, MethodMap
+from studio.explanations import MapRequest, MethodMap
 from studio.figures import images
 
 MOST = 48
@@ -24,7 +24,7 @@ METHOD, BASELINE = "integrated-gradients", "mean-face"
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
+class PairPredictions:
     """What two networks say of the faces of a split."""
 
     rows: NDArray[np.intp]
@@ -35,17 +35,21 @@ class Answers:
     """``(N, 7)``."""
 
 
-def answers(pair: tuple[str, str], split: str, faces: FaceDataset) -> Answers | None:
+def predictions_of_pair(
+    pair: tuple[str, str], split: str, faces: FaceDataset
+) -> PairPredictions | None:
     """Return both networks' answers on a split of the data at hand; None if that is too many.
 
     Stored answers are used where they are complete; a small set is asked about now.
     """
     rows = np.flatnonzero(faces.splits == split)
     first, second = (predictions.of_rows(name, faces, rows) for name in pair)
-    return None if first is None or second is None else Answers(rows, first, second)
+    return None if first is None or second is None else PairPredictions(rows, first, second)
 
 
-def flipped(found: Answers, labels: NDArray[np.int64], truth: int, guess: int) -> NDArray[np.intp]:
+def flipped(
+    found: PairPredictions, labels: NDArray[np.int64], truth: int, guess: int
+) -> NDArray[np.intp]:
     """Return positions in `found` of faces labelled `truth` that only one network calls `guess`.
 
     Args:
@@ -66,15 +70,17 @@ def flipped_where_scored(pair: tuple[str, str], split: str, truth: str, guess: s
     ]
     both = kept[0].index.intersection(kept[1].index)
     first, second = (table.loc[both, networks.PROBABILITY_COLUMNS].to_numpy() for table in kept)
-    found = Answers(np.arange(len(both)), first, second)
+    found = PairPredictions(np.arange(len(both)), first, second)
     labels = kept[0].loc[both, "label"].to_numpy()
     return len(flipped(found, labels, EMOTIONS.index(truth), EMOTIONS.index(guess)))
 
 
-def lab(pair: tuple[str, str], split: str, faces: FaceDataset, cell: tuple[str, str]) -> None:
+def disagreement_lab(
+    pair: tuple[str, str], split: str, faces: FaceDataset, cell: tuple[str, str]
+) -> None:
     """Show the faces that flipped in a cell of the difference, and explain the one picked."""
     truth, guess = cell
-    found = answers(pair, split, faces)
+    found = predictions_of_pair(pair, split, faces)
     if found is None or len(found.rows) == 0:
         lacks = f"has no {split} faces" if found else f"has {split} faces without stored answers"
         st.info(
@@ -114,7 +120,7 @@ def lab(pair: tuple[str, str], split: str, faces: FaceDataset, cell: tuple[str, 
     explain(pair, faces, int(found.rows[place]), truth, guess)
 
 
-def _notes(pair: tuple[str, str], found: Answers, shown: NDArray[np.intp]) -> list[Note]:
+def _notes(pair: tuple[str, str], found: PairPredictions, shown: NDArray[np.intp]) -> list[Note]:
     notes = []
     for k in shown:
         says = [int(p[k].argmax()) for p in (found.first, found.second)]
@@ -130,7 +136,7 @@ def explain(pair: tuple[str, str], faces: FaceDataset, row: int, truth: str, gue
     else:
         other = EMOTIONS.index(truth)
     face, target = faces.images[row], EMOTIONS.index(guess)
-    asked = Asked(METHOD, target, BASELINE, contrast_class=other)
+    asked = MapRequest(METHOD, target, BASELINE, contrast_class=other)
     found = {name: explanations.attribution(name, face, asked) for name in pair}
     st.subheader(f"Why {guess} rather than {EMOTIONS[other]}?", anchor=False)
     st.markdown(

@@ -124,10 +124,12 @@ def difference(split: str, faces: FaceDataset) -> None:
     if first == second:
         st.info("Choose two different models: a model minus itself is nothing.")
         return
-    fig = figures.difference(tables.confusion(first, split), tables.confusion(second, split))
+    fig = figures.confusion_difference(
+        tables.confusion(first, split), tables.confusion(second, split)
+    )
     alt = f"Confusion of {first} minus {second}, {split} split"
     with st.columns([3, 2])[0]:
         points = download.show(fig, "difference", alt, select=True)
     if points:
         cell = str(points[0]["y"]), str(points[0]["x"])
-        disagreement.lab((first, second), split, faces, cell)
+        disagreement.disagreement_lab((first, second), split, faces, cell)

@@ -23,11 +23,15 @@ from fermodels.evaluation.calibration import (
 )
 from fermodels.evaluation.metrics import correct_within, wilson_interval
 from fermodels.evaluation.paired_tests import bootstrap_difference, holm, mcnemar
-from fermodels.evaluation.paper import REPORTED, reported
+from fermodels.evaluation.paper import CITATION, REPORTED, reported
 from fermodels.nets import catalog
 from fermodels.nets.variants import VARIANTS
 from studio import networks
+from studio.components import download
+from studio.components.text import plain
+from studio.figures import charts, heatmaps
 from studio.figures.heatmaps import PAPER_SUFFIX, Accuracies
+from studio.state import BOUND
 from studio.theme import model_color
 
 
@@ -44,7 +48,7 @@ Answers = tuple[NDArray[np.int64], NDArray[np.float64]]
 """Labels ``(N,)`` and probabilities ``(N, 7)``."""
 
 
-def answers(name: str, split: str) -> pd.DataFrame:
+def recorded_predictions(name: str, split: str) -> pd.DataFrame:
     """Return a model's recorded answers on a split: label and seven probabilities by sample id."""
     table = networks.predictions(name)
     return table[table["split"] == split].set_index("sample_id")
@@ -52,7 +56,7 @@ def answers(name: str, split: str) -> pd.DataFrame:
 
 def arrays(name: str, split: str) -> Answers:
     """Return a model's recorded labels and probabilities on a split."""
-    table = answers(name, split)
+    table = recorded_predictions(name, split)
     return table["label"].to_numpy(np.int64), table[networks.PROBABILITY_COLUMNS].to_numpy(float)
 
 
@@ -64,7 +68,7 @@ def paired(names: list[str], split: str) -> pd.DataFrame:
     """
     rows, p_values = [], []
     for first, second in combinations(names, 2):
-        one, other = answers(first, split), answers(second, split)
+        one, other = recorded_predictions(first, split), recorded_predictions(second, split)
         other = other.loc[other.index.intersection(one.index)]
         one = one.loc[other.index]
         labels = one["label"].to_numpy(np.int64)
@@ -96,7 +100,7 @@ def _verdict(row: dict[str, Any], p_value: float) -> str:
     return f"{better} is better"
 
 
-def sureness(names: list[str], split: str) -> pd.DataFrame:
+def calibration_table(names: list[str], split: str) -> pd.DataFrame:
     """Return top-2 accuracy and how far each model's probabilities can be believed."""
     rows = []
     for name in names:
@@ -135,7 +139,9 @@ def temperature_of(name: str) -> float | None:
     return temperature_in(networks.metrics(name), name)
 
 
-def curves(names: list[str], split: str, *, cooled: bool) -> dict[str, list[ReliabilityBin]]:
+def reliability_of(
+    names: list[str], split: str, *, cooled: bool
+) -> dict[str, list[ReliabilityBin]]:
     """Return each model's reliability curve, with its temperature if `cooled` and it has one."""
     found = {}
     for name in names:
@@ -164,7 +170,7 @@ def other_counts(names: list[str], split: str) -> pd.DataFrame | None:
     copies, votes = results.read_result("duplicates"), results.read_result("label_votes")
     rows = []
     for name in names:
-        now = networks.answers_hash(name)
+        now = networks.predictions_hash(name)
         if copies is not None and copies.get("answers", {}).get(name) == now:
             found = copies["accuracy"][name][split]
             rows += [_count(name, words, found[key]) for key, words in WAYS.items()]
@@ -206,7 +212,7 @@ def confusion(name: str, split: str) -> NDArray[np.int64]:
     return np.array(networks.metrics(name)[split]["confusion_matrix"], dtype=np.int64)
 
 
-def accuracies(names: list[str], split: str, *, with_paper: bool) -> dict[str, Accuracies]:
+def accuracies_of(names: list[str], split: str, *, with_paper: bool) -> dict[str, Accuracies]:
     """Return accuracy per expression of each model, and of the paper's nets of the same name."""
     found: dict[str, Accuracies] = {}
     for name in names:
@@ -316,3 +322,89 @@ def faces_in_cell(
     rows = [row for row, i in enumerate(faces.ids) if i in order]
     rows.sort(key=lambda row: order[str(faces.ids[row])])
     return np.array(rows, dtype=np.intp), int(inside.sum())
+
+
+# --- The Compare room's sections below the matrices: figures and tables, each with how to read it
+
+
+def show_overall(split: str) -> None:
+    """Show the accuracy on a split of every model, chosen or not."""
+    show(overall(networks.bringing(*NEEDS), split))
+    st.caption(
+        "Every network here, chosen above or not, each trained from one seed. Networks of "
+        "different recipes differ in more than their layers: see Training. One view of each face, "
+        "unless the column says otherwise. Averages over views cost two or ten passes; many "
+        "published figures are made so."
+    )
+
+
+def show_paired(names: list[str], split: str) -> None:
+    """Show for every pair of models whether one truly beats the other."""
+    show(paired(names, split))
+    st.caption(
+        "Both saw the same faces, so only those count that one of the two got right: McNemar's "
+        "exact test, corrected for the number of pairs (Holm). Intervals by paired bootstrap."
+    )
+
+
+def show_per_expression(names: list[str], split: str) -> None:
+    """Draw accuracy per expression beside the paper's, and the same as a table."""
+    st.markdown("Dots are ours with 95% Wilson intervals, hollow diamonds the paper's Table 3.")
+    with_paper = st.toggle("Show the paper's", True, key="paper", **BOUND)
+    found = accuracies_of(names, split, with_paper=with_paper)
+    download.show(
+        heatmaps.per_expression(found, height=140 + 52 * 7),
+        "per-expression",
+        f"Accuracy per expression on the {split} split with 95% intervals",
+    )
+    with st.expander("As a table", icon=":material/table:"):
+        table = table_3(names, split)
+        show(table)
+        download.download_data(table, f"per-expression-{split}")
+    st.markdown(
+        f"The paper's figures are quoted from {CITATION}. They come without intervals, and were "
+        f"measured on its own copy and split of the data. {_recipes(names)}"
+    )
+
+
+def _recipes(names: list[str]) -> str:
+    """Return which of the networks were not trained by the paper's recipe."""
+    others = {n: r for n in names if (r := str(networks.metrics(n).get("recipe"))) != "paper"}
+    if not others:
+        return ""
+    listed = ", ".join(f"{name} ({recipe} recipe)" for name, recipe in others.items())
+    return f"Not trained by its recipe: {listed}."
+
+
+def show_calibration(names: list[str], split: str) -> None:
+    """Draw how often each model is right by how sure it says it is, with its figures beside."""
+    cooled = st.toggle("With the temperature, where one is used", key="cooled", **BOUND)
+    colors = {name: model_color(names, name) for name in names}
+    fig = charts.reliability_curves(reliability_of(names, split, cooled=cooled), colors)
+    download.show(fig, "reliability", "How often each model is right by how sure it says it is")
+    show(calibration_table(names, split))
+    st.caption(
+        "Below the dashed line a model claims more than it keeps, above it less. The temperature "
+        "divides its logits: it changes how sure a model sounds, never what it says. It is used "
+        "only where it lowers both loss and calibration error on validation."
+    )
+
+
+def show_other_counts(names: list[str], split: str) -> None:
+    """Show accuracy without copies and against FER+, or how it is computed."""
+    counts = other_counts(names, split)
+    if counts is None:
+        st.info(
+            "Not computed here yet: `python -m train.labels --data PATH` counts without copies."
+        )
+        return
+    show(counts)
+    if rest := sorted(set(names) - set(counts["model"])):
+        st.caption(
+            f"Not computed for the present {plain(', '.join(rest))}: "
+            "`python -m train.labels --data PATH`."
+        )
+    st.caption(
+        "Some test faces are copies of training faces, which flatters every network. FER+ asked "
+        "ten people about each face: where most agree, theirs is another truth, not a cleaner one."
+    )

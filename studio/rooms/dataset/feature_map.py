@@ -46,7 +46,7 @@ def _table(
         return None
     from fermodels.xai.inspect.features import representation
 
-    with networks.borrowed(name) as net:
+    with networks.locked_network(name) as net:
         found, _ = representation(net, _faces, umap=False)
     return found.assign(row=np.arange(len(_faces)))
 

@@ -160,7 +160,7 @@ def sliced(
     return rows
 
 
-def answers(
+def predictions_of(
     model: str | None, faces: FaceDataset, wanted: predictions.Filter
 ) -> NDArray[np.float32] | None:
     """Return what the model says of these faces ``(N, 7)``, NaN where it was not asked.

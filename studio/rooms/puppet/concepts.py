@@ -34,7 +34,7 @@ def section(name: str) -> None:
         "A concept vector points, inside the network, from faces without a movement to the same "
         "faces with it. Cells say how far the logit of an expression moves on that expression's "
         "faces when the activations move by the whole difference: amber, up; blue, down. Pale "
-        f"numbers in brackets may be chance. {told(found)}"
+        f"numbers in brackets may be chance. {significant_effects(found)}"
     )
     left, right = st.columns([5, 3], gap="medium")
     with left:
@@ -71,7 +71,7 @@ def scores_of(name: str) -> ConceptRecord | str:
     return found
 
 
-def told(found: ConceptRecord) -> str:
+def significant_effects(found: ConceptRecord) -> str:
     """Return how many effects differ from those of swapped labels, in a sentence."""
     tested = int(np.isfinite(found.effect).sum())
     return (
@@ -92,7 +92,7 @@ def recognition(name: str, found: ConceptRecord) -> str:
 
 def draw_scores(name: str, found: ConceptRecord) -> None:
     """Draw the figures of every unit for every expression."""
-    alt = f"Effects of action units on seven expressions in {name}: {told(found)}"
+    alt = f"Effects of action units on seven expressions in {name}: {significant_effects(found)}"
     st.markdown("**Does an expression's logit move along it?**")
     words = widgets.pick_one("Cells", tuple(figures.CELLS), key="concept-cells")
     ink = theme.INK[st.context.theme.type or "light"]
@@ -109,7 +109,7 @@ def draw_learned(name: str, found: ConceptRecord) -> None:
         f"How well each action unit is told from {name}'s layer {found.layer}; worst "
         f"{found.titles[low]}, {found.accuracy[low]:.0%}"
     )
-    download.show(figures.learned(found), "concept-accuracy", alt)
+    download.show(figures.probe_accuracy(found), "concept-accuracy", alt)
     code = _code(name, "found.accuracy, found.accuracy_low, found.accuracy_high")
     download.take_home("concept-accuracy", found.table, code, chart=True)
 

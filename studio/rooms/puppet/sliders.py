@@ -15,13 +15,13 @@ from fermodels.data.synthetic.emfacs import EMFACS
 from studio import networks
 from studio.components import download, widgets
 from studio.components.text import plain
+from studio.figures import charts as figures
 from studio.figures import images
-from studio.figures import puppet as figures
 from studio.state import BOUND
 
 if TYPE_CHECKING:
     from fermodels.xai.counterfactuals.response_curves import ResponseCurves
-    from fermodels.xai.counterfactuals.smallest_change import Flip
+    from fermodels.xai.counterfactuals.smallest_change import SmallestChange
 
 UPPER = ("AU1", "AU2", "AU4", "AU5", "AU6", "AU7", "AU43")
 """The units that FACS counts to the upper face; all others belong to the lower."""
@@ -107,7 +107,7 @@ def draw_answers(person: int, worn: Worn) -> None:
     pixels = face(person, worn)
     answers = {name: networks.probabilities(name, pixels) for name in networks.choices()}
     said = ", ".join(f"{name}: {EMOTIONS[int(p.argmax())]}" for name, p in answers.items())
-    fig = figures.answers(answers)
+    fig = figures.probability_bars(answers)
     download.show(fig, "puppet-answers", f"Seven probabilities of each model. {said}")
 
 
@@ -121,7 +121,7 @@ def draw_curves(name: str, worn: Worn) -> None:
         )  # fmt: skip
         others = widgets.pick_one("All other units", (REST, AS_ABOVE), key="others")
     found = curves(name, str(unit), worn if others == AS_ABOVE else ())
-    fig = figures.curves(found, at=dict(worn).get(str(unit), 0.0))
+    fig = figures.response_curves(found, at=dict(worn).get(str(unit), 0.0))
     up, down = int(found.effect.argmax()), int(found.effect.argmin())
     st.markdown(
         f"From none to full, **{name_of(found.unit)}** moves {plain(name)} most towards "
@@ -227,7 +227,9 @@ def _curves(name: str, stamp: str, unit: str, worn: Worn) -> ResponseCurves:
         return response_curves(networks.own_copy(name), unit, dict(worn))
 
 
-def flip(name: str, person: int, worn: Worn, target: str | None, norm: str) -> Flip | None:
+def flip(
+    name: str, person: int, worn: Worn, target: str | None, norm: str
+) -> SmallestChange | None:
     """Return the smallest movement found that changes a model's mind; None if none was found.
 
     Args:
@@ -246,7 +248,7 @@ def flip(name: str, person: int, worn: Worn, target: str | None, norm: str) -> F
 @st.cache_resource(max_entries=64, show_spinner="Moving muscles, one after another…")
 def _flip(
     name: str, stamp: str, person: int, worn: Worn, target: str | None, norm: str
-) -> Flip | None:
+) -> SmallestChange | None:
     from fermodels.xai.counterfactuals.response_curves import puppet
     from fermodels.xai.counterfactuals.smallest_change import smallest_flip
 

@@ -119,7 +119,7 @@ def draw(comparison: Comparison) -> None:
     download.take_home(
         "saliency-maps",
         lambda: _table(comparison),
-        snippets.attribution(
+        snippets.attribution_code(
             first, comparison.face, comparison.options.asked(comparison.found[first][0].method)
         ),
         pictures=taken,
@@ -251,7 +251,7 @@ def draw_probabilities(names: Sequence[str], face: CarriedFace, target_class: in
             st.caption(f"**{plain(name)}**")
             download.show(
                 fig, key, f"{name} says {top} with {values.max():.0%}",
-                code=snippets.probabilities(names, face),
+                code=snippets.probabilities_code(names, face),
             )  # fmt: skip
 
 

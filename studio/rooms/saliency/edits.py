@@ -28,16 +28,18 @@ KEPT = "edits"
 
 
 @widgets.fragment
-def section(
+def edits_section(
     face: CarriedFace, names: Sequence[str], methods: Sequence[str], options: Options
 ) -> None:
     """Show, if asked to, the edit canvas."""
     st.subheader("What if this part looked different?", anchor=False)
     if st.toggle("Edit the face", key="editing", **BOUND):
-        lab(face, names, methods, options)
+        edit_lab(face, names, methods, options)
 
 
-def lab(face: CarriedFace, names: Sequence[str], methods: Sequence[str], options: Options) -> None:
+def edit_lab(
+    face: CarriedFace, names: Sequence[str], methods: Sequence[str], options: Options
+) -> None:
     """Draw the canvas and, beside it, face, probabilities and maps before and after."""
     kept = _kept()
     left, right = st.columns([2, 3], gap="large")

@@ -63,7 +63,7 @@ def draw(name: str, face: CarriedFace, train: FaceDataset, key: str) -> None:
         return
     says = networks.probabilities(name, face.image)
     st.markdown(
-        f"**{plain(name)}**: {told(found.labels)}; it says {EMOTIONS[says.argmax()]} "
+        f"**{plain(name)}**: {neighbour_labels(found.labels)}; it says {EMOTIONS[says.argmax()]} "
         f"({says.max():.0%}) of this face."
     )
     pictures = train.images[found.rows]
@@ -116,7 +116,7 @@ def watched(name: str, face: CarriedFace, train: FaceDataset, place: DeltaGenera
     return found
 
 
-def told(labels: NDArray[np.int64]) -> str:
+def neighbour_labels(labels: NDArray[np.int64]) -> str:
     """Return in words which labels the nearest faces carry, the most frequent first.
 
     Args:
@@ -155,7 +155,7 @@ Report = Callable[[float], None]
 
 def training(faces: FaceDataset) -> FaceDataset | None:
     """Return the training faces at hand, None if there are none."""
-    return predictions.part(faces, SPLIT) if (faces.splits == SPLIT).any() else None
+    return predictions.faces_of_split(faces, SPLIT) if (faces.splits == SPLIT).any() else None
 
 
 def count_of(train: FaceDataset, face: CarriedFace) -> int:

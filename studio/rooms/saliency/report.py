@@ -236,7 +236,7 @@ def _entries(comparison: Comparison) -> list[MapEntry]:
         for found in row:
             tile = picture(comparison, name, found, on_face=True)
             badge = comparison.badges[name, found.method]
-            sums = region_sums(images.shares(found.attribution))
+            sums = region_sums(images.shares_of_total(found.attribution))
             entries.append(
                 MapEntry(
                     name,

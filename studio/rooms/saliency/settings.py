@@ -12,7 +12,7 @@ import streamlit as st
 from fermodels.data.emotions import EMOTIONS
 from studio import explanations, networks
 from studio.components import widgets
-from studio.explanations import Asked, Settings
+from studio.explanations import MapRequest, Settings
 from studio.state import BOUND
 
 if TYPE_CHECKING:
@@ -52,10 +52,10 @@ class Options:
     settings: dict[str, Settings] = field(default_factory=dict)
     """Method -> its options that differ from the defaults."""
 
-    def asked(self, method: str) -> Asked:
+    def asked(self, method: str) -> MapRequest:
         """Return the question to one method."""
         contrast = None if self.contrast is None else EMOTIONS.index(self.contrast)
-        return Asked(
+        return MapRequest(
             method, self.target_class, self.baseline, contrast, self.layer,
             self.settings.get(method, ()),
         )  # fmt: skip

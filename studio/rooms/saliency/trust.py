@@ -9,7 +9,7 @@ import streamlit as st
 
 from studio import explanations, snippets
 from studio.components import download, widgets
-from studio.explanations import Asked, MethodMap
+from studio.explanations import MapRequest, MethodMap
 from studio.figures import charts as curve_figures
 from studio.figures import heatmaps as region_figures
 from studio.figures import images
@@ -42,7 +42,7 @@ def pick_and_draw_curves(comparison: Comparison) -> None:
     draw_curves(comparison.face, name, found, comparison.options.asked(found.method))
 
 
-def draw_curves(held: CarriedFace, name: str, found: MethodMap, asked: Asked) -> None:
+def draw_curves(held: CarriedFace, name: str, found: MethodMap, asked: MapRequest) -> None:
     """Draw what happens to the class as the map's pixels are taken away, and given back."""
     answer = explanations.curves(name, held.image, asked, found.attribution)
     left, right = st.columns(2, gap="large")
@@ -69,9 +69,9 @@ def _title(key: str, found: MethodMap) -> str:
     return found.title if key == "method" else key
 
 
-def _curve_code(held: CarriedFace, name: str, asked: Asked) -> str:
+def _curve_code(held: CarriedFace, name: str, asked: MapRequest) -> str:
     return (
-        f"{snippets.attribution(name, held, asked)}\n"
+        f"{snippets.attribution_code(name, held, asked)}\n"
         "from fermodels.xai.trust.faithfulness import face_curves\n\n"
         f"curves = face_curves(net, face, why.attribution[0], {asked.target_class}, "
         f"{asked.method!r}, {asked.baseline!r})\n"
@@ -90,7 +90,10 @@ def draw_regions(every: Mapping[str, MethodMap], code: str) -> None:
 
     area = {region: float(mask.mean()) for region, mask in region_masks().items()}
     rows = {
-        title: {region: float(v) for region, v in region_sums(images.shares(m.attribution)).items()}
+        title: {
+            region: float(v)
+            for region, v in region_sums(images.shares_of_total(m.attribution)).items()
+        }
         for title, m in every.items()
     }
     fig = region_figures.by_region(rows, area)

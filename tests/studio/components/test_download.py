@@ -17,7 +17,7 @@ from fermodels.data import edits
 from fermodels.data.readers.discover import read_faces
 from studio import explanations, networks, snippets
 from studio.components import epoch_slider
-from studio.explanations import Asked
+from studio.explanations import MapRequest
 from studio.figures import charts, heatmaps, images, tables
 from studio.rooms.activations import layers
 from studio.state import CarriedFace
@@ -46,8 +46,8 @@ def run(code: str) -> dict[str, Any]:
 
 def test_a_snippet_makes_the_map_that_is_drawn(faces: Path) -> None:
     face = held(faces)
-    asked = Asked("integrated-gradients", 2, "black", 4, None, (("steps", 20),))
-    found = run(snippets.attribution("shallow", face, asked))["why"]
+    asked = MapRequest("integrated-gradients", 2, "black", 4, None, (("steps", 20),))
+    found = run(snippets.attribution_code("shallow", face, asked))["why"]
     drawn = explanations.attribution("shallow", face.image, asked)
     assert np.allclose(found.attribution[0], drawn.attribution, atol=1e-6)
     assert found.options["steps"] == 20
@@ -55,13 +55,13 @@ def test_a_snippet_makes_the_map_that_is_drawn(faces: Path) -> None:
 
 def test_a_snippet_makes_the_maps_of_a_layer(faces: Path) -> None:
     face = held(faces)
-    found = run(snippets.activations("shallow", face, "conv2.relu"))["maps"]
+    found = run(snippets.activations_code("shallow", face, "conv2.relu"))["maps"]
     assert np.allclose(found, layers.responses("shallow", face.image).maps["conv2.relu"])
 
 
 def test_a_snippet_gives_the_probabilities_that_are_drawn(faces: Path) -> None:
     face = held(faces)
-    found = run(snippets.probabilities(["shallow", "hybrid-shallow"], face))["answers"]
+    found = run(snippets.probabilities_code(["shallow", "hybrid-shallow"], face))["answers"]
     for name, values in found.items():
         assert np.allclose(values, networks.probabilities(name, face.image), atol=1e-6)
 
@@ -79,13 +79,13 @@ def test_a_snippet_dreams_the_same_dream(faces: Path) -> None:
     from studio.rooms.deepdream import Wish
 
     wish = Wish("quick", target="sad", seed=1)
-    film = run(snippets.dream("shallow", held(faces), None, wish.keywords()))["film"]
+    film = run(snippets.dream_code("shallow", held(faces), None, wish.keywords()))["film"]
     again = fermodels.dream(fermodels.load("shallow"), held(faces).image, **wish.keywords())
     assert (film.frames == again.frames).all()
 
 
 def test_a_snippet_reads_an_epochs_evidence() -> None:
-    code = snippets.evidence("shallow", 3)
+    code = snippets.evidence_code("shallow", 3)
     found = run(code)
     record = epoch_slider.record("shallow")
     at = record.index(3)
@@ -124,7 +124,9 @@ def test_maps_in_long_form_go_back_to_the_same_maps() -> None:
 
 def test_a_contact_sheet_holds_every_picture_enlarged() -> None:
     grey = [np.full((4, 4), 10 * n, np.uint8) for n in range(1, 4)]
-    sheet = Image.open(io.BytesIO(images.picture([images.Tile(g, "", "") for g in grey], 3, 2)))
+    sheet = Image.open(
+        io.BytesIO(images.contact_sheet([images.Tile(g, "", "") for g in grey], 3, 2))
+    )
     assert sheet.size == (2 * 12 + 3 * 4, 2 * 12 + 3 * 4)
     pixels = np.asarray(sheet)
     assert pixels[5, 5, 0] == 10 and pixels[5, 21, 0] == 20 and pixels[21, 5, 0] == 30
@@ -153,6 +155,6 @@ def test_curves_and_regions_draw_what_they_are_given() -> None:
 
 def test_a_sweep_names_the_best_trial_and_the_papers() -> None:
     trials = [{"number": n, "accuracies": [0.1 * n, 0.2], "state": "complete"} for n in range(3)]
-    fig = charts.trials(trials, best=2, paper=0)
+    fig = charts.sweep_trials(trials, best=2, paper=0)
     shown = {line.name for line in fig.data if line.showlegend}
     assert shown == {"best, trial 2", "the paper's settings"}

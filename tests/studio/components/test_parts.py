@@ -8,14 +8,14 @@ from streamlit.testing.v1 import AppTest
 def room() -> None:
     import streamlit as st
 
-    from studio.components.widgets import part
+    from studio.components.widgets import fragment_part
 
     def body() -> int:
         tens = st.number_input("Number", 0, 99, 5, key="number") // 10
         st.write(f"tens in the part: {tens}")
         return int(tens)
 
-    told = part(body)
+    told = fragment_part(body)
     st.write(f"tens in the room: {told}")
 
 

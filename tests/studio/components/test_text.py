@@ -164,5 +164,5 @@ def test_layers_of_a_visitors_network_draw_no_tag() -> None:
         ]
     )
     assert "<" not in "".join(epoch_slider.of_epochs(epochs).layers)
-    drawn = history.layers(epochs, "sparsity", "zeros").to_json()
+    drawn = history.lines_per_layer(epochs, "sparsity", "zeros").to_json()
     assert "<a" not in drawn and "\\u003ca" not in drawn

@@ -73,7 +73,7 @@ def test_each_cell_says_what_it_is_once(clickable: bool) -> None:
 
 
 def test_every_cell_of_a_difference_answers_a_click() -> None:
-    fig = heatmaps.difference(counts(), counts().T)
+    fig = heatmaps.confusion_difference(counts(), counts().T)
     heat, targets = fig.data[0], fig.data[-1]
     assert heat.hoverinfo == "skip" and targets.type == "scatter" and targets.mode == "markers"
     cells = {
@@ -86,14 +86,17 @@ def test_every_cell_of_a_difference_answers_a_click() -> None:
 
 def test_difference_is_symmetric_about_zero_and_flips_sign() -> None:
     first, second = counts(), counts().T
-    forward, back = heatmaps.difference(first, second), heatmaps.difference(second, first)
+    forward, back = (
+        heatmaps.confusion_difference(first, second),
+        heatmaps.confusion_difference(second, first),
+    )
     assert forward.data[0].zmin == -forward.data[0].zmax
     assert np.allclose(forward.data[0].z, -back.data[0].z)
 
 
 def test_no_cell_reads_minus_zero() -> None:
     cells = counts()
-    written = numbers_of(heatmaps.difference(cells, cells).to_plotly_json()["data"])
+    written = numbers_of(heatmaps.confusion_difference(cells, cells).to_plotly_json()["data"])
     assert list(written.values()) == ["0"] * 49
 
 
@@ -156,7 +159,7 @@ def test_kept_epoch_is_marked_on_the_validation_curve() -> None:
 
 
 def test_layers_draws_one_curve_per_layer() -> None:
-    fig = history.layers(epochs(), "sparsity", "zeros")
+    fig = history.lines_per_layer(epochs(), "sparsity", "zeros")
     assert [line.name for line in fig.data] == ["conv1", "conv2"]
     assert np.allclose(fig.data[1].y, [0.2, 0.4])
 

@@ -1,7 +1,7 @@
 import numpy as np
 import plotly.graph_objects as go
 
-from studio.figures.charts import by_layer
+from studio.figures.charts import lines_by_layer
 from studio.figures.faces import filter_tiles, trend
 
 
@@ -33,14 +33,14 @@ def test_trend_draws_every_epoch_and_its_reference() -> None:
 
 
 def test_layers_stay_in_network_order() -> None:
-    fig = by_layer(["conv1", "conv2"], {"face": [0.5, 0.25]}, title="zeros", chosen="conv2")
+    fig = lines_by_layer(["conv1", "conv2"], {"face": [0.5, 0.25]}, title="zeros", chosen="conv2")
     assert list(fig.data[0].x) == ["conv1", "conv2"]
     assert fig.layout.shapes[0].x0 == 1
 
 
 def test_the_same_quantity_at_another_time_has_its_colour_dotted() -> None:
     lines = {"a, now": [1.0], "b, now": [1.0], "a, later": [0.5], "b, later": [0.5]}
-    fig = by_layer(["conv1"], lines, title="share", group=2)
+    fig = lines_by_layer(["conv1"], lines, title="share", group=2)
     colours = [line.line.color for line in fig.data]
     assert colours[:2] == colours[2:] and colours[0] != colours[1]
     assert [line.line.dash for line in fig.data] == ["solid", "solid", "dot", "dot"]

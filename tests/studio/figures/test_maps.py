@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 
 from studio import theme
-from studio.figures.images import colour_table, common_limit, overlay, paint, scale_bar, shares
+from studio.figures.images import (
+    colour_table,
+    common_limit,
+    overlay,
+    paint,
+    scale_bar,
+    shares_of_total,
+)
 
 SIGNED = colour_table(theme.DIVERGING)
 LUMA = np.array([0.299, 0.587, 0.114])
@@ -41,15 +48,15 @@ def test_a_few_extreme_pixels_do_not_pale_the_rest() -> None:
 
 def test_shares_add_up_to_one_and_keep_the_sign() -> None:
     values = np.random.default_rng(0).normal(size=(48, 48)).astype(np.float32)
-    found = shares(values)
+    found = shares_of_total(values)
     assert np.abs(found).sum() == pytest.approx(1)
     assert (np.sign(found) == np.sign(values)).all()
-    assert (shares(np.zeros((3, 3))) == 0).all()
+    assert (shares_of_total(np.zeros((3, 3))) == 0).all()
 
 
 def test_shares_do_not_depend_on_a_methods_unit() -> None:
     values = np.random.default_rng(1).normal(size=(6, 6))
-    assert np.allclose(shares(values), shares(values * 1e4))
+    assert np.allclose(shares_of_total(values), shares_of_total(values * 1e4))
 
 
 def test_a_zero_map_is_painted_as_zero_not_as_noise() -> None:

@@ -99,8 +99,8 @@ def test_the_code_compares_the_same_two_faces(faces: Path, monkeypatch: pytest.M
     every = read_faces(faces)
     pair = [state.example(every, label) for label in ("sad", "happy")]
     made: dict[str, Any] = {}
-    exec(compile(snippets.likeness("shallow", *pair), "snippet", "exec"), made)
-    shown = layers.likeness("shallow", *pair)
+    exec(compile(snippets.similarity_code("shallow", *pair), "snippet", "exec"), made)
+    shown = layers.layer_similarity("shallow", *pair)
     assert [one.cosine for one in made["found"]] == pytest.approx([one.cosine for one in shown])
 
 

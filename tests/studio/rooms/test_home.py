@@ -86,14 +86,14 @@ def test_the_foot_says_which_way_a_network_errs_by_its_own_record(
     measured |= {"ece_before": 0.2, "ece_after": 0.1, "nll_before": 2.0, "nll_after": 1.0}
     (one_network / catalog.METRICS).write_text(json.dumps(metrics))
     opposite = "less sure" if words.startswith("surer") else "surer than right"
-    assert f"deep 4.0 points {opposite if used else words}" in app.sureness()
+    assert f"deep 4.0 points {opposite if used else words}" in app.calibration_text()
 
 
 def test_the_foot_promises_nothing_of_networks_without_a_record(one_network: Path) -> None:
     metrics = catalog.read_metrics(one_network)
     del metrics["calibration"]
     (one_network / catalog.METRICS).write_text(json.dumps(metrics))
-    assert app.sureness() == ""
+    assert app.calibration_text() == ""
     assert reading.calibration("deep") == "uncalibrated"
 
 
@@ -103,16 +103,18 @@ def test_a_temperature_that_does_not_help_is_said_not_to() -> None:
     for name in unused:
         assert "no temperature helped" in reading.calibration(name)
         measured = networks.metrics(name)["calibration"]["validation"]
-        assert reading.sureness(name) == leaning(measured)
+        assert reading.calibration_line(name) == leaning(measured)
     assert "surer than it should be" not in app.FOOT
 
 
 def test_a_temperature_that_does_not_help_is_shown_in_compare_and_not_used() -> None:
-    table = tables.sureness(["deep", "deep-5"], "validation").set_index("model")
+    table = tables.calibration_table(["deep", "deep-5"], "validation").set_index("model")
     assert table["used"].to_dict() == {"deep": "no", "deep-5": "yes"}
     assert table.loc["deep", "error at it, %"] > table.loc["deep", "calibration error, %"]
     assert "less sure than right" in table.loc["deep", "errs"]
     assert "surer than right" in table.loc["deep-5", "errs"]
     for name, changes in (("deep", False), ("deep-5", True)):
-        plain, cooled = (tables.curves([name], "validation", cooled=c)[name] for c in (False, True))
+        plain, cooled = (
+            tables.reliability_of([name], "validation", cooled=c)[name] for c in (False, True)
+        )
         assert ([row.n for row in plain] != [row.n for row in cooled]) is changes

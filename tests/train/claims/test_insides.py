@@ -11,7 +11,7 @@ from fermodels.xai.dream.settings import DREAM_PRESETS
 from tests.toys import striped_faces, tiny_config
 from tests.xai.conftest import SMALL, settle, smooth_faces
 from train.claims import insides
-from train.claims.evidence import Evidence
+from train.claims.evidence import ClaimEvidence
 from train.claims.insides import branch_shares
 from train.claims.ledger import CLAIMS, row
 
@@ -70,7 +70,7 @@ def test_claim_15_follows_the_branch_that_is_read(
     monkeypatch.setattr(insides, "EXPLAINED", 6)
     put(shelf_of, "hybrid-shallow", hybrid_that_reads(branch))
     put(shelf_of, "deep", settle(SMALL))
-    found = row(CLAIMS[15], Evidence(striped_faces(196)))
+    found = row(CLAIMS[15], ClaimEvidence(striped_faces(196)))
     share, _, probe, *_ = found["measures"]
     kinds = [(m["part"], m["split"], m["recipe"], m["judged"]) for m in found["measures"]]
     assert kinds[2:] == [
@@ -94,10 +94,10 @@ def test_claim_15_follows_the_branch_that_is_read(
 
 
 def test_claim_15_asks_for_networks_and_faces(shelf_of: Path) -> None:
-    assert "hybrid-shallow or hybrid-deep" in row(CLAIMS[15], Evidence())["why"]
+    assert "hybrid-shallow or hybrid-deep" in row(CLAIMS[15], ClaimEvidence())["why"]
     put(shelf_of, "hybrid-deep", hybrid_that_reads("conv"))
     put(shelf_of, "shallow", settle(SMALL))
-    found = row(CLAIMS[15], Evidence())
+    found = row(CLAIMS[15], ClaimEvidence())
     assert found["verdict"] == "not testable yet"
     assert "--data" in found["why"]
 
@@ -107,10 +107,10 @@ def test_claim_18_a_twin_sees_the_dreams_and_a_blind_network_does_not(
 ) -> None:
     monkeypatch.setitem(DREAM_PRESETS, "portrait", DREAM_PRESETS["quick"])  # a fifth of the steps
     put(shelf_of, "deep", lamp())
-    assert "second network" in row(CLAIMS[18], Evidence())["why"]
+    assert "second network" in row(CLAIMS[18], ClaimEvidence())["why"]
     put(shelf_of, "shallow", lamp(2.0))
     put(shelf_of, "hybrid-deep", lamp(0.0))
-    found = row(CLAIMS[18], Evidence())
+    found = row(CLAIMS[18], ClaimEvidence())
     twin, stranger, rise = found["measures"]
     assert rise["value"] == 1 and not rise["judged"]  # dreaming raises it: nothing is shown
     assert twin["what"].startswith("shallow")

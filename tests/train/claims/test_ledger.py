@@ -26,13 +26,13 @@ from tests.train.claims.claim_toys import (
 )
 from train.claims import training
 from train.claims.__main__ import main
-from train.claims.evidence import Evidence, mean_interval
+from train.claims.evidence import ClaimEvidence, mean_interval
 from train.claims.expressions import FALLING, RISING
 from train.claims.ledger import CLAIMS, ledger, row
 from train.claims.maps import trend
 from train.claims.search import lead
 from train.sanity import initial_loss
-from train.sweep.result import digits
+from train.sweep.study import digits
 
 Changes = dict[str, dict[str, Any]]
 
@@ -78,7 +78,7 @@ def test_the_ledger_holds_the_papers_nineteen_sentences_in_order() -> None:
 @pytest.mark.parametrize("number", BROKEN)
 def test_claim_is_reproduced_where_it_holds(number: int, results: Path) -> None:
     write_world(results)
-    found = row(CLAIMS[number], Evidence())
+    found = row(CLAIMS[number], ClaimEvidence())
     assert found["verdict"] == "reproduced", found["why"]
     assert found["sources"]
     assert found["n"] > 0
@@ -87,20 +87,20 @@ def test_claim_is_reproduced_where_it_holds(number: int, results: Path) -> None:
 @pytest.mark.parametrize("number", BROKEN)
 def test_claim_is_not_reproduced_where_it_fails(number: int, results: Path) -> None:
     write_world(results, **BROKEN[number])
-    found = row(CLAIMS[number], Evidence())
+    found = row(CLAIMS[number], ClaimEvidence())
     assert found["verdict"] == "not reproduced", found["why"]
 
 
 def test_claim_that_holds_for_one_network_only_is_mixed(results: Path) -> None:
     write_world(results, deep={"kernel": CHECKERS})
-    found = row(CLAIMS[17], Evidence())
+    found = row(CLAIMS[17], ClaimEvidence())
     assert found["verdict"] == "mixed"
     assert "Holds: shallow. Fails: deep." in found["why"]
 
 
 def test_measures_carry_level_split_recipe_seeds_and_n(results: Path) -> None:
     write_world(results)
-    rows = {n: row(CLAIMS[n], Evidence()) for n in CLAIMS}
+    rows = {n: row(CLAIMS[n], ClaimEvidence()) for n in CLAIMS}
     measures = [m for found in rows.values() for m in found["measures"]]
     assert measures
     for one in measures:
@@ -117,7 +117,7 @@ def test_measures_carry_level_split_recipe_seeds_and_n(results: Path) -> None:
 def test_verdicts_on_one_seed_say_so(results: Path) -> None:
     write_world(results)
     for number in (2, 3, 5, 8, 14, 16, 17):
-        assert "One seed; needs more" in row(CLAIMS[number], Evidence())["cautions"][-1]
+        assert "One seed; needs more" in row(CLAIMS[number], ClaimEvidence())["cautions"][-1]
 
 
 @pytest.mark.parametrize("number", [5, 6, 7, 10, 11])
@@ -125,7 +125,7 @@ def test_networks_trained_differently_are_told_apart_in_the_claims_line(
     number: int, results: Path
 ) -> None:
     write_world(results, shallow={"optimizer": "adamw"})
-    (told,) = [s for s in row(CLAIMS[number], Evidence())["cautions"] if "optimiser" in s]
+    (told,) = [s for s in row(CLAIMS[number], ClaimEvidence())["cautions"] if "optimiser" in s]
     assert "shallow by optimiser adamw" in told and "deep by optimiser sgd" in told
     assert "learning rate" not in told  # in this they agree
 
@@ -140,7 +140,7 @@ def test_claim_that_holds_on_one_split_and_fails_on_the_other_is_inconclusive(
     columns = catalog.PROBABILITY_COLUMNS
     table.loc[better, columns] = np.eye(7)[table.loc[better, "label"]]
     table.to_parquet(path / catalog.PREDICTIONS)
-    found = row(CLAIMS[8], Evidence())
+    found = row(CLAIMS[8], ClaimEvidence())
     assert found["verdict"] == "inconclusive"
     assert "The splits disagree: deep-5 against deep." in found["why"]
     holds = {(m["part"][:6], m["split"]): m["holds"] for m in found["measures"]}
@@ -153,7 +153,7 @@ def test_shipped_pair_is_shown_and_not_judged(recipe: str, results: Path) -> Non
     for name in ("deep", "hybrid-deep"):
         recall = SHALLOW if name == "hybrid-deep" else DEEP
         write_run(results.parent / "checkpoints" / name, recall=recall, recipe=recipe)
-    found = row(CLAIMS[14], Evidence())
+    found = row(CLAIMS[14], ClaimEvidence())
     assert found["verdict"] == "reproduced"
     shown = [m for m in found["measures"] if not m["judged"]]
     assert len(shown) == (2 if recipe == "strong" else 0)
@@ -168,7 +168,7 @@ def test_speed_of_convergence_is_not_shown_by_one_run_each(
     shallow: np.ndarray, deep: np.ndarray, verdict: str, results: Path
 ) -> None:
     write_world(results, shallow={"clean": shallow}, deep={"clean": deep})
-    found = row(CLAIMS[7], Evidence())
+    found = row(CLAIMS[7], ClaimEvidence())
     assert found["verdict"] == verdict
     assert any("cosine" in caution for caution in found["cautions"])
 
@@ -184,11 +184,11 @@ def test_initial_loss_is_also_that_of_torchs_own_initialisation(
     monkeypatch.setattr(training, "default_losses", lambda *_: losses)
     monkeypatch.setattr(training.checkpoint, "read_config", lambda _: ({}, None))
     write_world(results)
-    found = row(CLAIMS[1], Evidence(striped_faces(49)))
+    found = row(CLAIMS[1], ClaimEvidence(striped_faces(49)))
     assert found["verdict"] == verdict
     assert [m["seeds"] for m in found["measures"]] == [1, 1, 8, 8]
     assert "Our own initialisation" in found["cautions"][0]
-    without = row(CLAIMS[1], Evidence())
+    without = row(CLAIMS[1], ClaimEvidence())
     assert without["verdict"] == "inconclusive" and "--data" in without["why"]
 
 
@@ -196,7 +196,7 @@ def test_initial_loss_that_is_far_off_fails(results: Path, monkeypatch: pytest.M
     monkeypatch.setattr(training, "default_losses", lambda *_: np.linspace(2.5, 2.6, 8))
     monkeypatch.setattr(training.checkpoint, "read_config", lambda _: ({}, None))
     write_world(results, shallow={"initial_loss": 3.0}, deep={"initial_loss": 1.5})
-    assert row(CLAIMS[1], Evidence(striped_faces(49)))["verdict"] == "not reproduced"
+    assert row(CLAIMS[1], ClaimEvidence(striped_faces(49)))["verdict"] == "not reproduced"
 
 
 def test_default_losses_are_those_of_networks_as_torch_makes_them() -> None:
@@ -213,7 +213,7 @@ def test_default_losses_are_those_of_networks_as_torch_makes_them() -> None:
 
 def test_claims_without_their_runs_say_what_is_missing(results: Path) -> None:
     write_run(results / "paper-runs" / "shallow", **GOOD["shallow"])
-    rows = {claim["number"]: claim for claim in ledger(Evidence())["claims"]}
+    rows = {claim["number"]: claim for claim in ledger(ClaimEvidence())["claims"]}
     assert rows[3]["verdict"] == "reproduced"
     untested = [n for n, claim in rows.items() if claim["verdict"] == "not testable yet"]
     assert untested == [n for n in CLAIMS if n != 3]
@@ -225,15 +225,15 @@ def test_claims_without_their_runs_say_what_is_missing(results: Path) -> None:
 
 def test_numbers_of_the_ledger_are_those_of_the_runs(results: Path) -> None:
     write_world(results)
-    found = row(CLAIMS[5], Evidence())
+    found = row(CLAIMS[5], ClaimEvidence())
     assert found["value"] == pytest.approx(sum(DEEP) / sum(SHALLOW) - 1)
     assert found["interval"][0] < found["value"] < found["interval"][1]
-    gains = row(CLAIMS[10], Evidence())["measures"]
+    gains = row(CLAIMS[10], ClaimEvidence())["measures"]
     for measure, name in zip(gains[::2], RISING, strict=True):
         k = EMOTIONS.index(name)
         assert measure["value"] == pytest.approx(DEEP[k] - SHALLOW[k])
         assert measure["n"] == 300
-    reported = row(CLAIMS[4], Evidence())["reported"]
+    reported = row(CLAIMS[4], ClaimEvidence())["reported"]
     assert f"{REPORTED['deep'].test:.0%}" in reported
 
 
@@ -255,7 +255,7 @@ def test_runs_on_different_faces_are_not_compared(results: Path) -> None:
     table = catalog.read_predictions(path.parent)
     table.assign(sample_id=table["sample_id"] + "x").to_parquet(path)
     with pytest.raises(DataError, match="different"):
-        row(CLAIMS[5], Evidence())
+        row(CLAIMS[5], ClaimEvidence())
 
 
 def sweep(best: int, paper: int, n: int = 1000) -> dict[str, Any]:
@@ -276,7 +276,7 @@ def test_papers_settings_are_best_unless_one_beats_them_beyond_chance(
     results.mkdir()
     for name in ("shallow", "deep"):
         (results / f"sweep-{name}.json").write_text(json.dumps(sweep(best, 510)))
-    found = row(CLAIMS[19], Evidence())
+    found = row(CLAIMS[19], ClaimEvidence())
     assert found["verdict"] == verdict
     assert found["value"] == pytest.approx((best - 510) / 1000)
     assert found["level"] == pytest.approx(0.95)  # two rivals, one-sided
@@ -285,7 +285,7 @@ def test_papers_settings_are_best_unless_one_beats_them_beyond_chance(
 def test_network_that_was_never_swept_leaves_claim_19_open(results: Path) -> None:
     results.mkdir()
     (results / "sweep-shallow.json").write_text(json.dumps(sweep(300, 900)))
-    found = row(CLAIMS[19], Evidence())
+    found = row(CLAIMS[19], ClaimEvidence())
     assert found["verdict"] == "inconclusive"
     assert "deep (never swept)" in found["why"]
 
@@ -305,7 +305,7 @@ def test_trials_that_stored_their_answers_are_compared_face_by_face() -> None:
 
 def test_claim_16_counts_the_layers_in_which_it_holds(results: Path) -> None:
     write_world(results, deep={"sparsity": DOWN})
-    found = row(CLAIMS[16], Evidence())
+    found = row(CLAIMS[16], ClaimEvidence())
     assert found["verdict"] == "mixed"
     assert "zeros increase in 2 and decrease in 0, entropy falls in 2" in found["why"]
     assert "zeros increase in 0 and decrease in 2, entropy falls in 2" in found["why"]

@@ -24,8 +24,8 @@ from fermodels.xai.concepts import tcav as module
 from fermodels.xai.concepts.statistics import (
     judge,
     score_concept,
+    separable_pairs,
     sign_flip_test,
-    told_apart,
     two_way_interval,
 )
 from fermodels.xai.concepts.tcav import (
@@ -57,13 +57,13 @@ def test_a_person_is_told_apart_by_the_other_halfs_direction() -> None:
     differences = rng.normal([1, 0, 0, 0, 0], size=(9, 5))
     halves = differences[1::2].mean(0), differences[::2].mean(0)
     wanted = [bool(row @ halves[i % 2] > 0) for i, row in enumerate(differences)]
-    assert told_apart(differences).tolist() == wanted
+    assert separable_pairs(differences).tolist() == wanted
     assert 0 < sum(wanted) < 9, "the case can tell"
 
 
 def test_without_a_concept_half_the_people_are_told_apart() -> None:
     rng = np.random.default_rng(5)
-    shares = [told_apart(rng.normal(size=(20, 50))).mean() for _ in range(200)]
+    shares = [separable_pairs(rng.normal(size=(20, 50))).mean() for _ in range(200)]
     assert abs(np.mean(shares) - 0.5) < 0.03
 
 

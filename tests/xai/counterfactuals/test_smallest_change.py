@@ -13,7 +13,7 @@ from fermodels.errors import ConfigError
 from fermodels.nets.fernet import FERNet
 from fermodels.xai.counterfactuals import smallest_change
 from fermodels.xai.counterfactuals.response_curves import as_vector, puppet
-from fermodels.xai.counterfactuals.smallest_change import Flip, smallest_flip
+from fermodels.xai.counterfactuals.smallest_change import SmallestChange, smallest_flip
 
 LIPS = ("AU12", "AU25", "AU26")
 WEIGHTS = {"AU12": 3.0, "AU25": 2.0, "AU26": -4.0}
@@ -44,7 +44,7 @@ def linear_in_units(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     return settings
 
 
-def search(net: FERNet, norm: str, state: dict[str, float] | None = None) -> Flip:
+def search(net: FERNet, norm: str, state: dict[str, float] | None = None) -> SmallestChange:
     found = smallest_flip(net, puppet(0, state), "happy", norm, LIPS)
     assert found is not None
     assert found.probabilities.argmax() == EMOTIONS.index("happy")

@@ -15,7 +15,7 @@ from fermodels.nets.fernet import FERNet
 from fermodels.xai.attribution.explain import explain
 from fermodels.xai.fast_forward import convolution
 from fermodels.xai.fast_forward.convolution import PackedConv2d, pack
-from fermodels.xai.model_access import borrowed
+from fermodels.xai.model_access import locked_copy
 
 
 def small() -> FERNet:
@@ -41,7 +41,7 @@ def test_packed_convolution_and_its_gradient_equal_torch(
     sides = (kernel, kernel) if isinstance(kernel, int) else kernel
     pad = (sides[0] // 2, sides[1] // 2) if padding == "half" else 0
     model = nn.Sequential(nn.Conv2d(channels, 7, sides, padding=pad)).eval()
-    with borrowed(model) as net:
+    with locked_copy(model) as net:
         pack(net, model)
         assert isinstance(net[0], PackedConv2d)
         for shape in ((3, channels, 11, 9), (1, channels, 11, 9), (2, channels, 8, 8)):
@@ -65,7 +65,7 @@ def test_packed_convolution_and_its_gradient_equal_torch(
 )
 def test_other_layers_stay_as_they_are(layer: nn.Module) -> None:
     model = nn.Sequential(layer).eval()
-    with borrowed(model) as net:
+    with locked_copy(model) as net:
         pack(net, model)
         assert type(net[0]) is type(layer)
 
@@ -74,7 +74,7 @@ def test_a_hooked_layer_keeps_its_hook() -> None:
     model = nn.Sequential(nn.Conv2d(1, 2, 3)).eval()
     model[0].register_forward_hook(lambda _layer, _inputs, maps: maps * 2)
     x = torch.randn(1, 1, 8, 8)
-    with borrowed(model) as net:
+    with locked_copy(model) as net:
         pack(net, model)
         torch.testing.assert_close(net(x), model(x))
 
@@ -138,7 +138,7 @@ def test_blocks_are_kept_between_calls_and_go_with_the_model() -> None:
 
 def test_one_face_and_several_have_blocks_of_their_own() -> None:
     model = nn.Sequential(nn.Conv2d(2, 4, 3, padding=1)).eval()
-    with borrowed(model) as net:
+    with locked_copy(model) as net:
         pack(net, model)
         for count in (1, 5, 3, 1):
             net(torch.zeros(count, 2, 6, 6))

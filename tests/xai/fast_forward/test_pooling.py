@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from fermodels.xai.fast_forward.convolution import PackedConv2d, TwinConv2d, is_plain
 from fermodels.xai.fast_forward.pooling import PooledConv2d, join_pooling
 from fermodels.xai.fast_forward.winograd import WinogradConv2d
-from fermodels.xai.model_access import borrowed
+from fermodels.xai.model_access import locked_copy
 from tests.xai.fast_forward.test_packed import answer
 
 Joined = tuple[nn.Module, tuple[Tensor, Tensor]]
@@ -17,7 +17,7 @@ Joined = tuple[nn.Module, tuple[Tensor, Tensor]]
 
 def joined(model: nn.Sequential, x: Tensor, kind: type[TwinConv2d] = PackedConv2d) -> Joined:
     """Return the first layer of a joined twin and the twin's answer."""
-    with borrowed(nn.Sequential(model)) as net:
+    with locked_copy(nn.Sequential(model)) as net:
         block = net[0]
         assert isinstance(block, nn.Sequential)
         if is_plain(block[0]):

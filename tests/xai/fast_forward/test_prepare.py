@@ -13,7 +13,7 @@ from fermodels.xai.fast_forward.convolution import PackedConv2d
 from fermodels.xai.fast_forward.pooling import PooledConv2d
 from fermodels.xai.fast_forward.prepare import fold_batch_norms, pool_first, quicken
 from fermodels.xai.fast_forward.winograd import WinogradConv2d
-from fermodels.xai.model_access import borrowed
+from fermodels.xai.model_access import locked_copy
 
 
 def lively(config: NetConfig) -> FERNet:
@@ -47,7 +47,7 @@ def test_a_quickened_twin_answers_as_its_model(config: NetConfig) -> None:
     x = torch.rand(3, 1, 48, 48)
     expected = answer(model, x)
     for _ in range(2):  # made, then kept
-        with borrowed(model) as net:
+        with locked_copy(model) as net:
             quicken(net, model)
             found = answer(net, x)
         for got, want in zip(found, expected, strict=True):
@@ -58,7 +58,7 @@ def test_a_quickened_twin_answers_as_its_model(config: NetConfig) -> None:
 
 def test_each_convolution_is_computed_as_suits_it() -> None:
     model = lively(wide())
-    with borrowed(model) as net:
+    with locked_copy(model) as net:
         quicken(net, model)
         layers = [net.get_submodule(f"{name}.conv") for name in model.conv_layers]
     kinds = [type(one.conv) if isinstance(one, PooledConv2d) else type(one) for one in layers]
@@ -72,7 +72,7 @@ def test_moved_statistics_are_noticed() -> None:
     x = torch.rand(1, 1, 48, 48)
     for change in (0.0, 0.5):
         model.conv2.bn.running_mean.add_(change)
-        with borrowed(model) as net:
+        with locked_copy(model) as net:
             quicken(net, model)
             found = answer(net, x)[0]
         torch.testing.assert_close(found, answer(model, x)[0], rtol=1e-3, atol=1e-3)
@@ -82,7 +82,7 @@ def test_merged_weights_are_kept_for_the_model() -> None:
     model = lively(wide())
     merged = []
     for _ in range(2):
-        with borrowed(model) as net:
+        with locked_copy(model) as net:
             fold_batch_norms(net, model)
             fold_batch_norms(net, model)
             assert isinstance(net.conv2.bn, nn.Identity)
@@ -97,7 +97,7 @@ def test_a_hooked_layer_stays_where_it_is() -> None:
     model.conv2.relu.register_forward_hook(lambda _m, _i, maps: seen.append(maps))
     x = torch.rand(1, 1, 48, 48)
     model(x)
-    with borrowed(model) as net:
+    with locked_copy(model) as net:
         quicken(net, model)
         net(x)
     assert len(seen) == 4
@@ -108,7 +108,7 @@ def test_a_hooked_layer_stays_where_it_is() -> None:
 def test_without_a_model_hooked_layers_are_merged_too() -> None:
     model = lively(wide())
     model.conv1.conv.register_forward_pre_hook(lambda _m, _i: None)
-    with borrowed(model) as net:
+    with locked_copy(model) as net:
         fold_batch_norms(net)
     assert not any(isinstance(layer, nn.BatchNorm2d) for layer in net.modules())
 

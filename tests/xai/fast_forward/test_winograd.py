@@ -8,14 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from fermodels.xai.fast_forward.winograd import (
-    Filters,
     WinogradConv2d,
+    WinogradFilters,
     best_tile,
     fits,
     minimal_filter,
     tile_sides,
 )
-from fermodels.xai.model_access import borrowed
+from fermodels.xai.model_access import locked_copy
 
 CASES = [(tile, taps) for taps in range(2, 6) for tile in tile_sides(taps)]
 SIDES = torch.Size((6, 6))
@@ -86,7 +86,7 @@ def test_maps_and_gradients_equal_the_definition(
 def test_the_gradient_is_exactly_that_of_the_maps() -> None:
     """Adjoint: <maps(x), y> = <x, gradient(y)>, to the last digits in float64."""
     torch.manual_seed(0)
-    filters = Filters.of(torch.randn(6, 4, 3, 3, dtype=torch.float64), None, 3)
+    filters = WinogradFilters.of(torch.randn(6, 4, 3, 3, dtype=torch.float64), None, 3)
     x = torch.randn(2, 8, 11, 4, dtype=torch.float64)
     y = torch.randn(2, 2, 3, 3, 3, 6, dtype=torch.float64)
     found = filters.correlate(x)
@@ -132,8 +132,8 @@ def test_changed_weights_are_noticed_and_others_kept(changed: str) -> None:
     model = nn.Sequential(layer(64, 64, 3, 1, bias=True))
     x = torch.randn(2, 64, 6, 6)
 
-    def filters() -> Filters:
-        with borrowed(model) as net:
+    def filters() -> WinogradFilters:
+        with locked_copy(model) as net:
             quick = WinogradConv2d(net[0], model, "0")
             torch.testing.assert_close(quick(x), model(x), rtol=1e-3, atol=1e-4)
             return quick.filters(SIDES)

@@ -29,7 +29,7 @@ from fermodels.xai.trust.planted_cue import (
 )
 from fermodels.xai.trust.planted_cue_record import (
     FIGURES,
-    Finding,
+    CueResult,
     KnownAnswer,
     checkpoint_dir,
     read,
@@ -151,4 +151,4 @@ def test_maps_that_ignore_the_network_do_not_find_the_mark(stored: KnownAnswer) 
 def test_the_verdict_waits_for_the_whole_interval(low: float, high: float, verdict: str) -> None:
     other = Estimate(0, 0, 0, 9)
     near = Estimate((low + high) / 2, low, high, 9)
-    assert Finding(other, near, other, other, 0.1).verdict == verdict
+    assert CueResult(other, near, other, other, 0.1).verdict == verdict

@@ -20,18 +20,20 @@ from fermodels.xai.trust.scorecard_record import (
     scorecard_of,
     written,
 )
-from fermodels.xai.trust.verdict import Evidence, Learned, verdict_of
+from fermodels.xai.trust.verdict import ReadingScore, TrustEvidence, verdict_of
 from tests.xai.trust.test_verdict import around, evidence
 
 
-def card(*rows: Evidence) -> Scorecard:
+def card(*rows: TrustEvidence) -> Scorecard:
     """A scorecard of methods m0, m1, ... with these measurements."""
     methods = {
         f"m{number}": Score(row.values, row.rivals["template"], 1.0, 1, {})
         for number, row in enumerate(rows)
     }
     controls = {name: rows[0].rivals[name] for name in ("random", "edge")}
-    return Scorecard("toy", "0" * 64, ("a",) * 24, Learned(150, 280, 1 / 7), methods, controls, {})
+    return Scorecard(
+        "toy", "0" * 64, ("a",) * 24, ReadingScore(150, 280, 1 / 7), methods, controls, {}
+    )
 
 
 def test_a_verdict_is_that_of_the_same_evidence() -> None:

@@ -16,8 +16,8 @@ from fermodels.xai.trust.verdict import (
     PAIRED,
     PASSES,
     RIVALS,
-    Evidence,
-    Learned,
+    ReadingScore,
+    TrustEvidence,
     estimate,
     proportion,
     verdict_of,
@@ -32,7 +32,7 @@ def around(mean: float, spread: float = 0.05, n: int = N) -> np.ndarray:
     return mean + values - values.mean()
 
 
-def evidence(**changes: np.ndarray) -> Evidence:
+def evidence(**changes: np.ndarray) -> TrustEvidence:
     """Measurements of a method that passes, but for what is changed."""
     values = {name: around(0.1) for name in PAIRED}
     values |= {"gap": around(0.6), "road": around(0.7), "completeness-error": around(0.01, 0.002)}
@@ -40,10 +40,10 @@ def evidence(**changes: np.ndarray) -> Evidence:
         control: {"gap": around(0.2, 0.01), "road": around(0.2, 0.01)}
         for control in ("random", "edge", "template")
     }
-    return Evidence(values | changes, rivals, Learned(150, 280, 1 / 7))
+    return TrustEvidence(values | changes, rivals, ReadingScore(150, 280, 1 / 7))
 
 
-def against(control: str, **theirs: np.ndarray) -> Evidence:
+def against(control: str, **theirs: np.ndarray) -> TrustEvidence:
     good = evidence()
     return replace(good, rivals=good.rivals | {control: dict(good.rivals[control]) | theirs})
 
@@ -69,10 +69,10 @@ def test_what_passes_every_check_is_trusted_and_says_why() -> None:
         (against("template", gap=around(0.7)), "not above template"),
         (against("template", road=around(0.8)), "not above template"),
         (evidence(**{"completeness-error": around(0.3)}), "sum is off"),
-        (replace(evidence(), learned=Learned(45, 280, 1 / 7)), "network learned nothing"),
+        (replace(evidence(), learned=ReadingScore(45, 280, 1 / 7)), "network learned nothing"),
     ],
 )
-def test_every_check_can_fail_alone(judged: Evidence, words: str) -> None:
+def test_every_check_can_fail_alone(judged: TrustEvidence, words: str) -> None:
     found = verdict_of(judged)
     assert (found.trusted, found.words) == (False, words), found.reasons
 
@@ -86,10 +86,10 @@ def test_every_check_can_fail_alone(judged: Evidence, words: str) -> None:
         against("edge", gap=evidence().values["gap"] - MARGINS["gap"] - around(0.001, 0.1)),
         against("template", road=evidence().values["road"] - MARGINS["road"] - around(0, 0.2)),
         evidence(**{"completeness-error": around(0.0499, 0.03)}),
-        replace(evidence(), learned=Learned(80, 280, 1 / 7)),
+        replace(evidence(), learned=ReadingScore(80, 280, 1 / 7)),
     ],
 )
-def test_a_thousandth_decides_nothing(judged: Evidence) -> None:
+def test_a_thousandth_decides_nothing(judged: TrustEvidence) -> None:
     found = verdict_of(judged)
     assert (found.trusted, found.words) == (None, NOT_ENOUGH), found.reasons
 

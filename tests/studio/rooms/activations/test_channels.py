@@ -153,7 +153,9 @@ def test_a_record_of_other_weights_is_not_used(faces: Path, tmp_path: Path) -> N
 def test_a_visitors_own_network_is_looked_at_like_the_one_it_is(faces: Path) -> None:
     app = open_room("activations", faces, channel="1")
     bundled = peaks_of(app)
-    mine = networks.Guest("shallow (yours)", "upload", None, "toy", fermodels.load("shallow"))
+    mine = networks.VisitorNetwork(
+        "shallow (yours)", "upload", None, "toy", fermodels.load("shallow")
+    )
     record("shallow", faces)  # is the bundled one's: never that of a namesake
     app.session_state["guests"] = {mine.name: mine}
     healthy(app.run())
@@ -197,11 +199,11 @@ def test_a_dream_is_dreamed_when_asked_for_and_is_the_commands(faces: Path) -> N
 def test_the_code_makes_the_same_faces_and_the_same_dream(faces: Path) -> None:
     known = channels.channels("shallow", LAYER, read_faces(faces))
     assert known is not None
-    table = run(snippets.channel("shallow", LAYER, 3, known.split))["table"]
+    table = run(snippets.channel_code("shallow", LAYER, 3, known.split))["table"]
     assert table["peak"].tolist() == pytest.approx(
         known.table[known.table["channel"] == 3]["peak"].tolist()
     )
-    film = run(snippets.channel_dream("shallow", LAYER, 3, 1))["film"]
+    film = run(snippets.channel_dream_code("shallow", LAYER, 3, 1))["film"]
     assert (film.frames == channels.dream("shallow", LAYER, 3, 1).frames).all()
 
 

@@ -11,7 +11,7 @@ from fermodels.files import write_json
 from fermodels.nets import catalog
 from studio import networks, predictions
 from studio.rooms.compare import disagreement, tables
-from studio.rooms.compare.disagreement import Answers
+from studio.rooms.compare.disagreement import PairPredictions
 from studio.rooms.dataset import filters
 
 
@@ -56,7 +56,7 @@ def test_holm_counts_all_pairs() -> None:
 
 
 def test_sureness_of_a_model_that_is_always_right_at_80_percent() -> None:
-    found = tables.sureness(["right"], "test").iloc[0]
+    found = tables.calibration_table(["right"], "test").iloc[0]
     assert found["top-2 accuracy, %"] == 100
     assert found["calibration error, %"] == pytest.approx(20)
 
@@ -72,7 +72,7 @@ def test_other_ways_to_count_come_from_the_results_file(
     counted = {"accuracy": {"right": {"test": ways}}} | origin
     write_json(tmp_path / "duplicates.json", counted | {"answers": {"right": "of other weights"}})
     assert tables.other_counts(["right"], "test") is None
-    now = catalog.answers_hash(table(LABELS, LABELS))
+    now = catalog.predictions_hash(table(LABELS, LABELS))
     write_json(tmp_path / "duplicates.json", counted | {"answers": {"right": now}})
     found = tables.other_counts(["right", "worse"], "test")
     assert found is not None and len(found) == len(ways)
@@ -81,7 +81,7 @@ def test_other_ways_to_count_come_from_the_results_file(
 
 def test_a_flipped_face_is_one_that_only_one_network_puts_in_the_cell() -> None:
     eye = np.eye(7, dtype=np.float32)
-    found = Answers(np.arange(4), eye[[2, 2, 0, 0]], eye[[2, 0, 2, 0]])
+    found = PairPredictions(np.arange(4), eye[[2, 2, 0, 0]], eye[[2, 0, 2, 0]])
     labels = np.array([0, 0, 0, 0])
     assert disagreement.flipped(found, labels, truth=0, guess=2).tolist() == [1, 2]
     assert disagreement.flipped(found, np.array([0, 1, 0, 0]), truth=0, guess=2).tolist() == [2]

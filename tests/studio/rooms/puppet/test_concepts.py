@@ -119,7 +119,7 @@ def test_cells_drawn_are_the_files_and_only_chance_is_pale(
 
 def test_a_single_unit_has_an_empty_second_row_for_plotly_to_draw_it(tmp_path: Path) -> None:
     record = one_unit(tmp_path)
-    one, other = figures.scores(record), figures.learned(record)
+    one, other = figures.scores(record), figures.probe_accuracy(record)
     assert np.shape(one.data[0].z) == (2, 7) and np.isnan(one.data[0].z[1]).all()
     assert one.layout.yaxis.categoryarray == other.layout.yaxis.categoryarray
 
@@ -170,7 +170,7 @@ def test_the_hover_gives_effect_interval_chance_score_and_p(record: ConceptRecor
 def test_rows_of_both_figures_stand_level_and_accuracies_are_the_files(
     record: ConceptRecord,
 ) -> None:
-    one, other = figures.scores(record), figures.learned(record)
+    one, other = figures.scores(record), figures.probe_accuracy(record)
     np.testing.assert_allclose(other.data[0].x, 100 * record.accuracy)
     bars = other.data[0].error_x
     np.testing.assert_allclose(np.add(other.data[0].x, bars.array), 100 * record.accuracy_high)
@@ -263,7 +263,9 @@ def test_a_guest_is_told_that_this_is_for_bundled_networks(
     faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store(tmp_path)
-    guest = networks.Guest(f"shallow{networks.SUFFIX}", "folder", catalog.find("shallow"), "")
+    guest = networks.VisitorNetwork(
+        f"shallow{networks.SUFFIX}", "folder", catalog.find("shallow"), ""
+    )
     monkeypatch.setattr(networks, "mine", lambda: {guest.name: guest})
     said = concepts.scores_of(guest.name)
     assert isinstance(said, str) and "is yours" in said

@@ -17,7 +17,7 @@ from fermodels.xai.trust import planted_cue_record, scorecard_record
 from fermodels.xai.trust.faithfulness import face_curves
 from fermodels.xai.trust.verdict import BLIND_TO_FACE, NOT_ENOUGH, PASSES, Verdict
 from studio import explanations, networks
-from studio.explanations import Asked
+from studio.explanations import MapRequest
 from studio.rooms.saliency import comparison
 from studio.rooms.saliency.settings import RAW, SHARES, Options
 from studio.state import CarriedFace
@@ -73,10 +73,10 @@ def test_a_method_that_cannot_answer_is_said_and_the_others_are_drawn(faces: Pat
 
 
 def test_curves_are_those_of_the_library(faces: Path) -> None:
-    asked = Asked("saliency", 3, "mean-face")
+    asked = MapRequest("saliency", 3, "mean-face")
     found = explanations.attribution("shallow", IMAGE, asked)
     drawn = explanations.curves("shallow", IMAGE, asked, found.attribution)
-    with networks.borrowed("shallow") as net:
+    with networks.locked_network("shallow") as net:
         plain = face_curves(net, IMAGE, found.attribution, 3, "saliency", "mean-face")
     assert list(drawn) == list(plain) and len(drawn) > 1
     for name, curve in plain.items():
@@ -90,7 +90,7 @@ def test_the_room_draws_curves_when_asked(faces: Path) -> None:
     assert "Insertion minus deletion area" in text_of(app)
 
 
-SALIENCY = Asked("saliency", 3, "mean-face")
+SALIENCY = MapRequest("saliency", 3, "mean-face")
 
 
 def test_an_unscored_network_says_how_to_score_it(faces: Path) -> None:
@@ -134,17 +134,17 @@ def test_a_badge_is_the_scorecards_verdict_and_a_failing_map_is_pale(
     [
         replace(SALIENCY, settings=(("smooth", 3),)),
         replace(SALIENCY, contrast_class=5),
-        Asked("integrated-gradients", 3, "black"),
-        Asked("grad-cam", 3, "mean-face", layer="conv1.relu"),
+        MapRequest("integrated-gradients", 3, "black"),
+        MapRequest("grad-cam", 3, "mean-face", layer="conv1.relu"),
     ],
     ids=["options", "contrast", "baseline", "layer"],
 )
 def test_a_map_with_other_settings_than_the_scorecards_carries_no_verdict(
-    asked: Asked, faces: Path, monkeypatch: pytest.MonkeyPatch
+    asked: MapRequest, faces: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scorecard_record, "read", lambda name: Card(True, name))
     assert explanations.badge("shallow", asked).words == explanations.UNSCORED
-    usual = Asked(asked.method, 3, "mean-face")
+    usual = MapRequest(asked.method, 3, "mean-face")
     assert PASSES in explanations.badge("shallow", usual).words
     # a method that looks at no baseline is the same with any
     assert PASSES in explanations.badge("shallow", replace(SALIENCY, baseline="black")).words
@@ -154,7 +154,7 @@ def test_a_method_whose_maps_are_anothers_says_so(
     faces: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scorecard_record, "read", lambda name: Card(True, name))
-    said = explanations.badge("shallow", Asked("grad-cam", 3, "mean-face")).reasons
+    said = explanations.badge("shallow", MapRequest("grad-cam", 3, "mean-face")).reasons
     assert "those of deep-lift" in said[-1]
 
 
@@ -199,7 +199,7 @@ def test_region_shares_of_a_map_are_signed_shares_of_its_whole(faces: Path) -> N
     every = read_faces(faces)
     face = every.images[np.flatnonzero(every.splits == "test")[0]]
     target = int(networks.probabilities("shallow", face).argmax())
-    found = explanations.attribution("shallow", face, Asked("occlusion", target, "mean-face"))
+    found = explanations.attribution("shallow", face, MapRequest("occlusion", target, "mean-face"))
     whole = np.abs(found.attribution).sum()
     by_hand = [100 * found.attribution[m].sum() / whole for m in region_masks().values()]
     assert np.allclose(decoded(heat["z"])[0], by_hand, atol=1e-3)

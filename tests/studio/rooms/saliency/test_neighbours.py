@@ -94,7 +94,9 @@ def test_every_chosen_network_shows_its_own(faces: Path) -> None:
 def test_a_visitors_own_network_finds_what_the_one_it_is_finds(faces: Path) -> None:
     app = open_room("saliency", faces, **CHEAP)
     bundled = shown_in(app)
-    mine = networks.Guest("shallow (yours)", "upload", None, "toy", fermodels.load("shallow"))
+    mine = networks.VisitorNetwork(
+        "shallow (yours)", "upload", None, "toy", fermodels.load("shallow")
+    )
     app.session_state["guests"] = {mine.name: mine}
     healthy(app.run())
     healthy(app.selectbox(key="model").select(mine.name).run())
@@ -104,7 +106,7 @@ def test_a_visitors_own_network_finds_what_the_one_it_is_finds(faces: Path) -> N
 
 def test_one_line_counts_the_labels_and_the_limits_are_said() -> None:
     labels = np.array([4, 3, 4, 2, 4, 3])
-    assert neighbours.told(labels) == "3 of 6 are labelled **sad**, 2 happy, 1 fear"
+    assert neighbours.neighbour_labels(labels) == "3 of 6 are labelled **sad**, 2 happy, 1 fear"
     assert "Not nearest in who the people are" in neighbours.LIMITS
 
 

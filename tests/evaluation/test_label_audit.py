@@ -5,7 +5,7 @@ import pytest
 
 import fermodels
 from fermodels.errors import ConfigError, DataError
-from fermodels.evaluation.duplicates import exact_groups, groups, near_pairs
+from fermodels.evaluation.label_audit import exact_groups, groups, near_pairs
 from tests.xai.conftest import smooth_faces
 
 

@@ -14,7 +14,7 @@ from fermodels.data.emotions import EMOTIONS
 from fermodels.nets import catalog, checkpoint, training_runs
 from fermodels.nets.catalog import History
 from studio.components import epoch_slider
-from studio.rooms.training import curves
+from studio.rooms import training
 from tests.studio.shelf_of_toys import (
     history,
     numbers_of,
@@ -51,7 +51,7 @@ def test_a_chosen_run_is_overlaid_and_its_end_foretold(place: Path) -> None:
     app = open_room("training", place / "faces", runs="deep-s1", models="shallow")
     names = {line.get("name") for line in chart(app, 2)["data"]}
     assert {"shallow, training", "deep-s1, training"} <= names
-    assert curves.running(["deep-s1"])
+    assert training.running(["deep-s1"])
     progress = app.get("progress")[0].proto
     assert progress.value == 33 and "about 3 min left" in progress.text
 
@@ -60,7 +60,7 @@ def test_runs_are_not_shown_unless_chosen(place: Path) -> None:
     write_run(place, "deep-s1")
     app = open_room("training", place / "faces", models="shallow")
     assert "deep-s1" not in json.dumps(chart(app, 2))
-    assert not curves.running([])
+    assert not training.running([])
 
 
 def test_a_finished_run_and_a_silent_one_are_said_and_not_followed(place: Path) -> None:
@@ -70,7 +70,7 @@ def test_a_finished_run_and_a_silent_one_are_said_and_not_followed(place: Path) 
     os.utime(late / training_runs.PROGRESS, (past, past))
     words = text_of(open_room("training", place / "faces", runs=["done", "late"]))
     assert "**done** is finished" in words and "**late** stands at epoch 3 of 9" in words
-    assert not curves.running(["done", "late"])
+    assert not training.running(["done", "late"])
 
 
 def test_a_first_training_can_be_followed_before_any_checkpoint(

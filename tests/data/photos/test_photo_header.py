@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fermodels.data.photos.decode import opened_photo
-from fermodels.data.photos.header import MAX_PIECES, PIECES, check_header
+from fermodels.data.photos.decode import MAX_PIECES, PIECES, check_header, opened_photo
 from fermodels.errors import PhotoError
 
 PIXELS = np.random.default_rng(0).integers(0, 255, (60, 60, 3), np.uint8)

@@ -1,35 +1,41 @@
-"""The training room's curves: per iteration, per epoch, and what the last epochs say."""
+"""How did the networks learn? Curves of every epoch, of finished and running runs; sweeps."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
+from fermodels import results
 from fermodels.errors import FerError
 from fermodels.nets import catalog, training_runs
-from fermodels.nets.training_runs import Run
+from fermodels.nets.training_runs import TrainingRun
 from studio import networks, snippets
 from studio.components import download, epoch_slider, widgets
 from studio.components.text import plain, say_error
 from studio.components.widgets import origin_lines
+from studio.figures import charts
 from studio.figures import history as figures
 from studio.state import BOUND
 from studio.theme import model_color
 
+# --- The training room's curves: per iteration, per epoch, and what the last epochs say
+
+
 GUESSING = 1 / 7
 
 
-def colors(found: Mapping[str, Learned]) -> dict[str, str]:
+def colors(found: Mapping[str, TrainingCurves]) -> dict[str, str]:
     """Return each curve's colour."""
     names = list(found)
     return {name: model_color(names, name) for name in names}
 
 
-def per_iteration(found: Mapping[str, Learned]) -> None:
+def per_iteration(found: Mapping[str, TrainingCurves]) -> None:
     """Draw loss and accuracy over iterations, as in the paper's Figures 3, 5, 7 and 8."""
     st.subheader("Per iteration", anchor=False)
     span = pick_smoothing()
@@ -53,7 +59,7 @@ def per_iteration(found: Mapping[str, Learned]) -> None:
         download.show(fig, "accuracy-per-iteration", alt, code=code, note=note)
 
 
-def per_epoch(found: Mapping[str, Learned]) -> None:
+def per_epoch(found: Mapping[str, TrainingCurves]) -> None:
     """Draw loss, accuracy and their generalisation gap over epochs."""
     st.subheader("Per epoch", anchor=False)
     epochs = {name: one.history.epochs for name, one in found.items()}
@@ -81,23 +87,23 @@ def per_epoch(found: Mapping[str, Learned]) -> None:
     download.show(figures.gap(epochs, look), "gap", alt, code=code, note=note)
 
 
-def through_the_epochs(found: Mapping[str, Learned]) -> None:
+def through_the_epochs(found: Mapping[str, TrainingCurves]) -> None:
     """Draw the epoch slider and what one network looked like after that epoch."""
     st.subheader("Through the epochs", anchor=False)
     name = str(st.selectbox("Network", list(found), key="of", width=320, **BOUND))
     history = found[name].history.epochs
     record = epoch_slider.of_epochs(history)
     epoch = epoch_slider.pick_epoch(record.epochs)
-    code = snippets.evidence(name, record.epochs[record.index(epoch)], found[name].code)
+    code = snippets.evidence_code(name, record.epochs[record.index(epoch)], found[name].code)
     epoch_slider.draw(name, record, epoch, code=code)
     with st.expander("Zeros at every epoch", icon=":material/timeline:"):
-        fig = figures.layers(history, "sparsity", "share of zeros")
+        fig = figures.lines_per_layer(history, "sparsity", "share of zeros")
         alt = f"Share of zeros after ReLU per layer of {name}"
         note = "Share of exact zeros after each ReLU, on 64 validation faces."
         download.show(fig, "sparsity", alt, code=found[name].code, note=note)
 
 
-def _code(found: Mapping[str, Learned]) -> str:
+def _code(found: Mapping[str, TrainingCurves]) -> str:
     return "\n".join(dict.fromkeys(one.code for one in found.values()))
 
 
@@ -132,7 +138,7 @@ REFRESH = 10.0
 
 
 @dataclass(frozen=True, eq=False)
-class Learned:
+class TrainingCurves:
     """How one network learned, or is learning."""
 
     history: catalog.History
@@ -142,7 +148,7 @@ class Learned:
     """Python that reads the history."""
 
 
-def found_runs() -> list[Run]:
+def found_runs() -> list[TrainingRun]:
     """Return the runs that keep a record; a damaged record is said."""
     try:
         return training_runs.available_runs()
@@ -193,21 +199,21 @@ def stand(names: Sequence[str]) -> None:
             st.progress(run.epoch / run.epochs, words + left)
 
 
-def learned(names: Sequence[str], chosen: Sequence[str]) -> dict[str, Learned]:
+def learned(names: Sequence[str], chosen: Sequence[str]) -> dict[str, TrainingCurves]:
     """Return how checkpoints and runs learned, by the name that legends show."""
-    found: dict[str, Learned] = {}
+    found: dict[str, TrainingCurves] = {}
     for name in names:
         best = int(networks.metrics(name)["best_epoch"])
-        found[name] = Learned(networks.history(name), best, snippets.history(name))
+        found[name] = TrainingCurves(networks.history(name), best, snippets.history(name))
     for run in found_runs():
         if run.name in chosen:
             title = f"{run.name} (run)" if run.name in found else run.name
             code = snippets.run_history(run.name)
-            found[title] = Learned(_history_of(run), run.best_epoch, code)
+            found[title] = TrainingCurves(_history_of(run), run.best_epoch, code)
     return found
 
 
-def _history_of(run: Run) -> catalog.History:
+def _history_of(run: TrainingRun) -> catalog.History:
     path = run.folder / catalog.HISTORY
     return _read_run(str(run.folder), path.stat().st_mtime_ns)
 
@@ -219,7 +225,7 @@ def _read_run(folder: str, changed: int) -> catalog.History:
     return catalog.read_history(Path(folder))
 
 
-def histories(found: Mapping[str, Learned]) -> dict[str, catalog.History]:
+def histories(found: Mapping[str, TrainingCurves]) -> dict[str, catalog.History]:
     """Return the histories alone."""
     return {name: one.history for name, one in found.items()}
 
@@ -272,3 +278,70 @@ def provenance(names: list[str]) -> None:
                 f"{plain(origin['created'])}"
             )
             st.code(origin_lines(origin), language=None, wrap_lines=True)
+
+
+# --- What the paper's cross-validation found here: every trial of a sweep, where one was run
+
+
+SCIENTIFIC = st.column_config.NumberColumn(format="%.1e")
+TINY = ("learning rate", "weight decay")
+"""Columns that span orders of magnitude."""
+
+
+def available() -> list[str]:
+    """Return the names of the results of sweeps, such as ``sweep-shallow``."""
+    return sorted(path.stem for path in results.results_dir().glob("sweep-*.json"))
+
+
+def draw() -> None:
+    """Draw one sweep's trials, or say how to run one."""
+    st.subheader("Which settings work?", anchor=False)
+    names = available()
+    if not names:
+        st.info(
+            "**No sweep was run yet.** The paper chose learning rate, regularisation and hidden "
+            "neurons by cross-validation (Tables 1 and 2); this does the same:\n\n"
+            "```\npython -m train.sweep --variant shallow --data PATH\n```",
+            icon=":material/tune:",
+        )
+        return
+    name = str(st.selectbox("Sweep", names, key="sweep", width=320, **BOUND))
+    found = results.read_result(name) or {}
+    trials: list[dict[str, Any]] = found["trials"]
+    fig = charts.sweep_trials(trials, best=found["best_trial"], paper=found["paper_trial"])
+    code = f"from fermodels.nets import catalog\n\nsweep = shelf.read_result({name!r})\n"
+    download.show(fig, "sweep-trials", "Validation accuracy per epoch of every trial", code=code)
+    st.caption(f"{budget(found)} {found['caution']}")
+    table = pd.DataFrame([row(trial) for trial in trials])
+    st.dataframe(table, hide_index=True, column_config=dict.fromkeys(TINY, SCIENTIFIC))
+
+
+def budget(found: dict[str, Any]) -> str:
+    """Say in one sentence what a sweep spent, and what judged it."""
+    states = [trial["state"] for trial in found["trials"]]
+    ended = states.count("complete") + states.count("pruned")
+    return (
+        f"{ended} trials of at most {found['training']['epochs']} epochs on "
+        f"{found['training_faces']:,} training faces, {states.count('pruned')} ended early; "
+        f"accuracy on {found['n']:,} {found['judged_on']} faces."
+    )
+
+
+def row(trial: dict[str, Any]) -> dict[str, Any]:
+    """Return one trial as a row of the table."""
+    accuracy, interval = trial["accuracy"], trial["interval"]
+    return {
+        "trial": trial["number"],
+        **{name.replace("_", " "): _plain(v) for name, v in (trial["parameters"] or {}).items()},
+        "best accuracy": "none" if accuracy is None else f"{accuracy:.1%}",
+        "95% interval": "" if interval is None else f"{interval[0]:.1%} to {interval[1]:.1%}",
+        "n": trial["n"],
+        "epochs": trial["epochs"],
+        "state": trial["state"],
+        "the paper's": "yes" if trial["is_paper"] else "",
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Return a list of widths as text, anything else as it is."""
+    return ", ".join(map(str, value)) if isinstance(value, list) else value
