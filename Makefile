@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PORT ?= 8501
 
-.PHONY: studio test check bench bench-ui clean
+.PHONY: studio test check bench bench-ui bench-peers reference clean
 
 $(VENV)/.studio: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -38,6 +38,9 @@ bench-ui: $(VENV)/.dev  ## the studio in a browser beside a hello-world app: pai
 
 bench-peers: $(VENV)/.dev  ## packages that do the same, on the same faces and photos, in their own venv
 	$(BIN)/python -m benchmarks.peers
+
+reference: $(VENV)/.dev  ## the API reference as HTML, from docstrings
+	$(BIN)/python -m docs.reference reference
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

@@ -1,4 +1,4 @@
-"""Write the tree of docs/architecture.md: ``python -m docs.architecture``; the lines are docstrings.
+"""Write the tree of docs/architecture.md from docstrings: ``python -m docs.architecture``.
 
 What stands above and below the tree is written by hand and stays.
 """
