@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from fermodels.files import ROOT
+from fermodels.files import ROOT, write_atomically
 
 PAGE = ROOT / "docs" / "architecture.md"
 FOLDERS = ("fermodels", "train", "studio", "pages")
@@ -45,7 +45,8 @@ def page() -> str:
 
 def main() -> int:
     """Write the page."""
-    PAGE.write_text(page(), encoding="utf-8")
+    content = page()  # fails unless the file has our two marks
+    write_atomically(PAGE, lambda path: path.write_text(content, encoding="utf-8"), lambda _: None)
     return 0
 
 

@@ -979,6 +979,7 @@ ELSEWHERE = {
     "fermodels/data/readers/cache.py": "its own names, in its own folder",
     "fermodels/data/samples.py": "the package's own artefact, on --write",
     "studio/classify_tab/uploads.py": "visitors' photos, in a mkdtemp folder; known by its lock",
+    "benchmarks/same_results.py": "a new file, opened for exclusive creation",
     "benchmarks/data.py": "a folder made by mkdtemp",
     "benchmarks/ui.py": "a folder made by mkdtemp",
     "benchmarks/browser.py": "a log in a folder made by mkdtemp",
