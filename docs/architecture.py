@@ -14,7 +14,7 @@ from fermodels.files import ROOT, write_atomically
 
 PAGE = ROOT / "docs" / "architecture.md"
 FOLDERS = ("fermodels", "train", "studio", "pages")
-BEGIN, END = "<!-- tree -->\n", "<!-- end of tree -->"
+BEGIN, END = "<!-- tree: python -m docs.architecture -->\n", "<!-- end of tree -->"
 
 
 def tree() -> str:

@@ -120,7 +120,7 @@ def test_a_folder_in_the_address_is_a_guest_with_all_its_records(place: Path) ->
     app = open_room("filters", place / "faces", own=str(elsewhere), model="my-net (yours)")
     assert any(head.value == "After epoch 3" for head in app.subheader)
     code = "\n".join(block.value for block in app.code)
-    assert f"shelf.find({str(elsewhere)!r})" in code
+    assert f"catalog.find({str(elsewhere)!r})" in code
 
 
 def test_a_folder_that_is_none_is_said_once_in_the_sidebar(place: Path) -> None:
