@@ -21,7 +21,7 @@ from fermodels.data.readers.bounded_parquet import Limit
 from fermodels.errors import CheckpointError
 from fermodels.files import ROOT, called, read_json, read_table
 from fermodels.nets.variants import VARIANTS
-from fermodels.results import complete, read_result, results_dir
+from fermodels.results import DUPLICATES, results_dir
 
 WEIGHTS, CONFIG, METRICS = "model.safetensors", "config.json", "metrics.json"
 HISTORY, PREDICTIONS, CARD = "history.parquet", "predictions.parquet", "README.md"
@@ -68,12 +68,14 @@ def accuracy_without_copies(name: str, predictions: pd.DataFrame) -> dict[str, A
     Raises:
         CheckpointError: the result is damaged.
     """
-    copies = read_result("duplicates")
-    if copies is None or copies.get("answers", {}).get(name) != predictions_hash(predictions):
-        return None
-    with complete("results/duplicates.json", "python -m train.labels --data PATH"):
+
+    def parse(copies: dict[str, Any]) -> dict[str, Any] | None:
+        if copies.get("answers", {}).get(name) != predictions_hash(predictions):
+            return None
         counted = copies["accuracy"][name]
         return {split: counted[split]["without_exact_copies"] for split in counted}
+
+    return DUPLICATES.read(parse)
 
 
 def paper_runs_dir() -> Path:

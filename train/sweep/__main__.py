@@ -31,9 +31,9 @@ from fermodels.cli import add_flags, given
 from fermodels.data.dataset import FaceDataset
 from fermodels.data.readers.discover import read_faces
 from fermodels.errors import ConfigError, FerError
-from fermodels.files import Objection, check_output, not_a_result, write_json
+from fermodels.files import Objection
 from fermodels.nets.variants import VARIANTS
-from fermodels.results import provenance, results_dir
+from fermodels.results import provenance
 from train.config import RECIPES, NetOverrides, TrainConfig
 from train.device import start
 from train.loop import TrainData
@@ -55,6 +55,7 @@ from train.sweep.study import (
     not_a_study,
     open_storage,
     result,
+    result_file,
     row,
     storage_errors,
 )
@@ -99,7 +100,7 @@ def prepare(args: argparse.Namespace) -> Sweep:
     _refuse(args)
     folder = args.run_dir or Path("runs") / f"sweep-{args.name or args.variant}"
     check_run_folder(folder, SWEEP_FILES, proof=STUDY)
-    check_output(result_file(args.name or args.variant), not_a_result)
+    result_file(args.name or args.variant).check_free()
     plan, space = SweepPlan(**given(args, SweepPlan)), space_of(args.variant)
     net, config = build(args)
     faces, runtime = read_faces(args.data), start(config.precision)
@@ -180,11 +181,6 @@ def _sentence(found: dict[str, Any]) -> str:
     )
 
 
-def result_file(name: str) -> Path:
-    """Return where a sweep's result goes."""
-    return results_dir() / f"sweep-{name}.json"
-
-
 def write(sweep: Sweep, study: optuna.Study) -> dict[str, Any]:
     """Write the result as it stands, over what was there."""
     about = {
@@ -200,7 +196,7 @@ def write(sweep: Sweep, study: optuna.Study) -> dict[str, Any]:
         "provenance": sweep.origin,
     }
     found = result(study, sweep.n, paper_values(sweep.args.variant), about)
-    write_json(result_file(sweep.name), found)
+    result_file(sweep.name).write(found)
     return found
 
 
