@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fermodels.data.dataset import FaceDataset
-from fermodels.data.emotions import EMOTIONS
+from fermodels.data.emotions import EMOTIONS, PROBABILITY_COLUMNS
 from fermodels.data.readers.discover import read_faces
 from fermodels.errors import DataError, exit_status
 from fermodels.evaluation.calibration import at_temperature, fit_temperature
@@ -33,7 +33,7 @@ from fermodels.evaluation.label_audit import (
 from fermodels.evaluation.metrics import wilson_interval
 from fermodels.nets import catalog
 from fermodels.results import DUPLICATES, LABEL_ERRORS, LABEL_VOTES, provenance
-from train.export import SCORED, probability_columns
+from train.export import SCORED
 
 Mask = NDArray[np.bool_]
 
@@ -60,7 +60,7 @@ def recorded_probabilities(folder: Path, faces: FaceDataset) -> NDArray[np.float
             f"{folder / catalog.PREDICTIONS} is about other faces than {faces.name} (validation "
             f"and test, {len(faces):,}): give the data that the network was trained on"
         )
-    return np.asarray(table.loc[faces.ids, probability_columns()], np.float32)
+    return np.asarray(table.loc[faces.ids, PROBABILITY_COLUMNS], np.float32)
 
 
 def share(hits: Mask) -> dict[str, Any]:

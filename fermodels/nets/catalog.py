@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fermodels.data.emotions import EMOTIONS
+from fermodels.data.emotions import PROBABILITY_COLUMNS
 from fermodels.data.readers.bounded_parquet import Limit
 from fermodels.errors import CheckpointError
 from fermodels.files import ROOT, called, read_json, read_table
@@ -49,10 +49,6 @@ def checkpoints_dir() -> Path:
     """Return the folder of bundled checkpoints (``FER_CHECKPOINTS`` overrides it)."""
     chosen = os.environ.get("FER_CHECKPOINTS")
     return Path(chosen) if chosen else ROOT / "checkpoints"
-
-
-PROBABILITY_COLUMNS = [f"p_{name}" for name in EMOTIONS]
-"""Columns of predictions that hold probabilities, in class order."""
 
 
 def accuracy_without_copies(name: str, predictions: pd.DataFrame) -> dict[str, Any] | None:
@@ -176,7 +172,7 @@ def read_predictions(folder: Path) -> pd.DataFrame:
 
 
 def predictions_hash(predictions: pd.DataFrame) -> str:
-    """Return the SHA-256 of what a network said of which faces, whatever the rows' order.
+    """Return the SHA-256 of what a network predicts for which faces, whatever the rows' order.
 
     Results computed from predictions carry it, so that they are not shown of other weights.
 
@@ -184,8 +180,8 @@ def predictions_hash(predictions: pd.DataFrame) -> str:
         predictions: see `read_predictions`.
     """
     table = predictions.sort_values("sample_id")
-    said = np.ascontiguousarray(table[PROBABILITY_COLUMNS], np.float32).tobytes()
-    return hashlib.sha256("\n".join(table["sample_id"]).encode() + said).hexdigest()
+    probabilities = np.ascontiguousarray(table[PROBABILITY_COLUMNS], np.float32).tobytes()
+    return hashlib.sha256("\n".join(table["sample_id"]).encode() + probabilities).hexdigest()
 
 
 def read_metrics(folder: Path) -> dict[str, Any]:

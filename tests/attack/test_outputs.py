@@ -48,7 +48,6 @@ from train import calibrate, labels, loop, push, records, rescore
 from train import planted_cue as train_planted_cue
 from train import run as train_run
 from train.claims import __main__ as claims_command
-from train.claims import ledger
 from train.state import STATE_FILE
 from train.sweep import __main__ as sweep_command
 from train.sweep import trial as sweep_trial
@@ -473,12 +472,12 @@ def never(*_: Any, **__: Any) -> Any:
 def idle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A network to ask about; whoever begins to read faces has come too far."""
     save(tmp_path / "checkpoints" / "toy")
-    for module in (ledger, labels, channels, tcav, features, sweep_command):
+    for module in (claims_command, labels, channels, tcav, features, sweep_command):
         monkeypatch.setattr(module, "read_faces", never)
     monkeypatch.setattr("fermodels.xai.trust.scorecard.read_faces", never)
     monkeypatch.setattr("fermodels.xai.trust.planted_cue.marked_faces", never)
     monkeypatch.setattr(train_planted_cue, "marked_dataset", never)
-    monkeypatch.setattr(ledger, "ledger", never)
+    monkeypatch.setattr(claims_command, "ledger", never)
 
 
 def put_text(place: Path) -> None:

@@ -30,7 +30,7 @@ import torch
 from fermodels.cli import add_flags, given
 from fermodels.data.dataset import FaceDataset
 from fermodels.data.readers.discover import read_faces
-from fermodels.errors import ConfigError, FerError
+from fermodels.errors import ConfigError, exit_status
 from fermodels.files import Objection
 from fermodels.nets.variants import VARIANTS
 from fermodels.results import provenance
@@ -231,17 +231,10 @@ def report(args: argparse.Namespace, found: dict[str, Any]) -> None:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Sweep; an error of ours is one sentence and exit status 2, Ctrl-C is 130."""
+    """Sweep; see `exit_status`."""
     args = parse(words)
-    try:
-        report(args, run(args))
-    except FerError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped: the same command goes on where this left off", file=sys.stderr)
-        return 130
-    return 0
+    to_go_on = "the same command goes on where this left off"
+    return exit_status(lambda: report(args, run(args)), to_go_on)
 
 
 if __name__ == "__main__":

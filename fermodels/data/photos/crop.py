@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from fermodels.data.dataset import FACE_SIDE
 from fermodels.data.photos.decode import PhotoLimits, opened_photo
 from fermodels.data.photos.detect import (
     DEFAULT_DETECTOR,
@@ -27,9 +28,6 @@ from fermodels.data.photos.detect import (
     detect_faces,
     unturn,
 )
-
-FACE_SIDE = 48
-"""Side of a FER-2013 face, in pixels."""
 
 ALREADY_A_CROP = 64
 """A picture whose sides are at most this is taken for a face crop, not searched."""

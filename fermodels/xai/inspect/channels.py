@@ -17,13 +17,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from fermodels.data.dataset import FaceDataset
+from fermodels.data.dataset import FACE_SIDE, FaceDataset
 from fermodels.data.readers.discover import read_faces
 from fermodels.errors import ConfigError, exit_status
 from fermodels.memory import keep_freed_memory
 from fermodels.nets import catalog, checkpoint
 from fermodels.nets.catalog import weights_hash
-from fermodels.nets.fernet import FACE_SIDE
 from fermodels.results import ResultFile, provenance
 from fermodels.xai.counterfactuals.response_curves import private
 from fermodels.xai.dream.dream import Dream, dream
