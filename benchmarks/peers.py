@@ -30,18 +30,18 @@ from numpy.typing import NDArray
 from packaging.requirements import Requirement
 from PIL import Image
 
-from fermodels import results
 from fermodels.data.emotions import EMOTIONS
 from fermodels.data.readers.discover import read_faces
 from fermodels.data.samples import sample_photos
 from fermodels.errors import ConfigError, exit_status
 from fermodels.evaluation.metrics import score
-from fermodels.files import check_output, not_a_result, not_json_with, write_json
+from fermodels.files import check_output, not_json_with, write_json
 from fermodels.nets import catalog
-from fermodels.results import provenance
+from fermodels.results import ResultFile, provenance
 
 WORKER = Path(__file__).with_name("peer_worker.py")
 ROOT = Path(__file__).resolve().parents[1]
+RESULT = ResultFile("peers", "python -m benchmarks.peers")
 REPEATED = 500
 """Faces of the rounds after the first: enough to be timed, and to agree with."""
 PHOTO_SIDES = (320, 512, 768, 1024)
@@ -257,19 +257,19 @@ def main() -> int:
     if not source:
         print("peers: set FER2013_DIR to FER-2013's parquet files")
         return 2
-    out, kept = results.results_dir() / "peers.json", asked.faces is None and not asked.only
-    if kept and (status := exit_status(lambda: check_output(out, not_a_result))):
+    complete = asked.faces is None and not asked.only
+    if complete and (status := exit_status(RESULT.check_free)):
         return status
     test = read_faces(source).split("test")
     n = asked.faces or len(test)
     names = [f"ours:{name}" for name in catalog.available()] + (asked.only or list(PEERS))
     whole, failed = compare(names, test.images[:n], test.labels[:n], asked.rounds, asked.threads)
     print(table(whole, failed))
-    if kept:
+    if complete:
         settings = {"rounds": asked.rounds, "threads": asked.threads, "photo_sides": PHOTO_SIDES}
         found = {"settings": settings, "contenders": whole, "skipped": failed | LEFT_OUT}
         origin = provenance(0, test.name, test.content_hash)
-        write_json(out, found | {"provenance": origin})
+        RESULT.write(found | {"provenance": origin})
     return 0
 
 

@@ -18,11 +18,10 @@ import torch
 from numpy.typing import NDArray
 
 import fermodels
-from fermodels import METHODS, dream, explain, read_faces
+from fermodels import METHODS, VARIANTS, dream, explain, read_faces
 
 TOLERANCE = 1e-6
 FACES = 12
-BUNDLED = ("shallow", "deep", "deep-5", "deep-6", "hybrid-shallow", "hybrid-deep")
 
 
 def results(name: str) -> Iterator[tuple[str, NDArray[np.generic]]]:
@@ -39,7 +38,7 @@ def results(name: str) -> Iterator[tuple[str, NDArray[np.generic]]]:
 def main(words: Sequence[str] | None = None) -> int:
     """Write the results, or compare them with those of another revision."""
     parser = argparse.ArgumentParser("benchmarks.same_results", description=__doc__.splitlines()[0])
-    parser.add_argument("--models", nargs="+", default=list(BUNDLED), metavar="NAME")
+    parser.add_argument("--models", nargs="+", default=list(VARIANTS), metavar="NAME")
     to = parser.add_mutually_exclusive_group(required=True)
     to.add_argument("--out", type=Path, help="a new .npz file")
     to.add_argument("--against", type=Path, help="what another revision wrote")

@@ -30,14 +30,22 @@ class ConfigError(FerError, ValueError):
     """A network, recipe or command-line setting outside its range."""
 
 
-def exit_status(work: Callable[[], object]) -> int:
-    """Do a command's work and return its exit status: 0, or 2 after an error of ours.
+def exit_status(work: Callable[[], object], to_go_on: str = "") -> int:
+    """Do a command's work and return its exit status.
 
-    The error is said in its one sentence; any other exception is a fault and passes.
+    That is 2 after an error of ours, which is printed as one sentence, and 130 after Ctrl-C; else
+    the number that `work` returns, or 0. Any other exception is a fault and passes.
+
+    Args:
+        work: everything after the command line is parsed.
+        to_go_on: what to tell somebody who pressed Ctrl-C.
     """
     try:
-        work()
+        status = work()
     except FerError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    return 0
+    except KeyboardInterrupt:
+        print(f"stopped: {to_go_on}" if to_go_on else "stopped", file=sys.stderr)
+        return 130
+    return status if isinstance(status, int) else 0

@@ -19,6 +19,7 @@ import streamlit as st
 from numpy.typing import NDArray
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from fermodels.data import emotions
 from fermodels.errors import CheckpointError, DataError
 from fermodels.nets import catalog
 from studio import public
@@ -153,7 +154,7 @@ def _make_room(folder: Path, place: _Place) -> None:
 
 
 FACE_PIXELS = 48 * 48
-PROBABILITY_COLUMNS = catalog.PROBABILITY_COLUMNS
+PROBABILITY_COLUMNS = emotions.PROBABILITY_COLUMNS
 
 
 def names() -> list[str]:

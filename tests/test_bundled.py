@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 import fermodels
+from fermodels.data.emotions import PROBABILITY_COLUMNS
 from fermodels.evaluation.metrics import score
 from fermodels.nets import catalog
 from tests.toys import ROOT
-from train.export import probability_columns
 
 BUNDLED = sorted(p.name for p in (ROOT / "checkpoints").iterdir() if p.is_dir())
 
@@ -25,7 +25,7 @@ def test_metrics_follow_from_the_committed_predictions(name: str) -> None:
     metrics, table = catalog.read_metrics(folder), catalog.read_predictions(folder)
     for split in ("validation", "test"):
         rows = table[table["split"] == split]
-        again = score(rows["label"].to_numpy(), rows[probability_columns()].to_numpy())
+        again = score(rows["label"].to_numpy(), rows[PROBABILITY_COLUMNS].to_numpy())
         assert metrics[split] == json.loads(json.dumps(again))
 
 
@@ -46,7 +46,7 @@ def test_weights_reproduce_every_recorded_test_prediction(name: str, fer2013_dir
     faces = fermodels.read_faces(fer2013_dir).split("test")
     folder = ROOT / "checkpoints" / name
     table = catalog.read_predictions(folder).query("split == 'test'").set_index("sample_id")
-    recorded = table.loc[faces.ids, probability_columns()].to_numpy()
+    recorded = table.loc[faces.ids, PROBABILITY_COLUMNS].to_numpy()
     probabilities = fermodels.load(name).predict(faces.images)
     np.testing.assert_allclose(probabilities, recorded, atol=1e-3)
     accuracy = (probabilities.argmax(1) == faces.labels).mean()

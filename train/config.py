@@ -11,6 +11,7 @@ from typing import Any
 
 from fermodels.errors import ConfigError
 from fermodels.nets.config import ConvSpec, FCSpec, NetConfig
+from fermodels.nets.variants import VARIANTS
 
 OPTIMIZERS = ("sgd", "adamw")
 SCHEDULES = ("constant", "cosine")
@@ -171,8 +172,7 @@ def recipe(name: str, variant: str) -> TrainConfig:
     """
     if name not in RECIPES:
         raise ConfigError(f"recipe is {name!r}: expected one of {', '.join(RECIPES)}")
-    family = "shallow" if variant.endswith("shallow") else "deep"
-    return TrainConfig(**RECIPES[name][family])
+    return TrainConfig(**RECIPES[name][VARIANTS[variant].family])
 
 
 # --- A variant of one's own: the paper's layer choices as command-line overrides of a variant

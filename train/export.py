@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from fermodels.data.dataset import FaceDataset
-from fermodels.data.emotions import EMOTIONS
+from fermodels.data.emotions import EMOTIONS, PROBABILITY_COLUMNS
 from fermodels.evaluation.calibration import FITTED_ON, calibrate, leaning
 from fermodels.evaluation.metrics import score
 from fermodels.files import Objection
@@ -173,14 +173,9 @@ def predictions_of(net: FERNet, faces: FaceDataset) -> pd.DataFrame:
     for name in SCORED:
         part = faces.split(name)
         table = pd.DataFrame({"split": name, "sample_id": part.ids, "label": part.labels})
-        probabilities = pd.DataFrame(net.predict(part.images), columns=probability_columns())
+        probabilities = pd.DataFrame(net.predict(part.images), columns=PROBABILITY_COLUMNS)
         tables.append(pd.concat([table, probabilities], axis=1))
     return pd.concat(tables, ignore_index=True)
-
-
-def probability_columns() -> list[str]:
-    """Return the seven column names of predictions, in class order."""
-    return list(catalog.PROBABILITY_COLUMNS)
 
 
 def figures_of(predictions: pd.DataFrame) -> dict[str, Any]:
@@ -192,7 +187,7 @@ def figures_of(predictions: pd.DataFrame) -> dict[str, Any]:
     pairs = {}
     for name in SCORED:
         rows = predictions[predictions["split"] == name]
-        pairs[name] = rows["label"].to_numpy(), rows[probability_columns()].to_numpy()
+        pairs[name] = rows["label"].to_numpy(), rows[PROBABILITY_COLUMNS].to_numpy()
     scores: dict[str, Any] = {name: score(*pair) for name, pair in pairs.items()}
     return {**scores, "calibration": calibrate(pairs)}
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fermodels import results
 from fermodels.data.dataset import FaceDataset
-from fermodels.data.emotions import EMOTIONS
+from fermodels.data.emotions import EMOTIONS, PROBABILITY_COLUMNS
 from fermodels.data.readers.discover import read_faces
 from fermodels.errors import DataError, exit_status
 from fermodels.evaluation.calibration import at_temperature, fit_temperature
@@ -33,38 +31,11 @@ from fermodels.evaluation.label_audit import (
     near_pairs,
 )
 from fermodels.evaluation.metrics import wilson_interval
-from fermodels.files import (
-    check_output,
-    not_a_result,
-    not_a_table_with,
-    write_atomically,
-    write_json,
-)
 from fermodels.nets import catalog
-from fermodels.results import provenance
-from train.export import SCORED, probability_columns
+from fermodels.results import DUPLICATES, LABEL_ERRORS, LABEL_VOTES, provenance
+from train.export import SCORED
 
 Mask = NDArray[np.bool_]
-
-
-RESULTS = ("duplicates", "label_votes", "label_doubt")
-TABLES = {
-    "duplicates": not_a_table_with("sample_id", "exact_group", "near_group"),
-    "label_doubt": not_a_table_with("sample_id", "suggested", "doubted"),
-}
-"""Result with a table -> who objects to replacing an earlier one."""
-
-
-def check_results() -> None:
-    """Refuse to begin where something else is in a result's place.
-
-    Raises:
-        ConfigError: naming it.
-    """
-    for name in RESULTS:
-        check_output(results.results_dir() / f"{name}.json", not_a_result)
-    for name, objection in TABLES.items():
-        check_output(results.results_dir() / f"{name}.parquet", objection)
 
 
 def recorded() -> dict[str, Path]:
@@ -89,7 +60,7 @@ def recorded_probabilities(folder: Path, faces: FaceDataset) -> NDArray[np.float
             f"{folder / catalog.PREDICTIONS} is about other faces than {faces.name} (validation "
             f"and test, {len(faces):,}): give the data that the network was trained on"
         )
-    return np.asarray(table.loc[faces.ids, probability_columns()], np.float32)
+    return np.asarray(table.loc[faces.ids, PROBABILITY_COLUMNS], np.float32)
 
 
 def share(hits: Mask) -> dict[str, Any]:
@@ -210,15 +181,6 @@ def doubt_summary(table: pd.DataFrame, models: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def write_result(name: str, content: dict[str, Any], table: pd.DataFrame | None = None) -> None:
-    """Write ``results/NAME.json``, and its table if it has one."""
-    if table is not None:
-        write = partial(table.to_parquet, index=False, compression="zstd")
-        write_atomically(results.results_dir() / f"{name}.parquet", write, TABLES[name])
-    write_json(results.results_dir() / f"{name}.json", content)
-    print(f"written: {name}", flush=True)
-
-
 def run(data: str, threshold: float) -> None:
     """Write the three results.
 
@@ -226,7 +188,8 @@ def run(data: str, threshold: float) -> None:
         ConfigError: something else is in a result's place.
         DataError: the data cannot be read, or is not what the networks were trained on.
     """
-    check_results()
+    for result in (DUPLICATES, LABEL_VOTES, LABEL_ERRORS):
+        result.check_free()
     faces = read_faces(data)
     folders = recorded()
     origin = {
@@ -240,13 +203,16 @@ def run(data: str, threshold: float) -> None:
     scored = faces.select(np.isin(faces.splits, SCORED))
     models = {name: recorded_probabilities(folder, scored) for name, folder in folders.items()}
     accuracy = {"accuracy": without_copies(scored, copies, models)}
-    write_result("duplicates", summary(faces, copies, threshold) | accuracy | origin, copies)
+    DUPLICATES.write(summary(faces, copies, threshold) | accuracy | origin, copies)
+    print(f"written: {DUPLICATES.name}", flush=True)
     if scored.votes is None:
         print("FER+ votes are not joined: put fer2013new.csv beside the data for label_votes")
     else:
-        write_result("label_votes", against_votes(scored, scored.votes, models) | origin)
+        LABEL_VOTES.write(against_votes(scored, scored.votes, models) | origin)
+        print(f"written: {LABEL_VOTES.name}", flush=True)
     table = doubt_table(scored, calibrated_mean(scored, models))
-    write_result("label_doubt", doubt_summary(table, list(models)) | origin, table)
+    LABEL_ERRORS.write(doubt_summary(table, list(models)) | origin, table)
+    print(f"written: {LABEL_ERRORS.name}", flush=True)
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from fermodels import files
+from fermodels.data.emotions import PROBABILITY_COLUMNS
 from fermodels.errors import CheckpointError, exit_status
 from fermodels.files import (
     Objection,
@@ -31,7 +32,7 @@ OBJECTIONS: dict[str, Objection] = {
     catalog.CONFIG: not_of_format,
     catalog.METRICS: not_a_result,
     catalog.HISTORY: not_a_table_with("kind"),
-    catalog.PREDICTIONS: not_a_table_with("sample_id", *catalog.PROBABILITY_COLUMNS),
+    catalog.PREDICTIONS: not_a_table_with("sample_id", *PROBABILITY_COLUMNS),
 }
 """Record -> who objects to replacing an earlier one."""
 

@@ -80,10 +80,7 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
 def build(args: argparse.Namespace) -> tuple[FERNet, TrainConfig]:
     """Return the untrained network and the recipe that the command line describes."""
     config = replace(recipe(args.recipe, args.variant), **given(args, TrainConfig))
-    chosen = {
-        key: tuple(v) if isinstance(v, list) else v for key, v in given(args, NetOverrides).items()
-    }
-    layers = apply_overrides(VARIANTS[args.variant].config, chosen)
+    layers = apply_overrides(VARIANTS[args.variant].config, given(args, NetOverrides))
     torch.manual_seed(config.seed)
     return FERNet(layers.with_dropout(config.conv_dropout, config.fc_dropout)), config
 
@@ -208,8 +205,8 @@ def _report(metrics: dict[str, Any], out: Path) -> None:
 
 
 def main() -> int:
-    """Run; an error of ours is one sentence and exit status 2."""
-    return exit_status(lambda: run(parse()))
+    """Run; see `exit_status`."""
+    return exit_status(lambda: run(parse()), "the same command with --resume goes on")
 
 
 if __name__ == "__main__":

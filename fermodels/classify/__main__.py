@@ -20,7 +20,8 @@ from fermodels.classify.journal import Journal
 from fermodels.classify.pictures import Settings, rows_of
 from fermodels.classify.sources import Source
 from fermodels.classify.table import Row
-from fermodels.errors import ConfigError, FerError
+from fermodels.cli import add_flags, given
+from fermodels.errors import ConfigError, exit_status
 
 
 def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
@@ -30,19 +31,9 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("paths", nargs="+", metavar="PATH", help="picture, video or folder")
     parser.add_argument(
-        "--model", nargs="+", default=[], metavar="NAME", help="networks; all bundled by default"
-    )
-    parser.add_argument(
         "--out",
         type=Path,
         help=f"results, {', '.join(table.FORMS)}; CSV on stdout if none",
-    )
-    parser.add_argument("--all-faces", action="store_true", help="not the largest face alone")
-    parser.add_argument(
-        "--whole-picture", action="store_true", help="the central square is the face"
-    )
-    parser.add_argument(
-        "--every", type=float, default=1.0, metavar="SECONDS", help="frames of a video; 0 for all"
     )
     earlier = parser.add_mutually_exclusive_group()
     earlier.add_argument("--resume", action="store_true", help="skip files that OUT holds already")
@@ -52,6 +43,7 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--workers", type=int, default=os.cpu_count() or 1, help="threads that look for faces"
     )
+    add_flags(parser, Settings, "what to ask")
     return parser.parse_args(words)
 
 
@@ -62,9 +54,7 @@ def run(args: argparse.Namespace) -> list[Row]:
         ConfigError: settings that do not fit, or results that are in the way.
         DataError: a path that does not exist.
     """
-    settings = Settings(
-        tuple(args.model), args.all_faces, args.whole_picture, args.every
-    ).resolved()
+    settings = Settings(**given(args, Settings)).resolved()
     sources = classify_sources.find(args.paths, settings.every)
     if args.out is None:
         if args.resume or args.overwrite:
@@ -74,8 +64,8 @@ def run(args: argparse.Namespace) -> list[Row]:
         rows = [r for some in _counted(sources, settings, args.workers) for r in some]
         sys.stdout.write(table.to_csv(rows))
         return rows
-    asked = asdict(settings) | {"models": list(settings.models)}
-    with Journal(args.out, asked, args.resume, args.overwrite) as journal:
+    settings_json = asdict(settings) | {"models": list(settings.models)}
+    with Journal(args.out, settings_json, args.resume, args.overwrite) as journal:
         left = [source for source in sources if source.name not in journal.done]
         for rows in _counted(left, settings, args.workers):
             journal.add(rows)
@@ -95,14 +85,11 @@ def _counted(sources: list[Source], settings: Settings, workers: int) -> Iterato
 def main(words: Sequence[str] | None = None) -> int:
     """Run; 0 when every file was read, 1 when some were not, 2 when the command is wrong."""
     args = parse(words)
-    try:
-        rows = run(args)
-    except FerError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped: the same command with --resume goes on", file=sys.stderr)
-        return 130
+    return exit_status(lambda: report(run(args)), "the same command with --resume goes on")
+
+
+def report(rows: list[Row]) -> int:
+    """Say how many files were read; return the exit status."""
     failed = {str(row["file"]): str(row["error"]) for row in rows if row["error"]}
     files, faces = len({row["file"] for row in rows}), sum(row["face"] is not None for row in rows)
     print(f"{files} files, {faces} answers, {len(failed)} not read", file=sys.stderr)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -13,8 +13,8 @@ import numpy as np
 
 from fermodels.classify import table
 from fermodels.classify.sources import Source, SourceFrame
-from fermodels.classify.table import PROBABILITIES, Row
-from fermodels.data.emotions import EMOTIONS
+from fermodels.classify.table import Row
+from fermodels.data.emotions import EMOTIONS, PROBABILITY_COLUMNS
 from fermodels.data.photos.crop import Face, faces_of, whole_face
 from fermodels.errors import ConfigError, FerError
 from fermodels.nets import catalog
@@ -30,7 +30,7 @@ CHUNK = 32
 class Settings:
     """What to ask of every picture."""
 
-    models: tuple[str, ...] = ()
+    models: tuple[str, ...] = field(default=(), metadata={"flag": "--model", "metavar": "NAME"})
     """Networks: bundled names, folders or ``hub:owner/repo``; empty asks every bundled one."""
 
     all_faces: bool = False
@@ -39,7 +39,7 @@ class Settings:
     whole_picture: bool = False
     """Take each picture's central square for the face instead of looking for one."""
 
-    every: float = 1.0
+    every: float = field(default=1.0, metadata={"metavar": "SECONDS"})
     """Seconds between the frames taken from a video; 0 takes all."""
 
     def __post_init__(self) -> None:
@@ -126,7 +126,7 @@ def _place(index: int, face: Face) -> Row:
 
 def _said(name: str, probabilities: np.ndarray) -> Row:
     told: Row = {"model": name, "prediction": EMOTIONS[int(probabilities.argmax())]}
-    return told | dict(zip(PROBABILITIES, map(float, probabilities), strict=True))
+    return told | dict(zip(PROBABILITY_COLUMNS, map(float, probabilities), strict=True))
 
 
 @lru_cache(maxsize=8)

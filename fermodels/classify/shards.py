@@ -11,6 +11,7 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from fermodels.classify import table as classify_table
 from fermodels.classify.pictures import Settings, answer, look, network
 from fermodels.classify.sources import Source, SourceFrame, photo_frames
 from fermodels.classify.table import COLUMNS
+from fermodels.cli import add_flags, given
 from fermodels.errors import ConfigError, DataError, PhotoError, exit_status
 from fermodels.files import check_output, not_a_table_with, write_atomically
 
@@ -78,21 +80,21 @@ def _source(cell: Any, number: int) -> Source:
     return Source(str(path or f"row {number}"), frames)
 
 
-def answer_table(batch: Batch, **asked: Any) -> pa.Table:
+def answer_table(batch: Batch, **settings: Any) -> pa.Table:
     """Return what `classify_batch` does as an Arrow table: empty columns keep their type."""
-    columns = classify_batch(batch, **asked)
+    columns = classify_batch(batch, **settings)
     return classify_table.arrow_table(
         dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)
     )
 
 
-def classify_parquet(source: Path, out: Path, **asked: Any) -> pa.Table:
+def classify_parquet(source: Path, out: Path, **settings: Any) -> pa.Table:
     """Classify a parquet table of pictures batch by batch, and write the answers atomically.
 
     Args:
         source: a table with the column ``image``.
         out: a parquet file; earlier answers of ours there are replaced.
-        **asked: the settings of `classify_batch`.
+        **settings: the settings of `classify_batch`.
 
     Raises:
         ConfigError: something else is at `out`.
@@ -113,7 +115,7 @@ def classify_parquet(source: Path, out: Path, **asked: Any) -> pa.Table:
         for batch in file.iter_batches(BATCH_ROWS, columns=["image"]):
             first = len(tables) * BATCH_ROWS
             cells = [_named(c, first + i) for i, c in enumerate(batch["image"].to_pylist())]
-            tables.append(answer_table({"image": cells}, **asked))
+            tables.append(answer_table({"image": cells}, **settings))
     except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
         reason = " ".join(str(error).split())[:120]
         raise DataError(f"cannot read {source} ({reason}): give a parquet table") from error
@@ -131,7 +133,7 @@ def _named(cell: Any, row: int) -> dict[str, Any]:
 
 
 def classify_with_ray(
-    sources: Sequence[Path], out: Path, address: str | None = None, **asked: Any
+    sources: Sequence[Path], out: Path, address: str | None = None, **settings: Any
 ) -> None:
     """Classify tables on a Ray cluster, or on this machine's cores, into a folder of parquet.
 
@@ -141,7 +143,7 @@ def classify_with_ray(
         sources: parquet tables with the column ``image``, at paths that every machine sees.
         out: a new folder.
         address: the cluster's, ``auto`` for the one this machine belongs to; None starts one here.
-        **asked: the settings of `classify_batch`.
+        **settings: the settings of `classify_batch`.
 
     Raises:
         ConfigError: Ray is not installed, or `out` exists.
@@ -156,7 +158,7 @@ def classify_with_ray(
     ray.init(address, include_dashboard=False, ignore_reinit_error=True, log_to_driver=False)
     tables = ray.data.read_parquet([str(path.resolve()) for path in sources])
     tables.select_columns(["image"]).map_batches(
-        answer_table, batch_size=BATCH_ROWS, batch_format="numpy", fn_kwargs=asked
+        answer_table, batch_size=BATCH_ROWS, batch_format="numpy", fn_kwargs=settings
     ).write_parquet(str(out.resolve()))
 
 
@@ -167,15 +169,9 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("tables", nargs="+", type=Path, metavar="IN.parquet")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="for the answers")
     parser.add_argument(
-        "--model", nargs="+", default=[], metavar="NAME", help="networks; all bundled by default"
-    )
-    parser.add_argument("--all-faces", action="store_true", help="not the largest face alone")
-    parser.add_argument(
-        "--whole-picture", action="store_true", help="the central square is the face"
-    )
-    parser.add_argument(
         "--ray", nargs="?", const="", metavar="ADDRESS", help="use Ray, here or at an address"
     )
+    add_flags(parser, Settings, "what to ask", but=["every"])
     return parser.parse_args(words)
 
 
@@ -187,12 +183,10 @@ def run(args: argparse.Namespace) -> None:
             missing.
         DataError: a table cannot be read.
     """
-    models = Settings(tuple(args.model)).resolved().models
-    asked = {
-        "models": models, "all_faces": args.all_faces, "whole_picture": args.whole_picture,
-    }  # fmt: skip
+    settings = asdict(Settings(**given(args, Settings)).resolved())
+    del settings["every"]
     if args.ray is not None:
-        classify_with_ray(args.tables, args.out, args.ray or None, **asked)
+        classify_with_ray(args.tables, args.out, args.ray or None, **settings)
         return
     names = [path.name for path in args.tables]
     if len(set(names)) < len(names):
@@ -204,7 +198,7 @@ def run(args: argparse.Namespace) -> None:
         if out.exists():
             print(f"skipped: {out} exists")
             continue
-        print(f"{classify_parquet(table, out, **asked).num_rows} answers: {out}", flush=True)
+        print(f"{classify_parquet(table, out, **settings).num_rows} answers: {out}", flush=True)
 
 
 def main(words: Sequence[str] | None = None) -> int:

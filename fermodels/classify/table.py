@@ -13,7 +13,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fermodels.data.emotions import EMOTIONS
+from fermodels.data.emotions import PROBABILITY_COLUMNS
 from fermodels.errors import ConfigError, DataError
 from fermodels.files import Objection, anything, write_atomically
 
@@ -24,7 +24,6 @@ Cell = str | int | float | None
 Row = dict[str, Cell]
 """One line: column -> value; None where there is nothing to say."""
 
-PROBABILITIES = tuple(f"p_{name}" for name in EMOTIONS)
 COLUMNS: dict[str, type] = {
     "file": str,
     "frame_time": float,
@@ -36,7 +35,7 @@ COLUMNS: dict[str, type] = {
     "score": float,
     "model": str,
     "prediction": str,
-    **dict.fromkeys(PROBABILITIES, float),
+    **dict.fromkeys(PROBABILITY_COLUMNS, float),
     "error": str,
 }
 """Column -> type. A row is one face as one network sees it; a file without a face, or one that

@@ -14,7 +14,9 @@ from fermodels.data.emotions import EMOTIONS
 from fermodels.errors import DataError
 
 SPLITS: tuple[str, ...] = ("train", "validation", "test")
-FACE_SHAPE = (48, 48)
+FACE_SIDE = 48
+"""Side of a FER-2013 face, in pixels."""
+FACE_SHAPE = (FACE_SIDE, FACE_SIDE)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fermodels.data.dataset import FACE_SIDE
 from fermodels.data.emotions import EMOTIONS
 from fermodels.errors import ConfigError
 
-SIDE = 48
 BLUR_SIGMA = 2.5
 """Standard deviation in pixels: wrinkles and edges go, light and dark stay."""
 
@@ -35,11 +35,11 @@ class Area:
     """Column after the last."""
 
     def __post_init__(self) -> None:
-        rows = 0 <= self.top < self.bottom <= SIDE
-        if not (rows and 0 <= self.left < self.right <= SIDE):
+        rows = 0 <= self.top < self.bottom <= FACE_SIDE
+        if not (rows and 0 <= self.left < self.right <= FACE_SIDE):
             raise ConfigError(
                 f"rows {self.top} to {self.bottom}, columns {self.left} to {self.right} hold no "
-                f"pixel of a face: give ends from 0 to {SIDE}, the second above the first"
+                f"pixel of a face: give ends from 0 to {FACE_SIDE}, the second above the first"
             )
 
     @property

@@ -7,6 +7,9 @@ from fermodels.errors import DataError
 EMOTIONS: tuple[str, ...] = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 """Class names; a class's position is its label in every file of this project."""
 
+PROBABILITY_COLUMNS: list[str] = [f"p_{name}" for name in EMOTIONS]
+"""Columns of stored predictions that hold probabilities, in class order."""
+
 SPELLINGS: dict[str, int] = {
     **{name: index for index, name in enumerate(EMOTIONS)},
     **{str(index): index for index in range(len(EMOTIONS))},

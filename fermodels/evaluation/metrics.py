@@ -63,7 +63,7 @@ def confusion_matrix(
     return cells.reshape(classes, classes).astype(np.int64)
 
 
-def row_normalised(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
+def row_shares(confusion: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
     """Return shares ``(7, 7)``: of the faces of a row's class, how many were called each class.
 
     Rows sum to 1; those of a class without faces are NaN.

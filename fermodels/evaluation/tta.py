@@ -14,8 +14,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fermodels.data.dataset import FACE_SIDE
 from fermodels.errors import ConfigError
-from fermodels.nets.fernet import FACE_SIDE, FERNet, to_pixels
+from fermodels.nets.fernet import FERNet, to_pixels
 
 CROP = 44
 """Side in pixels of the squares that ten views are cut with."""

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fermodels.data.emotions import EMOTIONS
+from fermodels.data.emotions import PROBABILITY_COLUMNS
 from fermodels.data.readers.bounded_parquet import Limit
 from fermodels.errors import CheckpointError
 from fermodels.files import ROOT, called, read_json, read_table
 from fermodels.nets.variants import VARIANTS
-from fermodels.results import complete, read_result, results_dir
+from fermodels.results import DUPLICATES, results_dir
 
 WEIGHTS, CONFIG, METRICS = "model.safetensors", "config.json", "metrics.json"
 HISTORY, PREDICTIONS, CARD = "history.parquet", "predictions.parquet", "README.md"
@@ -51,10 +51,6 @@ def checkpoints_dir() -> Path:
     return Path(chosen) if chosen else ROOT / "checkpoints"
 
 
-PROBABILITY_COLUMNS = [f"p_{name}" for name in EMOTIONS]
-"""Columns of predictions that hold probabilities, in class order."""
-
-
 def accuracy_without_copies(name: str, predictions: pd.DataFrame) -> dict[str, Any] | None:
     """Return a network's accuracy on faces that are no exact copies of training faces.
 
@@ -68,12 +64,14 @@ def accuracy_without_copies(name: str, predictions: pd.DataFrame) -> dict[str, A
     Raises:
         CheckpointError: the result is damaged.
     """
-    copies = read_result("duplicates")
-    if copies is None or copies.get("answers", {}).get(name) != predictions_hash(predictions):
-        return None
-    with complete("results/duplicates.json", "python -m train.labels --data PATH"):
+
+    def parse(copies: dict[str, Any]) -> dict[str, Any] | None:
+        if copies.get("answers", {}).get(name) != predictions_hash(predictions):
+            return None
         counted = copies["accuracy"][name]
         return {split: counted[split]["without_exact_copies"] for split in counted}
+
+    return DUPLICATES.read(parse)
 
 
 def paper_runs_dir() -> Path:
@@ -174,7 +172,7 @@ def read_predictions(folder: Path) -> pd.DataFrame:
 
 
 def predictions_hash(predictions: pd.DataFrame) -> str:
-    """Return the SHA-256 of what a network said of which faces, whatever the rows' order.
+    """Return the SHA-256 of what a network predicts for which faces, whatever the rows' order.
 
     Results computed from predictions carry it, so that they are not shown of other weights.
 
@@ -182,8 +180,8 @@ def predictions_hash(predictions: pd.DataFrame) -> str:
         predictions: see `read_predictions`.
     """
     table = predictions.sort_values("sample_id")
-    said = np.ascontiguousarray(table[PROBABILITY_COLUMNS], np.float32).tobytes()
-    return hashlib.sha256("\n".join(table["sample_id"]).encode() + said).hexdigest()
+    probabilities = np.ascontiguousarray(table[PROBABILITY_COLUMNS], np.float32).tobytes()
+    return hashlib.sha256("\n".join(table["sample_id"]).encode() + probabilities).hexdigest()
 
 
 def read_metrics(folder: Path) -> dict[str, Any]:

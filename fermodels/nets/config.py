@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, TypeVar
 
+from fermodels.data.dataset import FACE_SIDE
 from fermodels.errors import ConfigError
 
 DROPOUT_KINDS = ("channel", "element")
@@ -143,7 +144,7 @@ class NetConfig:
     def cost(self) -> tuple[int, int]:
         """What one face takes: values in all layers' outputs, and multiply-adds."""
         values = multiply_adds = 0
-        side, channels = 48, 1
+        side, channels = FACE_SIDE, 1
         for spec in self.conv:
             reach = (side + 2 * spec.pixels_of_padding - spec.kernel) // spec.stride + 1
             maps = spec.filters * reach**2
@@ -166,7 +167,7 @@ class NetConfig:
     @property
     def map_sides(self) -> tuple[int, ...]:
         """Side in pixels of each conv block's output for a 48x48 face."""
-        side, sides = 48, []
+        side, sides = FACE_SIDE, []
         for spec in self.conv:
             side = spec.output_side(side) if side > 0 else 0
             sides.append(side)

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from fermodels.data.dataset import FACE_SIDE
 from fermodels.data.emotions import EMOTIONS
 from fermodels.errors import ConfigError, DataError
 from fermodels.nets.config import ConvSpec, FCSpec, NetConfig
 from fermodels.nets.hog import HOG, HogConfig
 
-FACE_SIDE = 48
 PASS_VALUES = 128_000_000
 """Values in all layers that a batch may come to; half of it does for 64 faces in deep-6."""
 

@@ -23,6 +23,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from fermodels.data.dataset import FACE_SIDE
 from fermodels.errors import ConfigError, DataError
 
 # --- What a histogram of oriented gradients counts, where, and how it is normalised
@@ -51,7 +52,7 @@ class HogConfig:
     binning: Binning = "soft"
     """"soft" interpolates votes; "hard" is scikit-image's nearest bin and cell."""
 
-    image_size: int = 48
+    image_size: int = FACE_SIDE
     """Side of the square images in pixels."""
 
     clip: float = 0.2

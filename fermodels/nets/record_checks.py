@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fermodels.data.dataset import SPLITS
-from fermodels.data.emotions import EMOTIONS
+from fermodels.data.emotions import EMOTIONS, PROBABILITY_COLUMNS
 from fermodels.errors import CheckpointError
 from fermodels.files import REMEDY
 from fermodels.nets.config import MAX_LAYERS, MAX_WIDTH
@@ -211,7 +211,7 @@ PREDICTIONS: dict[str, Check] = {
     "split": _texts,
     "sample_id": _texts,
     "label": _counts,
-    **{f"p_{name}": _probabilities for name in EMOTIONS},
+    **dict.fromkeys(PROBABILITY_COLUMNS, _probabilities),
 }
 """The columns of predictions."""
 
@@ -300,7 +300,7 @@ def check_predictions(table: pd.DataFrame, called: str) -> None:
         _require(bool((table["split"] == split).any()), called, f"it has no {split} face")
     most = int(table["label"].max())
     _require(most < CLASSES, called, f"label is {most}: expected 0 to {CLASSES - 1}")
-    sums = table[[f"p_{name}" for name in EMOTIONS]].to_numpy(float).sum(1)
+    sums = table[PROBABILITY_COLUMNS].to_numpy(float).sum(1)
     furthest = float(sums[np.abs(sums - 1).argmax()])
     _require(
         abs(furthest - 1) <= SUM_TOLERANCE, called, f"a row's probabilities sum to {furthest:.3g}"

@@ -1,4 +1,4 @@
-"""VARIANTS: the paper's six networks. One dict feeds the CLI, the pickers and the tests."""
+"""VARIANTS: the paper's six networks. One dict feeds the CLI, pickers and tests."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from fermodels.nets.config import ConvSpec, FCSpec, NetConfig
 class Variant:
     """One architecture, and where Grad-CAM should look in it."""
 
+    family: str
+    """``shallow`` or ``deep``: variants of a family share recipes and search spaces."""
     config: NetConfig
     """The network's layers."""
     target_layer: str
@@ -34,14 +36,19 @@ _SHALLOW = NetConfig((ConvSpec(32, 3, pool=0), ConvSpec(64, 3)), (FCSpec(512),))
 _DEEP = _deep(extra=0)
 
 VARIANTS: dict[str, Variant] = {
-    "shallow": Variant(_SHALLOW, "conv2.relu", "2 conv layers and 1 hidden FC layer"),
-    "deep": Variant(_DEEP, "conv4.relu", "4 conv layers and 2 hidden FC layers"),
-    "deep-5": Variant(_deep(extra=1), "conv5.relu", "the deep net with a fifth conv layer"),
-    "deep-6": Variant(_deep(extra=2), "conv6.relu", "the deep net with a fifth and sixth layer"),
+    "shallow": Variant("shallow", _SHALLOW, "conv2.relu", "2 conv layers and 1 hidden FC layer"),
+    "deep": Variant("deep", _DEEP, "conv4.relu", "4 conv layers and 2 hidden FC layers"),
+    "deep-5": Variant("deep", _deep(extra=1), "conv5.relu", "the deep net with a fifth conv layer"),
+    "deep-6": Variant(
+        "deep", _deep(extra=2), "conv6.relu", "the deep net with a fifth and sixth layer"
+    ),
     "hybrid-shallow": Variant(
-        replace(_SHALLOW, hog=True), "conv2.relu", "the shallow net joined by HOG features"
+        "shallow",
+        replace(_SHALLOW, hog=True),
+        "conv2.relu",
+        "the shallow net joined by HOG features",
     ),
     "hybrid-deep": Variant(
-        replace(_DEEP, hog=True), "conv4.relu", "the deep net joined by HOG features"
+        "deep", replace(_DEEP, hog=True), "conv4.relu", "the deep net joined by HOG features"
     ),
 }

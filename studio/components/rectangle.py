@@ -8,7 +8,8 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from fermodels.data.edits import SIDE, Area
+from fermodels.data.dataset import FACE_SIDE
+from fermodels.data.edits import Area
 from studio.figures import images
 
 CSS = """
@@ -112,7 +113,7 @@ def draw(face: NDArray[np.uint8], area: Area, *, key: str, on_draw: Callable[[Ar
 
     data = {
         "face": images.data_uri(face),
-        "side": SIDE,
+        "side": FACE_SIDE,
         "area": [area.top, area.bottom, area.left, area.right],
     }
     _component(key=key, data=data, on_area_change=drawn)

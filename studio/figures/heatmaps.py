@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from fermodels.data.emotions import EMOTIONS
+from fermodels.evaluation.metrics import row_shares
 from studio import theme
 from studio.theme import DIVERGING, FONT, SEQUENTIAL, figure, luminance
 
@@ -30,14 +31,6 @@ class Accuracies:
     """CSS colour."""
     quoted: bool = False
     """Quoted from the paper: drawn hollow and without interval."""
-
-
-def row_shares(confusion: NDArray[np.integer]) -> NDArray[np.float64]:
-    """Divide each row by its sum (NaN for a class without faces): ``(7, 7)`` in [0, 1]."""
-    totals = confusion.sum(1, keepdims=True).astype(float)
-    shares = np.full(confusion.shape, np.nan)
-    np.divide(confusion, totals, out=shares, where=totals > 0)
-    return shares
 
 
 def matrix(

@@ -34,6 +34,7 @@ from fermodels.data.readers import cache, fer2013_csv
 from fermodels.data.samples import sample_faces
 from fermodels.errors import CheckpointError, ConfigError, FerError, HubError
 from fermodels.nets import catalog, checkpoint
+from fermodels.results import DUPLICATES, LABEL_ERRORS
 from fermodels.xai.concepts import tcav
 from fermodels.xai.inspect import channels, features
 from fermodels.xai.trust import planted_cue, scorecard
@@ -637,8 +638,9 @@ def test_every_committed_result_and_checkpoint_is_known_as_ours() -> None:
         assert checkpoint.not_a_checkpoint(folder) is None
     for folder in (ROOT / "results" / "paper-runs").iterdir():
         assert not [name for name, why in records.OBJECTIONS.items() if why(folder / name)]
-    for name, objection in labels.TABLES.items():
-        assert objection(ROOT / "results" / f"{name}.parquet") is None
+    for result in (DUPLICATES, LABEL_ERRORS):
+        objection = files.not_a_table_with(*result.columns)
+        assert objection(ROOT / "results" / f"{result.name}.parquet") is None
 
 
 def test_screenshots_replace_nothing_but_screenshots(tmp_path: Path) -> None:

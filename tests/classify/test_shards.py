@@ -15,7 +15,8 @@ from PIL import Image
 import fermodels
 from fermodels.classify import pictures, shards
 from fermodels.classify.shards import classify_batch
-from fermodels.classify.table import COLUMNS, PROBABILITIES
+from fermodels.classify.table import COLUMNS
+from fermodels.data.emotions import PROBABILITY_COLUMNS
 from fermodels.data.samples import sample_faces
 from fermodels.errors import DataError
 from fermodels.nets import catalog, checkpoint
@@ -65,7 +66,7 @@ def wanted() -> np.ndarray:
 def test_a_batch_is_answered_as_python_answers(kind: Any) -> None:
     told = classify_batch({"image": kind(cells())})
     assert list(told) == list(COLUMNS)
-    probabilities = np.array([told[name][:FACES] for name in PROBABILITIES]).T
+    probabilities = np.array([told[name][:FACES] for name in PROBABILITY_COLUMNS]).T
     np.testing.assert_allclose(probabilities, wanted(), rtol=1e-6)
     assert told["file"] == [*(f"{n}.png" for n in range(FACES)), "row 9"]
     assert told["error"][:FACES] == [None] * FACES and "not a picture" in told["error"][FACES]
@@ -83,7 +84,7 @@ def test_a_table_becomes_a_table_batch_by_batch(
     monkeypatch.setattr(shards, "BATCH_ROWS", 4)
     assert shards.main([str(table), "--out", str(tmp_path / "out")]) == 0
     told = pd.read_parquet(tmp_path / "out" / "t.parquet")
-    np.testing.assert_allclose(told[list(PROBABILITIES)][:FACES], wanted(), rtol=1e-6)
+    np.testing.assert_allclose(told[PROBABILITY_COLUMNS][:FACES], wanted(), rtol=1e-6)
     assert told["file"].iloc[-1] == "row 9"
 
 

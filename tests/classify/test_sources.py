@@ -13,7 +13,7 @@ from PIL import Image
 
 from fermodels.classify import table
 from fermodels.classify.sources import video_frames
-from fermodels.classify.table import PROBABILITIES
+from fermodels.data.emotions import PROBABILITY_COLUMNS
 from fermodels.data.photos.decode import PhotoLimits
 from fermodels.data.samples import sample_photos
 from fermodels.errors import PhotoError
@@ -52,7 +52,9 @@ def test_a_video_is_classified_frame_by_frame(video: Path, tmp_path: Path) -> No
     assert run(video, "--out", tmp_path / "out.json", "--model", "deep", "--every", 1) == 0
     rows = json.loads((tmp_path / "out.json").read_text())
     assert [row["frame_time"] for row in rows] == pytest.approx([0, 1, 2])
-    assert all(math.isclose(sum(row[p] for p in PROBABILITIES), 1, abs_tol=1e-5) for row in rows)
+    assert all(
+        math.isclose(sum(row[p] for p in PROBABILITY_COLUMNS), 1, abs_tol=1e-5) for row in rows
+    )
 
 
 @pytest.mark.parametrize("content", [PLAYLIST, CONCAT, b"", b"\0\0\0\x18ftypisom" + bytes(99),

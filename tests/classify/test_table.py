@@ -15,8 +15,8 @@ import fermodels
 from fermodels.classify import journal as classify_journal
 from fermodels.classify import pictures, sources
 from fermodels.classify import table as classify_table
-from fermodels.classify.table import COLUMNS, PROBABILITIES, Row
-from fermodels.data.emotions import EMOTIONS
+from fermodels.classify.table import COLUMNS, Row
+from fermodels.data.emotions import EMOTIONS, PROBABILITY_COLUMNS
 from fermodels.data.samples import sample_faces
 from fermodels.errors import DataError
 from tests.classify.classify_toys import NAMES, run
@@ -48,7 +48,7 @@ def test_each_crop_is_told_as_python_tells_it(folder: Path, tmp_path: Path) -> N
     for name in NAMES:
         wanted = fermodels.load(name).predict(sample_faces().images[:CROPS])
         told = table[table["model"] == name].sort_values("file", key=lambda f: f.str[-5:])
-        np.testing.assert_allclose(told[list(PROBABILITIES)], wanted, rtol=1e-6)
+        np.testing.assert_allclose(told[PROBABILITY_COLUMNS], wanted, rtol=1e-6)
         assert list(told["prediction"]) == [EMOTIONS[i] for i in wanted.argmax(1)]
     bad = table[table["error"].notna()]
     assert list(bad["file"]) == [str(folder / "=cmd|calc.jpg")]

@@ -20,12 +20,12 @@ from pathlib import Path
 
 import pytest
 
+from fermodels.data.dataset import FACE_SIDE
 from fermodels.data.emotions import EMOTIONS
 from fermodels.data.photos.decode import COSTLY, PhotoLimits
 from fermodels.evaluation.label_audit import THRESHOLD
 from fermodels.evaluation.metrics import Z_95
 from fermodels.evaluation.paired_tests import bootstrap_difference
-from fermodels.nets.fernet import FACE_SIDE
 from fermodels.nets.variants import VARIANTS
 from fermodels.xai.inspect import filters
 from studio import deploy, predictions

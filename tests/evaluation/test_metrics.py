@@ -8,7 +8,7 @@ from fermodels.evaluation.metrics import (
     correct_within,
     newcombe_interval,
     per_class,
-    row_normalised,
+    row_shares,
     score,
     wilson_interval,
 )
@@ -58,7 +58,7 @@ def test_newcombes_interval_is_his_published_example() -> None:
 
 def test_rows_are_shares_of_their_class() -> None:
     confusion = confusion_matrix(np.array([0, 0, 0, 1]), np.array([0, 2, 2, 1]))
-    shares = row_normalised(confusion)
+    shares = row_shares(confusion)
     assert shares[0].tolist() == [1 / 3, 0, 2 / 3, 0, 0, 0, 0]
     assert shares[1, 1] == 1.0
     assert np.isnan(shares[2:]).all()

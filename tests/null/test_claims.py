@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest
 
-from fermodels.data.emotions import EMOTIONS
+from fermodels.data.emotions import EMOTIONS, PROBABILITY_COLUMNS
 from fermodels.evaluation.metrics import newcombe_interval, wilson_interval
 from fermodels.evaluation.paired_tests import bootstrap_difference, mcnemar
 from fermodels.nets import catalog
@@ -65,7 +65,7 @@ def shuffled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for number, folder in enumerate(sorted(catalog.paper_runs_dir().iterdir())):
         table = catalog.read_predictions(folder)
         order = np.random.default_rng(number).permutation(len(table))
-        columns = catalog.PROBABILITY_COLUMNS
+        columns = PROBABILITY_COLUMNS
         table[columns] = table[columns].to_numpy()[order]
         table.to_parquet(folder / catalog.PREDICTIONS)
         calibrate(folder)

@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 
 from fermodels import files
+from fermodels.data.emotions import PROBABILITY_COLUMNS
 from fermodels.evaluation.calibration import read_temperature
 from fermodels.evaluation.metrics import score
 from fermodels.nets import catalog
 from tests.train.claims.claim_toys import write_run
 from train.calibrate import main
-from train.export import as_written, model_card, probability_columns
+from train.export import as_written, model_card
 
 
 def test_calibrating_adds_a_temperature_and_keeps_everything_else(tmp_path: Path) -> None:
@@ -28,7 +29,7 @@ def test_calibrating_adds_a_temperature_and_keeps_everything_else(tmp_path: Path
         key: old[key] for key in ("best_epoch", "sanity", "provenance")
     }
     rows = catalog.read_predictions(folder).query("split == 'test'")
-    again = score(rows["label"].to_numpy(), rows[probability_columns()].to_numpy())
+    again = score(rows["label"].to_numpy(), rows[PROBABILITY_COLUMNS].to_numpy())
     assert new["test"] == json.loads(json.dumps(again))
 
 

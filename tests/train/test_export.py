@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 import fermodels
+from fermodels.data.emotions import PROBABILITY_COLUMNS
 from fermodels.evaluation.metrics import score
 from fermodels.nets import catalog
 from tests.toys import run_training, striped_faces, write_csv
-from train.export import probability_columns
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_recorded_predictions_are_those_of_the_loaded_checkpoint(exported: Path) -> None:
     faces = striped_faces(490).split("test")
     table = catalog.read_predictions(exported).query("split == 'test'").set_index("sample_id")
-    recorded = table.loc[faces.ids, probability_columns()].to_numpy()
+    recorded = table.loc[faces.ids, PROBABILITY_COLUMNS].to_numpy()
     np.testing.assert_allclose(fermodels.load(exported).predict(faces.images), recorded, atol=1e-6)
 
 
@@ -33,7 +33,7 @@ def test_metrics_are_the_score_of_the_recorded_predictions(exported: Path) -> No
     metrics, table = catalog.read_metrics(exported), catalog.read_predictions(exported)
     for split in ("validation", "test"):
         rows = table[table["split"] == split]
-        again = score(rows["label"].to_numpy(), rows[probability_columns()].to_numpy())
+        again = score(rows["label"].to_numpy(), rows[PROBABILITY_COLUMNS].to_numpy())
         assert metrics[split] == json.loads(json.dumps(again))
 
 

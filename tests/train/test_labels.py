@@ -8,11 +8,11 @@ import pytest
 import fermodels
 from fermodels import results
 from fermodels.data.dataset import FaceDataset
+from fermodels.data.emotions import PROBABILITY_COLUMNS
 from fermodels.data.readers.ferplus import VOTE_COLUMNS
 from fermodels.errors import DataError
 from fermodels.nets import catalog
 from tests.toys import striped_faces, write_csv
-from train.export import probability_columns
 from train.labels import (
     against_votes,
     copies_table,
@@ -123,7 +123,7 @@ def scored_csv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir(parents=True)
     (folder / catalog.CONFIG).write_text("{}")
     about = {"split": scored.splits, "sample_id": scored.ids, "label": scored.labels}
-    table = pd.DataFrame(about).join(pd.DataFrame(p, columns=probability_columns()))
+    table = pd.DataFrame(about).join(pd.DataFrame(p, columns=PROBABILITY_COLUMNS))
     table.sample(frac=1, random_state=0).to_parquet(folder / catalog.PREDICTIONS)
     return path
 

@@ -9,12 +9,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from fermodels import results
 from fermodels.data.readers.discover import read_faces
 from fermodels.errors import exit_status
-from fermodels.files import check_output, not_a_result, write_json
 from train.claims.evidence import ClaimEvidence
-from train.claims.ledger import FILE, ledger
+from train.claims.ledger import RESULT, ledger
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -25,12 +23,10 @@ def main(words: Sequence[str] | None = None) -> int:
     args = parser.parse_args(words)
 
     def work() -> None:
-        path = results.results_dir() / f"{FILE}.json"
-        check_output(path, not_a_result)
+        RESULT.check_free()
         faces = read_faces(args.data) if args.data else None
-        found = ledger(ClaimEvidence(faces, args.seed))
-        write_json(path, found)
-        print(f"written: {path}")
+        RESULT.write(ledger(ClaimEvidence(faces, args.seed)))
+        print(f"written: {RESULT.path}")
 
     return exit_status(work)
 

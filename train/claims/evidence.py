@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from fermodels import files
 from fermodels.data.dataset import FaceDataset
+from fermodels.data.emotions import PROBABILITY_COLUMNS
 from fermodels.errors import DataError, FerError
 from fermodels.files import ROOT
 from fermodels.nets import catalog, checkpoint
 from fermodels.nets.fernet import FERNet
-from train.export import probability_columns
 
 # --- What data say of a claim: that it holds, that it fails, or nothing (None)
 #
@@ -288,7 +288,7 @@ class RecordedRun:
     def answers(self) -> pd.DataFrame:
         """split, label and predicted class by sample_id."""
         table = catalog.read_predictions(self.folder).set_index("sample_id")
-        predicted = table[probability_columns()].to_numpy().argmax(1)
+        predicted = table[PROBABILITY_COLUMNS].to_numpy().argmax(1)
         return table[["split", "label"]].assign(predicted=predicted)
 
     def source(self, record: str) -> str:

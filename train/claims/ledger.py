@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from fermodels.results import provenance
+from fermodels.results import ResultFile, provenance
 from train.claims import accuracy, expressions, insides, maps, search, training
 from train.claims.evidence import (
     ENOUGH_SEEDS,
@@ -32,10 +32,10 @@ CLAIMS: dict[int, Claim] = {
 }
 """Number -> claim, in the order in which the paper makes them."""
 
+RESULT = ResultFile("claims", "python -m train.claims --data PATH")
 UNTESTED: Verdict = "not testable yet"
 HEADLINE = ("what", "value", "n", "split", "recipe", "seeds", "interval", "level", "p_value")
 """What a claim's line takes over from its first measure."""
-FILE = "claims"
 
 
 def row(claim: Claim, evidence: ClaimEvidence) -> dict[str, Any]:

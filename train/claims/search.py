@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from fermodels import results
 from fermodels.evaluation.metrics import newcombe_interval
 from fermodels.evaluation.paired_tests import bootstrap_difference
+from fermodels.results import read_result
 from train.claims.evidence import (
     LEVEL,
     MARGIN,
@@ -21,12 +21,12 @@ from train.claims.evidence import (
     span,
 )
 from train.claims.training import NETS
-from train.sweep.study import classes_of
+from train.sweep.study import classes_of, result_file
 
 
 def chosen_are_best(evidence: ClaimEvidence) -> Finding:
     """Claim 19: no tried setting beats the paper's beyond chance."""
-    sweeps = {name: found for name in NETS if (found := results.read_result(f"sweep-{name}"))}
+    sweeps = {name: found for name in NETS if (found := read_result(f"sweep-{name}"))}
     tested = {name: s for name, s in sweeps.items() if s["paper_trial"] is not None and _rivals(s)}
     if not tested:
         raise MissingError(
@@ -34,7 +34,7 @@ def chosen_are_best(evidence: ClaimEvidence) -> Finding:
             f"--variant {NETS[0]}"
         )
     measures = [_lead_of_best(name, found, evidence.seed) for name, found in tested.items()]
-    files = [results.results_dir() / f"sweep-{name}.json" for name in tested]
+    files = [result_file(name).path for name in tested]
     untested = tuple(f"{name} (never swept)" for name in NETS if name not in tested)
     return Finding(tuple(measures), tuple(relative(path) for path in files), untested=untested)
 
@@ -107,7 +107,7 @@ def _budget(evidence: ClaimEvidence) -> list[str]:
     del evidence
     found = []
     for name in NETS:
-        sweep = results.read_result(f"sweep-{name}")
+        sweep = read_result(f"sweep-{name}")
         if sweep is not None and "budget" in sweep:
             found.append(
                 f"{name}'s trials are short: {sweep['budget']['epochs']} epochs on "

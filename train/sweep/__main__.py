@@ -30,10 +30,10 @@ import torch
 from fermodels.cli import add_flags, given
 from fermodels.data.dataset import FaceDataset
 from fermodels.data.readers.discover import read_faces
-from fermodels.errors import ConfigError, FerError
-from fermodels.files import Objection, check_output, not_a_result, write_json
+from fermodels.errors import ConfigError, exit_status
+from fermodels.files import Objection
 from fermodels.nets.variants import VARIANTS
-from fermodels.results import provenance, results_dir
+from fermodels.results import provenance
 from train.config import RECIPES, NetOverrides, TrainConfig
 from train.device import start
 from train.loop import TrainData
@@ -55,6 +55,7 @@ from train.sweep.study import (
     not_a_study,
     open_storage,
     result,
+    result_file,
     row,
     storage_errors,
 )
@@ -99,7 +100,7 @@ def prepare(args: argparse.Namespace) -> Sweep:
     _refuse(args)
     folder = args.run_dir or Path("runs") / f"sweep-{args.name or args.variant}"
     check_run_folder(folder, SWEEP_FILES, proof=STUDY)
-    check_output(result_file(args.name or args.variant), not_a_result)
+    result_file(args.name or args.variant).check_free()
     plan, space = SweepPlan(**given(args, SweepPlan)), space_of(args.variant)
     net, config = build(args)
     faces, runtime = read_faces(args.data), start(config.precision)
@@ -180,11 +181,6 @@ def _sentence(found: dict[str, Any]) -> str:
     )
 
 
-def result_file(name: str) -> Path:
-    """Return where a sweep's result goes."""
-    return results_dir() / f"sweep-{name}.json"
-
-
 def write(sweep: Sweep, study: optuna.Study) -> dict[str, Any]:
     """Write the result as it stands, over what was there."""
     about = {
@@ -200,7 +196,7 @@ def write(sweep: Sweep, study: optuna.Study) -> dict[str, Any]:
         "provenance": sweep.origin,
     }
     found = result(study, sweep.n, paper_values(sweep.args.variant), about)
-    write_json(result_file(sweep.name), found)
+    result_file(sweep.name).write(found)
     return found
 
 
@@ -235,17 +231,10 @@ def report(args: argparse.Namespace, found: dict[str, Any]) -> None:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Sweep; an error of ours is one sentence and exit status 2, Ctrl-C is 130."""
+    """Sweep; see `exit_status`."""
     args = parse(words)
-    try:
-        report(args, run(args))
-    except FerError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped: the same command goes on where this left off", file=sys.stderr)
-        return 130
-    return 0
+    to_go_on = "the same command goes on where this left off"
+    return exit_status(lambda: report(args, run(args)), to_go_on)
 
 
 if __name__ == "__main__":

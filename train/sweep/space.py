@@ -54,7 +54,7 @@ PAPER_SOURCE = "Alizadeh & Fazel, arXiv 1704.06756, Tables 1 and 2"
 
 def space_of(variant: str) -> Space:
     """Return the search space of a variant's family."""
-    return SPACES["shallow" if variant.endswith("shallow") else "deep"]
+    return SPACES[VARIANTS[variant].family]
 
 
 def paper_values(variant: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from fermodels.errors import ConfigError
 from fermodels.evaluation.metrics import wilson_interval
+from fermodels.results import ResultFile
 from train.sweep.space import PAPER_SOURCE, as_flags
 
 SILENT_BEATS = 3
@@ -173,6 +174,11 @@ def counts(study: optuna.Study) -> tuple[int, int]:
 
 
 # --- What a sweep found, as one JSON file: every trial, the best one and the paper's own choice
+
+
+def result_file(name: str) -> ResultFile:
+    """Return the result of the sweep of that name."""
+    return ResultFile(f"sweep-{name}", "python -m train.sweep --variant NAME --data PATH")
 
 
 CORRECT, SECONDS, DIVERGED = "correct", "seconds", "diverged"

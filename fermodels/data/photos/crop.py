@@ -18,20 +18,19 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from fermodels.data.dataset import FACE_SIDE
 from fermodels.data.photos.decode import PhotoLimits, opened_photo
-from fermodels.data.photos.detect import Detection, detect_faces, unturn
-
-FACE_SIDE = 48
-"""Side of a FER-2013 face, in pixels."""
+from fermodels.data.photos.detect import (
+    DEFAULT_DETECTOR,
+    DETECTORS,
+    Detection,
+    FaceDetector,
+    detect_faces,
+    unturn,
+)
 
 ALREADY_A_CROP = 64
 """A picture whose sides are at most this is taken for a face crop, not searched."""
-
-FRAME_SCALE = 1.16
-"""Side of FER-2013's frame over the width of dlib's box (measured, see above)."""
-
-FRAME_RISE = 0.08
-"""How far the frame's centre lies above the box's, in box widths (measured, see above)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +50,7 @@ class Face:
     """dlib's margin (above 0 a face, above 1 a clear one); 0 for a picture taken whole."""
 
     whole_picture: bool
-    """True if no detector was asked: the picture's central square was taken."""
+    """True if no detector ran: the picture's central square was taken."""
 
     angle: float = 0.0
     """Degrees anticlockwise by which the face was turned to stand upright."""
@@ -67,7 +66,12 @@ class _Frame:
     angle: float = 0.0
 
 
-def read_photo(source: bytes | str | Path, *, limits: PhotoLimits | None = None) -> list[Face]:
+def read_photo(
+    source: bytes | str | Path,
+    *,
+    limits: PhotoLimits | None = None,
+    detector: str = DEFAULT_DETECTOR,
+) -> list[Face]:
     """Return every face of a picture, largest first; an empty list if none is found.
 
     A picture of at most 64 pixels a side is already a crop and comes back whole, as one face.
@@ -76,20 +80,24 @@ def read_photo(source: bytes | str | Path, *, limits: PhotoLimits | None = None)
         source: the picture file's bytes, or its path (JPEG, PNG, WebP, GIF, BMP, TIFF; HEIC with
             pillow-heif).
         limits: sizes allowed; the defaults of `PhotoLimits` when None.
+        detector: a name in `fermodels.data.photos.detect.DETECTORS`.
 
     Raises:
         PhotoError: the picture cannot be read, or the face detector is missing.
     """
     with opened_photo(source, limits=limits) as photo:
-        return faces_of(photo.picture, photo.size)
+        return faces_of(photo.picture, photo.size, detector)
 
 
-def faces_of(picture: Image.Image, size: tuple[int, int] | None = None) -> list[Face]:
+def faces_of(
+    picture: Image.Image, size: tuple[int, int] | None = None, detector: str = DEFAULT_DETECTOR
+) -> list[Face]:
     """Return every face of a decoded, upright picture, as `read_photo` does.
 
     Args:
         picture: from `opened_photo`, or a video's frame; any mode that converts to grey.
-        size: width and height in which boxes are told, where the picture was reduced.
+        size: width and height of the picture that boxes refer to, where it was reduced.
+        detector: a name in `fermodels.data.photos.detect.DETECTORS`.
 
     Raises:
         PhotoError: the face detector is missing.
@@ -98,7 +106,8 @@ def faces_of(picture: Image.Image, size: tuple[int, int] | None = None) -> list[
     size = size or grey.size
     if max(size) <= ALREADY_A_CROP:
         return [_centre_square(grey, size)]
-    return [_cut_face(grey, detection, size) for detection in detect_faces(grey)]
+    own = DETECTORS[detector]
+    return [_cut_face(grey, face, own, size) for face in detect_faces(grey, detector)]
 
 
 def whole_picture(source: bytes | str | Path, *, limits: PhotoLimits | None = None) -> Face:
@@ -121,12 +130,13 @@ def _centre_square(grey: Image.Image, size: tuple[int, int]) -> Face:
     return Face(_cut(grey, frame), _box(grey, frame, size), score=0.0, whole_picture=True)
 
 
-def _cut_face(grey: Image.Image, detection: Detection, size: tuple[int, int]) -> Face:
+def _cut_face(
+    grey: Image.Image, detection: Detection, detector: FaceDetector, size: tuple[int, int]
+) -> Face:
     """Frame a detection as FER-2013 would and cut it out."""
-    dx, dy = unturn(0.0, -FRAME_RISE * detection.side, detection.angle)
-    frame = _Frame(
-        detection.x + dx, detection.y + dy, FRAME_SCALE * detection.side, detection.angle
-    )
+    dx, dy = unturn(0.0, -detector.frame_rise * detection.side, detection.angle)
+    side = detector.frame_scale * detection.side
+    frame = _Frame(detection.x + dx, detection.y + dy, side, detection.angle)
     return Face(
         _cut(grey, frame),
         _box(grey, frame, size),

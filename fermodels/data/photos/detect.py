@@ -1,13 +1,14 @@
 """Where are the faces? dlib's HOG frontal detector, with rescue for dark and turned pictures.
 
-Detector: Dalal & Triggs (2005) HOG windows scored by max-margin object detection (King, 2015,
+`DETECTORS` holds what a face detector must offer; a new one is one function and one entry.
+dlib's: Dalal & Triggs (2005) HOG windows scored by max-margin object detection (King, 2015,
 arXiv:1502.00046). It sees upright, roughly frontal faces of about 80 pixels and more.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -45,7 +46,7 @@ having 53.9%; it takes about 20 ms a face.
 
 @dataclass(frozen=True)
 class Detection:
-    """A square that dlib takes for a face, in pixels of the picture that was searched."""
+    """A square that a detector takes for a face, in pixels of the picture that was searched."""
 
     x: float
     """Centre, from the left edge."""
@@ -57,7 +58,7 @@ class Detection:
     """Width of the box."""
 
     score: float
-    """dlib's margin: above 0 is a face, above 1 a clear one."""
+    """The detector's confidence; dlib's margin: above 0 is a face, above 1 a clear one."""
 
     angle: float = 0.0
     """Degrees anticlockwise by which the picture was turned for the face to stand upright."""
@@ -76,29 +77,61 @@ class _Detector(Protocol):
     ) -> tuple[Sequence[_Rectangle], Sequence[float], Sequence[int]]: ...
 
 
-def detect_faces(grey: Image.Image) -> list[Detection]:
-    """Find all faces of a grey picture, largest first.
+def detect_with_dlib(grey: Image.Image) -> list[Detection]:
+    """Find faces with dlib's HOG detector.
 
     If no upright face is sure, the picture is searched again with local contrast equalised
     (CLAHE), then turned by each of `TURNS`; the most convincing search wins.
 
+    Raises:
+        PhotoError: dlib is not installed.
+    """
+    working = _working_copy(grey)
+    with _detector_from_pool() as detector:
+        faces = _search(detector, working)
+        if _confidence(faces) < SURE_SCORE:
+            faces = _rescue(detector, working, faces)
+    zoom = grey.width / working.width, grey.height / working.height
+    return [
+        replace(face, x=face.x * zoom[0], y=face.y * zoom[1], side=face.side * max(zoom))
+        for face in faces
+    ]
+
+
+@dataclass(frozen=True)
+class FaceDetector:
+    """A way to find faces, and how FER-2013 frames what it finds."""
+
+    find: Callable[[Image.Image], list[Detection]]
+    """Grey picture (mode "L", any size) -> faces in any order, in that picture's pixels."""
+
+    frame_scale: float
+    """Side of FER-2013's frame over the side of this detector's box."""
+
+    frame_rise: float
+    """How far the frame's centre lies above the box's, in box sides."""
+
+
+DETECTORS: dict[str, FaceDetector] = {
+    "dlib-hog": FaceDetector(detect_with_dlib, frame_scale=1.16, frame_rise=0.08),
+}
+"""Detectors by name; how the frame of dlib's was measured: `fermodels.data.photos.crop`."""
+
+DEFAULT_DETECTOR = "dlib-hog"
+
+
+def detect_faces(grey: Image.Image, detector: str = DEFAULT_DETECTOR) -> list[Detection]:
+    """Find all faces of a grey picture, largest first.
+
     Args:
         grey: picture of mode "L", any size.
+        detector: a name in DETECTORS.
 
     Raises:
         PhotoError: the detector is not installed.
     """
-    working = _working_copy(grey)
-    with _borrowed_detector() as detector:
-        found = _search(detector, working)
-        if _confidence(found) < SURE_SCORE:
-            found = _rescue(detector, working, found)
-    zoom = grey.width / working.width, grey.height / working.height
-    full_size = [
-        replace(face, x=face.x * zoom[0], y=face.y * zoom[1], side=face.side * max(zoom))
-        for face in found
-    ]
-    return sorted(full_size, key=lambda face: (-face.side, -face.score))
+    faces = DETECTORS[detector].find(grey)
+    return sorted(faces, key=lambda face: (-face.side, -face.score))
 
 
 def unturn(dx: float, dy: float, angle: float) -> tuple[float, float]:
@@ -116,10 +149,10 @@ def _working_copy(grey: Image.Image) -> Image.Image:
     return grey.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
 
 
-def _rescue(detector: _Detector, working: Image.Image, found: list[Detection]) -> list[Detection]:
+def _rescue(detector: _Detector, working: Image.Image, faces: list[Detection]) -> list[Detection]:
     """Look again with equalised contrast, then turned; return the most convincing search."""
     equalised = _equalise(working)
-    upright = max(found, _search(detector, equalised), key=_confidence)
+    upright = max(faces, _search(detector, equalised), key=_confidence)
     if _confidence(upright) >= SURE_SCORE:
         return upright
     turned = max((_search(detector, equalised, angle) for angle in TURNS), key=_confidence)
@@ -143,11 +176,11 @@ def _search(detector: _Detector, picture: Image.Image, angle: float = 0.0) -> li
     enlarged = turned.resize(
         (round(turned.width * zoom), round(turned.height * zoom)), Image.Resampling.BICUBIC
     )
-    faces = _drop_doubtful(_run(detector, enlarged, 0.0))
+    faces = _suppress_weak_and_nested(_run(detector, enlarged, 0.0))
     steady = [_steady(detector, enlarged, face) for face in faces]
-    back = [_turned_back(face, angle, zoom, turned.size, picture.size) for face in steady]
+    upright = [_unturned(face, angle, zoom, turned.size, picture.size) for face in steady]
     # Corners filled in by the turn are no part of the picture.
-    return [f for f in back if 0 <= f.x < picture.width and 0 <= f.y < picture.height]
+    return [f for f in upright if 0 <= f.x < picture.width and 0 <= f.y < picture.height]
 
 
 def _run(detector: _Detector, picture: Image.Image, threshold: float) -> list[Detection]:
@@ -164,10 +197,10 @@ def _run(detector: _Detector, picture: Image.Image, threshold: float) -> list[De
 def _steady(detector: _Detector, picture: Image.Image, face: Detection) -> Detection:
     """Average the box over looks at the same face, each a little smaller and aside."""
     looks = [_look(detector, picture, face, index) for index in range(LOOKS)]
-    seen = np.array([(look.x, look.y, look.side) for look in looks if look is not None])
-    if not len(seen):
+    boxes = np.array([(look.x, look.y, look.side) for look in looks if look is not None])
+    if not len(boxes):
         return face
-    x, y, side = (float(value) for value in seen.mean(axis=0))
+    x, y, side = (float(value) for value in boxes.mean(axis=0))
     return replace(face, x=x, y=y, side=side)
 
 
@@ -184,10 +217,10 @@ def _look(
     right, bottom = min(x + reach, picture.width), min(y + reach, picture.height)
     size = round((right - left) * zoom), round((bottom - top) * zoom)
     window = picture.resize(size, Image.Resampling.BILINEAR, box=(left, top, right, bottom))
-    found = max(_run(detector, window, -0.5), key=lambda look: look.score, default=None)
-    if found is None:
+    best = max(_run(detector, window, -0.5), key=lambda look: look.score, default=None)
+    if best is None:
         return None
-    again = replace(found, x=left + found.x / zoom, y=top + found.y / zoom, side=found.side / zoom)
+    again = replace(best, x=left + best.x / zoom, y=top + best.y / zoom, side=best.side / zoom)
     near = max(abs(again.x - face.x), abs(again.y - face.y)) < face.side / 4
     return again if near else None
 
@@ -198,7 +231,7 @@ def _enlargement(picture: Image.Image) -> float:
     return min(4.0 if longest <= TINY_SIDE else 2.0, LONGEST_SIDE / longest)
 
 
-def _turned_back(
+def _unturned(
     face: Detection, angle: float, zoom: float, turned: tuple[int, int], size: tuple[int, int]
 ) -> Detection:
     """Map a box of the turned, enlarged picture to the plain one, around their common centre."""
@@ -206,16 +239,17 @@ def _turned_back(
     return Detection(size[0] / 2 + dx, size[1] / 2 + dy, face.side / zoom, face.score, angle)
 
 
-def _drop_doubtful(faces: list[Detection]) -> list[Detection]:
+def _suppress_weak_and_nested(faces: list[Detection]) -> list[Detection]:
     """Keep the best box, and others only if sure and not centred in a better one."""
-    kept: list[Detection] = []
+    chosen: list[Detection] = []
     for face in sorted(faces, key=lambda face: -face.score):
         nested = any(
-            max(abs(face.x - better.x), abs(face.y - better.y)) < better.side / 2 for better in kept
+            max(abs(face.x - better.x), abs(face.y - better.y)) < better.side / 2
+            for better in chosen
         )
-        if not kept or (face.score >= SURE_SCORE and not nested):
-            kept.append(face)
-    return kept
+        if not chosen or (face.score >= SURE_SCORE and not nested):
+            chosen.append(face)
+    return chosen
 
 
 def _equalise(grey: Image.Image) -> Image.Image:
@@ -230,12 +264,12 @@ _idle: list[_Detector] = []
 
 
 @contextmanager
-def _borrowed_detector() -> Iterator[_Detector]:
-    """Lend a detector to one thread at a time.
+def _detector_from_pool() -> Iterator[_Detector]:
+    """Give a detector to one thread at a time.
 
     dlib's detectors keep scratch state and release the interpreter lock, so two threads must not
     share one. They take a third of a second to build and Streamlit starts a thread for every
-    rerun, so one per thread would be built over and over: idle ones are kept and handed on.
+    rerun, so one per thread would be built over and over: idle ones are reused.
     """
     try:
         detector = _idle.pop()

@@ -1,51 +1,48 @@
 """Finding out which form of FER-2013 lies somewhere, and reading it: no flags, only looking.
 
-Looking order inside a folder: a CSV with Usage (``fer2013.csv``, ``icml_face_data.csv``), parquet
-files, class folders, then CSVs without Usage (the challenge's ``train.csv``); if nothing is
-there, its subfolders, two levels deep. What was chosen among several is said in a note.
+Looking order inside a folder: the order of `READERS`; if nothing is there, its subfolders, two
+levels deep. What was chosen among several stands in a note. A new form is one module with a
+`Reader` and one entry in `READERS`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fermodels.data.dataset import FACE_SHAPE as FACE_SHAPE
-from fermodels.data.dataset import SPLITS as SPLITS
 from fermodels.data.dataset import FaceDataset
 from fermodels.data.readers import cache, fer2013_csv, ferplus, image_folders, parquet, split_names
-from fermodels.data.readers.rows import Rows, join, split_order
+from fermodels.data.readers.rows import DataSource, Reader, Rows, split_order
 from fermodels.errors import DataError
 
+READERS: dict[str, Reader] = {
+    reader.form: reader
+    for reader in (
+        fer2013_csv.FULL_CSV,
+        parquet.READER,
+        image_folders.READER,
+        fer2013_csv.SPLIT_CSVS,
+    )
+}
+"""Forms of the data by name, in the order in which a folder is searched for them."""
 FER2013_TRAIN_COUNTS = (3995, 436, 4097, 7215, 4830, 3171, 4965)
 """Training faces per class, angry to neutral, as published."""
 FER2013_SIZE = 35_887
-_PREFERRED = ("fer2013.csv", "icml_face_data.csv")
 _ARCHIVES = (".zip", ".gz", ".tgz", ".tar", ".7z", ".rar")
 _DEPTH = 2
 _IGNORED = (".", "__")
 
 
-@dataclass(frozen=True)
-class FoundData:
-    """One form of the data that was found, not read yet."""
+def read_faces(source: str | Path) -> FaceDataset:
+    """Read labelled faces from any form in which people hold them, found by looking.
 
-    form: str
-    """What a person calls the form."""
-    folder: Path
-    """Where it lies."""
-    files: Sequence[Path]
-    """Every file it consists of."""
-    read: Callable[[], Rows]
-    notes: tuple[str, ...] = ()
-
-
-def read(source: str | Path) -> FaceDataset:
-    """Read faces from any form; see `fermodels.data.readers.discover.read_faces`.
+    Args:
+        source: a CSV file, a parquet file, a folder (of parquets, CSVs or class folders),
+            ``"samples"`` for the faces shipped with this project, or ``"hub:owner/name"``
+            for a dataset on the Hugging Face Hub.
 
     Raises:
         DataError: nothing readable there; names file, row, value seen and what was expected.
@@ -65,17 +62,17 @@ def read(source: str | Path) -> FaceDataset:
 
 
 def _read_path(path: Path) -> FaceDataset:
-    found = look(path)
-    rows = cache.through(found.form, found.files, found.read).noting(*found.notes)
+    source = look(path)
+    rows = cache.through(source.form, source.files, source.read).noting(*source.notes)
     rows = split_names.recover(rows)
     rows = _in_fer_order(rows.take(split_order(rows.splits)))
-    joined, *notes = _votes_beside(rows, found.folder, path)
-    settled = split_names.hold_out(rows.noting(*notes))
-    order = split_order(settled.splits)
-    rows = settled.take(order)
+    votes, *notes = _votes_beside(rows, source.folder, path)
+    rows = split_names.hold_out(rows.noting(*notes))
+    order = split_order(rows.splits)
+    rows = rows.take(order)
     name = "FER-2013" if len(rows) == FER2013_SIZE else path.resolve().name
-    ordered = None if joined is None else joined[order]
-    return FaceDataset(rows.images, rows.labels, rows.splits, name, ordered, rows.notes)
+    votes = None if votes is None else votes[order]
+    return FaceDataset(rows.images, rows.labels, rows.splits, name, votes, rows.notes)
 
 
 def _votes_beside(
@@ -100,7 +97,7 @@ def _in_fer_order(rows: Rows) -> Rows:
     )
 
 
-def look(path: Path) -> FoundData:
+def look(path: Path) -> DataSource:
     """Find out what lies at a path.
 
     Raises:
@@ -117,12 +114,12 @@ def look(path: Path) -> FoundData:
         raise DataError(f"{path} is a pipe or a device: give a CSV or parquet file, or a folder")
     level = [path]
     for _ in range(_DEPTH + 1):
-        there = [found for folder in level if (found := _look_in(folder))]
-        if len(there) > 1:
-            places = ", ".join(str(found.files[0].parent) for found in there)
+        sources = [source for folder in level if (source := _look_in(folder))]
+        if len(sources) > 1:
+            places = ", ".join(str(source.files[0].parent) for source in sources)
             raise DataError(f"{path} holds several datasets ({places}): give the path of one")
-        if there:
-            return there[0]
+        if sources:
+            return sources[0]
         level = [inner for folder in level for inner in image_folders.subfolders(folder)]
     raise DataError(_nothing_in(path))
 
@@ -131,115 +128,37 @@ def _nothing_in(folder: Path) -> str:
     """Return the sentence that says what a folder holds instead of faces."""
     files = [file for file in sorted(folder.iterdir()) if not file.name.startswith(_IGNORED)]
     archives = [file.name for file in files if file.suffix in _ARCHIVES]
-    seen = ", ".join(file.name for file in files[:5]) + (" ..." if len(files) > 5 else "")
+    names = ", ".join(file.name for file in files[:5]) + (" ..." if len(files) > 5 else "")
+    *examples, last = [reader.example for reader in READERS.values()]
     advice = f"unpack {archives[0]} first" if archives else "check the path"
     return (
-        f"{folder} holds no faces in a known form (it has: {seen or 'nothing'}): expected "
-        "fer2013.csv, icml_face_data.csv, parquet files, or folders such as train/angry with "
-        f"jpg, png or bmp files; {advice}"
+        f"{folder} holds no faces in a known form (it has: {names or 'nothing'}): expected "
+        f"{', '.join(examples)} or {last}; {advice}"
     )
 
 
-def _look_at_file(path: Path) -> FoundData:
+def _look_at_file(path: Path) -> DataSource:
     suffix = path.suffix.lower()
-    if suffix == ".csv":
-        if ferplus.is_votes(path):
-            raise DataError(
-                f"{path} holds FER+ votes and no pictures: give the folder where it lies "
-                "beside fer2013.csv"
-            )
-        fer2013_csv.require_columns(path)
-        return FoundData("CSV", path.parent, [path], lambda: fer2013_csv.read(path))
-    if suffix == ".parquet":
-        return FoundData("parquet", path.parent, [path], lambda: parquet.read([path]))
+    for reader in READERS.values():
+        if reader.of_file and reader.suffix == suffix:
+            return reader.of_file(path)
     advice = "unpack it first" if suffix in _ARCHIVES else "give a CSV, a parquet file or a folder"
     raise DataError(f"{path} is no form of FER-2013 that can be read ({suffix!r}): {advice}")
 
 
-def _look_in(folder: Path) -> FoundData | None:
-    """Return the best form that lies directly in a folder, or None."""
-    csvs = sorted(folder.glob("*.[cC][sS][vV]"))
-    tables = {
-        file: columns
-        for file in csvs
-        if not ferplus.is_votes(file) and (columns := fer2013_csv.columns_of(file)) is not None
-    }
-    found = _full_csv(tables) or _parquet(folder) or _image_folders(folder) or _split_csvs(tables)
-    if found is None:
+def _look_in(folder: Path) -> DataSource | None:
+    """Return the first form of READERS that lies directly in a folder, or None."""
+    sources = (reader.in_folder(folder) for reader in READERS.values())
+    source = next(filter(None, sources), None)
+    if source is None:
         return None
-    unread = [file.name for file in tables if file not in found.files]
-    if found.form != "parquet" and any(folder.glob("*.parquet")):
-        unread.append("parquet files")
-    if found.form != "image folders" and image_folders.is_form(folder):
-        unread.append("image folders")
-    note = f"Read {_what(found)}; not read, though beside: {', '.join(unread)}."
-    return replace(found, notes=(*found.notes, note)) if unread else found
-
-
-def _what(found: FoundData) -> str:
-    """Return what is read, as a person would say it."""
-    return ", ".join(file.name for file in found.files) if len(found.files) < 4 else found.form
-
-
-def _full_csv(tables: dict[Path, fer2013_csv.Columns]) -> FoundData | None:
-    """Return the CSV with Usage to read, by preference then by name."""
-    files = [file for file, columns in tables.items() if columns.are_complete]
-    if not files:
-        return None
-    names = [file.name.lower() for file in files]
-    first = next((files[names.index(name)] for name in _PREFERRED if name in names), files[0])
-    return FoundData("CSV", first.parent, [first], lambda: fer2013_csv.read(first))
-
-
-def _parquet(folder: Path) -> FoundData | None:
-    files = parquet.files_in(folder)
-    return FoundData("parquet", folder, files, lambda: parquet.read(files)) if files else None
-
-
-def _image_folders(folder: Path) -> FoundData | None:
-    if not image_folders.is_form(folder):
-        return None
-    pictures = image_folders.pictures(folder)
-    files = [picture.path for picture in pictures]
-    return FoundData("image folders", folder, files, lambda: image_folders.read(pictures))
-
-
-def _split_csvs(tables: dict[Path, fer2013_csv.Columns]) -> FoundData | None:
-    """Return the CSVs without Usage, each one split, as the challenge's train.csv and test.csv."""
-    files = [file for file, columns in tables.items() if columns.are_faces]
-    bare = [file for file in tables if file not in files]
-    if not files:
-        for file in bare:
-            fer2013_csv.require_columns(file)  # says that it has no labels
-        return None
-    splits = [split_names.of_file(file.stem) or "train" for file in files]
-    if len(set(splits)) < len(splits):
-        names = ", ".join(file.name for file in files)
-        raise DataError(f"{files[0].parent} holds several CSVs of one split ({names}): give one")
-    notes = tuple(
-        f"{file.name} has no labels: the challenge's test faces with labels are in fer2013.csv "
-        "and icml_face_data.csv."
-        for file in bare
-    )
-    return FoundData(
-        "CSVs", files[0].parent, files, lambda: join([fer2013_csv.read(f) for f in files]), notes
-    )
-
-
-# --- Faces from whatever form people hold them in: `read_faces`, and the `FaceDataset` it returns
-
-
-def read_faces(source: str | Path) -> FaceDataset:
-    """Read labelled faces from any form in which people hold them, found by looking.
-
-    Args:
-        source: a CSV file, a parquet file, a folder (of parquets, CSVs or class folders),
-            ``"samples"`` for the faces shipped with this project, or ``"hub:owner/name"``
-            for a dataset on the Hugging Face Hub.
-
-    Raises:
-        DataError: nothing readable there; names file, row, value seen and what was expected.
-        HubError: the Hub refused or could not be reached.
-    """
-
-    return read(source)
+    others = [
+        name for r in READERS.values() if r.form != source.form for name in r.names_in(folder)
+    ]
+    read = [file.name for file in source.files]
+    unread = [name for name in dict.fromkeys([*source.unread, *others]) if name not in read]
+    if not unread:
+        return source
+    what = ", ".join(read) if len(read) < 4 else source.form
+    note = f"Read {what}; not read, though beside: {', '.join(unread)}."
+    return replace(source, notes=(*source.notes, note))

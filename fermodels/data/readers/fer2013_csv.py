@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from fermodels.data.dataset import FACE_SHAPE
 from fermodels.data.emotions import parse_emotion
-from fermodels.data.readers import split_names
-from fermodels.data.readers.rows import Rows
+from fermodels.data.readers import ferplus, split_names
+from fermodels.data.readers.rows import DataSource, Reader, Rows, join
 from fermodels.errors import DataError
 
 
@@ -479,3 +479,80 @@ def rows_are_full(
         return False
     first, last = pairs[::PIXELS], pairs[PIXELS - 1 :: PIXELS]
     return bool((first >= starts // 2).all() and (last <= (stops - 1) // 2).all())
+
+
+# --- Recognising the form: a CSV with Usage holds all splits, CSVs without Usage one split each
+
+
+_PREFERRED = ("fer2013.csv", "icml_face_data.csv")
+
+
+def _tables_in(folder: Path) -> dict[Path, Columns]:
+    """Return the CSVs that hold pixels, by name, and their columns."""
+    return {
+        file: columns
+        for file in sorted(folder.glob("*.[cC][sS][vV]"))
+        if not ferplus.is_votes(file) and (columns := columns_of(file)) is not None
+    }
+
+
+def _table_names(folder: Path) -> list[str]:
+    return [file.name for file in _tables_in(folder)]
+
+
+def full_csv_in(folder: Path) -> DataSource | None:
+    """Return the CSV with Usage to read, by preference then by name."""
+    tables = _tables_in(folder)
+    files = [file for file, columns in tables.items() if columns.are_complete]
+    if not files:
+        return None
+    preferred = (file for name in _PREFERRED for file in files if file.name.lower() == name)
+    first = next(preferred, files[0])
+    unread = tuple(file.name for file in tables if file != first)
+    return DataSource("CSV", folder, [first], lambda: read(first), unread=unread)
+
+
+def csv_of(path: Path) -> DataSource:
+    """Return a CSV as a source of its own.
+
+    Raises:
+        DataError: it holds votes, or no labelled faces.
+    """
+    if ferplus.is_votes(path):
+        raise DataError(
+            f"{path} holds FER+ votes and no pictures: give the folder where it lies "
+            "beside fer2013.csv"
+        )
+    require_columns(path)
+    return DataSource("CSV", path.parent, [path], lambda: read(path))
+
+
+def split_csvs_in(folder: Path) -> DataSource | None:
+    """Return the CSVs without Usage, each one split, as the challenge's train.csv and test.csv.
+
+    Raises:
+        DataError: none of them has labels, or two are of one split.
+    """
+    tables = _tables_in(folder)
+    files = [file for file, columns in tables.items() if columns.are_faces]
+    unlabelled = [file for file in tables if file not in files]
+    if not files:
+        for file in unlabelled:
+            require_columns(file)  # says that it has no labels
+        return None
+    splits = [split_names.of_file(file.stem) or "train" for file in files]
+    if len(set(splits)) < len(splits):
+        names = ", ".join(file.name for file in files)
+        raise DataError(f"{folder} holds several CSVs of one split ({names}): give one")
+    notes = tuple(
+        f"{file.name} has no labels: the challenge's test faces with labels are in fer2013.csv "
+        "and icml_face_data.csv."
+        for file in unlabelled
+    )
+    return DataSource("CSVs", folder, files, lambda: join([read(file) for file in files]), notes)
+
+
+FULL_CSV = Reader(
+    "CSV", ", ".join(_PREFERRED), full_csv_in, _table_names, suffix=".csv", of_file=csv_of
+)
+SPLIT_CSVS = Reader("CSVs", "the challenge's train.csv", split_csvs_in, _table_names)

@@ -16,7 +16,7 @@ from fermodels.data.dataset import FACE_SHAPE
 from fermodels.data.emotions import EMOTIONS, parse_emotion
 from fermodels.data.photos.decode import FORMATS, check_header, decoding_bytes
 from fermodels.data.readers import split_names
-from fermodels.data.readers.rows import Rows
+from fermodels.data.readers.rows import DataSource, Reader, Rows
 from fermodels.errors import DataError, PhotoError
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp")
@@ -187,3 +187,26 @@ class PictureReader:
                 "little: sample ids and content hash differ from those of lossless copies."
             )
         return tuple(notes)
+
+
+# --- Recognising the form
+
+
+def source_in(folder: Path) -> DataSource | None:
+    """Return the class folders in a folder, or None if there are none.
+
+    Raises:
+        DataError: see `pictures`.
+    """
+    if not is_form(folder):
+        return None
+    inside = pictures(folder)
+    return DataSource(READER.form, folder, [p.path for p in inside], lambda: read(inside))
+
+
+READER = Reader(
+    "image folders",
+    "folders such as train/angry with jpg, png or bmp files",
+    in_folder=source_in,
+    names_in=lambda folder: ["image folders"] if is_form(folder) else [],
+)

@@ -21,7 +21,7 @@ from fermodels.data.emotions import parse_emotion
 from fermodels.data.readers import fer2013_csv, split_names
 from fermodels.data.readers.bounded_parquet import BoundedTable, Limit
 from fermodels.data.readers.image_folders import PictureReader
-from fermodels.data.readers.rows import Rows, join
+from fermodels.data.readers.rows import DataSource, Reader, Rows, join
 from fermodels.errors import DataError
 
 if TYPE_CHECKING:
@@ -205,3 +205,17 @@ def _splits(words: list[Any] | None, count: int, path: Path, first: int) -> NDAr
                 "expected Training, PublicTest or PrivateTest"
             )
     return np.array([meanings[word] for word in words])
+
+
+def _source(folder: Path, files: Sequence[Path]) -> DataSource:
+    return DataSource("parquet", folder, files, lambda: read(files))
+
+
+READER = Reader(
+    "parquet",
+    "parquet files",
+    in_folder=lambda folder: _source(folder, files) if (files := files_in(folder)) else None,
+    names_in=lambda folder: ["parquet files"] if any(folder.glob("*.parquet")) else [],
+    suffix=".parquet",
+    of_file=lambda path: _source(path.parent, [path]),
+)

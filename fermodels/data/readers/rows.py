@@ -1,9 +1,13 @@
-"""Rows: labelled faces as one form of the data holds them, before splits and votes are settled."""
+"""What every reader of a form of the data offers: `Reader`, the `DataSource` it recognises, `Rows`.
+
+Rows are labelled faces as one form holds them, before splits and votes are settled.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,3 +68,38 @@ def join(parts: Sequence[Rows]) -> Rows:
 
 def _names(part: Rows) -> NDArray[np.str_]:
     return np.full(len(part), "") if part.names is None else part.names
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """Files of one form that were recognised, not read yet."""
+
+    form: str
+    """A name in `fermodels.data.readers.discover.READERS`."""
+    folder: Path
+    """Where they lie."""
+    files: Sequence[Path]
+    """Every file that the reading depends on."""
+    read: Callable[[], Rows]
+    notes: tuple[str, ...] = ()
+    """What a person should know of the choice."""
+    unread: tuple[str, ...] = ()
+    """Names of files of the same form that lie there as well and are not read."""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One form in which people hold FER-2013."""
+
+    form: str
+    """Name; cached arrays of two forms are kept apart by it."""
+    example: str
+    """What it looks like, for the error that finds nothing."""
+    in_folder: Callable[[Path], DataSource | None]
+    """Recognise the form directly inside a folder; None if it is not there."""
+    names_in: Callable[[Path], list[str]]
+    """Name what of the form lies in a folder, for the note when another form is read."""
+    suffix: str = ""
+    """Of a single file in this form, lower case; empty if the form is always a folder."""
+    of_file: Callable[[Path], DataSource] | None = None
+    """Recognise a single file with that suffix; raises DataError if it holds no faces."""

@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from fermodels.data.dataset import FACE_SIDE
 from fermodels.errors import ConfigError, DataError
-from fermodels.nets.fernet import FACE_SIDE
 
 BLUR_SIGMA = 4.0
 """Standard deviation in pixels of the blurred baseline."""

@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from fermodels.data.dataset import FACE_SIDE
 from fermodels.errors import ConfigError, DataError
-from fermodels.nets.fernet import FACE_SIDE, FERNet
+from fermodels.nets.fernet import FERNet
 from fermodels.xai.attribution.request import AttributionRequest, Parts, logits_of
 from fermodels.xai.model_access import in_batches
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fermodels.nets.fernet import FACE_SIDE
+from fermodels.data.dataset import FACE_SIDE
 from fermodels.xai.attribution.request import (
     AttributionRequest,
     Parts,

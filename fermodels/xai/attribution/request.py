@@ -12,9 +12,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from fermodels.data.dataset import FACE_SIDE
 from fermodels.data.emotions import EMOTIONS, parse_emotion
 from fermodels.errors import ConfigError, DataError
-from fermodels.nets.fernet import FACE_SIDE, FERNet
+from fermodels.nets.fernet import FERNet
 from fermodels.xai.model_access import in_batches, outputs_of
 
 ClassLike = int | str | Sequence[int | str] | NDArray[np.integer]

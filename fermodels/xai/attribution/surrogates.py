@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fermodels.data.dataset import FACE_SIDE
 from fermodels.errors import ConfigError
-from fermodels.nets.fernet import FACE_SIDE
 from fermodels.xai.attribution.occlusion import spread
 from fermodels.xai.attribution.request import AttributionRequest, Parts
 from fermodels.xai.model_access import in_batches

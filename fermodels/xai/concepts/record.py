@@ -12,8 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fermodels.data.emotions import EMOTIONS
-from fermodels.errors import CheckpointError
-from fermodels.results import complete, read_result
+from fermodels.results import ResultFile
 
 Floats = NDArray[np.float64]
 FORMAT = 2
@@ -94,6 +93,11 @@ def command(model: str) -> str:
     return f"python -m fermodels.xai.concepts.tcav --model {model} --data PATH"
 
 
+def result_file(model: str) -> ResultFile:
+    """Return a model's result."""
+    return ResultFile(file_name(model), command(model), FORMAT)
+
+
 def read(model: str) -> ConceptRecord | None:
     """Return a model's concept scores; None if they were not computed yet.
 
@@ -103,16 +107,7 @@ def read(model: str) -> ConceptRecord | None:
     Raises:
         CheckpointError: the file is damaged, incomplete or of another format.
     """
-    raw = read_result(file_name(model))
-    if raw is None:
-        return None
-    if raw.get("format") != FORMAT:
-        raise CheckpointError(
-            f"{file_name(model)}.json has format {raw.get('format')!r}: expected {FORMAT}; run "
-            f"{command(model)}"
-        )
-    with complete(f"{file_name(model)}.json", command(model)):
-        return _record(raw)
+    return result_file(model).read(_record)
 
 
 def _record(raw: Mapping[str, Any]) -> ConceptRecord:

@@ -31,13 +31,12 @@ from fermodels.data.samples import sample_faces
 from fermodels.data.synthetic import FaceSpec, random_spec, render_image
 from fermodels.data.synthetic.action_units import ACTION_UNITS, AU_NAMES, check_action_units
 from fermodels.errors import ConfigError, exit_status
-from fermodels.files import check_output, not_a_result, write_json
 from fermodels.memory import keep_freed_memory
 from fermodels.nets import catalog, checkpoint
 from fermodels.nets.catalog import weights_hash
 from fermodels.nets.fernet import FERNet
-from fermodels.results import provenance, results_dir
-from fermodels.xai.concepts.record import FORMAT, file_name
+from fermodels.results import provenance
+from fermodels.xai.concepts.record import result_file
 from fermodels.xai.concepts.statistics import ConceptScores, judge, score_concept
 from fermodels.xai.counterfactuals.response_curves import private
 from fermodels.xai.model_access import batches, check_layer, exact, layer_names, outputs_of
@@ -242,14 +241,13 @@ def run(options: argparse.Namespace) -> None:
     """
     chosen = {field.name: getattr(options, field.name) for field in fields(ConceptSettings)}
     settings = ConceptSettings(**chosen)
-    place = results_dir() / f"{file_name(options.model)}.json"
-    check_output(place, not_a_result)
+    result = result_file(options.model)
+    result.check_free()
     folder, faces = catalog.find(options.model), read_faces(options.data)
     model = checkpoint.load(folder)
     layer = options.layer or layer_for_concepts(model)
     found = concept_scores(model, faces.split(options.split), options.units, layer, settings)
     about = {
-        "format": FORMAT,
         "model": Path(options.model).name,
         "checkpoint_hash": weights_hash(folder),
         "layer": layer,
@@ -262,7 +260,7 @@ def run(options: argparse.Namespace) -> None:
         "concepts": as_json(found),
         "provenance": provenance(settings.seed, faces.name, faces.content_hash),
     }
-    write_json(place, about | rest)
+    result.write(about | rest)
     _say(found)
 
 

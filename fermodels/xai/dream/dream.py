@@ -16,8 +16,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from fermodels.data.dataset import FACE_SIDE
 from fermodels.errors import ConfigError
-from fermodels.nets.fernet import FACE_SIDE, to_pixels
+from fermodels.nets.fernet import to_pixels
 from fermodels.xai.attribution.baselines import gaussian_blur
 from fermodels.xai.attribution.request import class_indices
 from fermodels.xai.dream.objectives import OBJECTIVES as OBJECTIVES

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from fermodels.data.dataset import FACE_SIDE
 from fermodels.errors import ConfigError
-from fermodels.nets.fernet import FACE_SIDE, FERNet
+from fermodels.nets.fernet import FERNet
 from fermodels.xai.dream.parameterisations import resize
 from fermodels.xai.model_access import check_layer, layer_names, outputs_of, target_layer
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from fermodels.data.dataset import FACE_SIDE
 from fermodels.errors import ConfigError
-from fermodels.nets.fernet import FACE_SIDE
 from fermodels.xai.dream.objectives import pick_objective
 from fermodels.xai.dream.parameterisations import PARAMETERISATIONS
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,21 +17,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from fermodels.data.dataset import FaceDataset
+from fermodels.data.dataset import FACE_SIDE, FaceDataset
 from fermodels.data.readers.discover import read_faces
 from fermodels.errors import ConfigError, exit_status
-from fermodels.files import (
-    check_output,
-    not_a_result,
-    not_a_table_with,
-    write_atomically,
-    write_json,
-)
 from fermodels.memory import keep_freed_memory
 from fermodels.nets import catalog, checkpoint
 from fermodels.nets.catalog import weights_hash
-from fermodels.nets.fernet import FACE_SIDE
-from fermodels.results import provenance, results_dir
+from fermodels.results import ResultFile, provenance
 from fermodels.xai.counterfactuals.response_curves import private
 from fermodels.xai.dream.dream import Dream, dream
 from fermodels.xai.dream.settings import DREAM_PRESETS
@@ -250,16 +241,16 @@ def run(options: argparse.Namespace) -> None:
         FerError: data or model that cannot be read, or a setting outside its range.
     """
     folder, name = catalog.find(options.model), Path(options.model).name
-    place = results_dir() / f"channels-{name}.parquet"
-    objection = not_a_table_with("layer", "channel", "rank", "peak")
-    check_output(place, objection)
-    check_output(place.with_suffix(".json"), not_a_result)
+    result = ResultFile(
+        f"channels-{name}",
+        "python -m fermodels.xai.inspect.channels",
+        columns=("layer", "channel", "rank", "peak"),
+    )
+    result.check_free()
     faces = read_faces(options.data)
     looked_at = faces.split(options.split)
     found = channel_census(checkpoint.load(folder), looked_at, top=options.top)
     table = pd.concat([as_table(census) for census in found.values()], ignore_index=True)
-    write = partial(table.to_parquet, index=False, compression="zstd")
-    write_atomically(place, write, objection)
     dead = {layer: list(census.dead) for layer, census in found.items()}
     about = {
         "model": name,
@@ -272,9 +263,9 @@ def run(options: argparse.Namespace) -> None:
         "active": {layer: shares(census) for layer, census in found.items()},
         "provenance": provenance(0, faces.name, faces.content_hash),
     }
-    write_json(place.with_suffix(".json"), about)
+    result.write(about, table)
     print(
-        f"{place.name}: {len(table)} rows; dead: "
+        f"{result.name}: {len(table)} rows; dead: "
         + ", ".join(f"{n} {len(d)}" for n, d in dead.items())
     )
 

@@ -10,7 +10,6 @@ import argparse
 import math
 import sys
 import warnings
-from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -21,17 +20,10 @@ from torch import nn
 from fermodels.data.dataset import FaceDataset
 from fermodels.data.readers.discover import read_faces
 from fermodels.errors import ConfigError, DataError, exit_status
-from fermodels.files import (
-    check_output,
-    not_a_result,
-    not_a_table_with,
-    write_atomically,
-    write_json,
-)
 from fermodels.memory import keep_freed_memory
 from fermodels.nets import checkpoint
 from fermodels.nets.fernet import FERNet
-from fermodels.results import provenance, results_dir
+from fermodels.results import ResultFile, provenance
 from fermodels.xai.model_access import batches, exact, shared_weight_copy
 
 Points = NDArray[np.float32]
@@ -170,24 +162,24 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         FerError: data or model that cannot be read, or no umap-learn where it is asked for.
     """
-    place = results_dir() / f"representation-{options.model}.parquet"
-    objection = not_a_table_with("sample_id", "x_pca", "y_pca")
-    check_output(place, objection)
-    check_output(place.with_suffix(".json"), not_a_result)
+    result = ResultFile(
+        f"representation-{options.model}",
+        "python -m fermodels.xai.inspect.features",
+        columns=("sample_id", "x_pca", "y_pca"),
+    )
+    result.check_free()
     faces = read_faces(options.data)
     shown = faces.select(shown_rows(faces, options.train, options.seed))
     model = checkpoint.load(options.model)
     table, shares = representation(model, shown, options.seed, umap=not options.no_umap)
-    write = partial(table.to_parquet, index=False, compression="zstd")
-    write_atomically(place, write, objection)
     about = {
         "model": options.model,
         "faces": {split: int((shown.splits == split).sum()) for split in np.unique(shown.splits)},
         "variance_shares": [round(share, 6) for share in shares if math.isfinite(share)],
         "provenance": provenance(options.seed, faces.name, faces.content_hash),
     }
-    write_json(place.with_suffix(".json"), about)
-    print(f"{place.name}: {len(table)} faces, {sum(shares):.1%} of the variance on two axes")
+    result.write(about, table)
+    print(f"{result.name}: {len(table)} faces, {sum(shares):.1%} of the variance on two axes")
 
 
 def main(argv: list[str] | None = None) -> int:

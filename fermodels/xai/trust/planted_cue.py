@@ -26,11 +26,10 @@ from fermodels.data.emotions import EMOTIONS
 from fermodels.data.samples import sample_faces
 from fermodels.errors import ConfigError, DataError, exit_status
 from fermodels.evaluation.metrics import wilson_interval
-from fermodels.files import check_output, not_a_result, write_json
 from fermodels.memory import keep_freed_memory
 from fermodels.nets import checkpoint
 from fermodels.nets.fernet import FERNet
-from fermodels.results import provenance, results_dir
+from fermodels.results import provenance
 from fermodels.xai.attribution.registry import METHODS
 from fermodels.xai.trust.localisation import pointing
 from fermodels.xai.trust.maps import CONTROLS, Explainer, explainer, importance
@@ -182,8 +181,7 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         ConfigError: too few or too many faces, or no result of ours in the result's place.
     """
-    path = results_dir() / f"{RESULT}.json"
-    check_output(path, not_a_result)
+    RESULT.check_free()
     if args.threads:
         torch.set_num_threads(args.threads)
     net = checkpoint.load(checkpoint_dir())
@@ -203,7 +201,7 @@ def run(args: argparse.Namespace) -> None:
         "methods": {name: find(net, few, name, explainer(name)) for name in METHODS},
         "provenance": provenance(args.seed, sample_faces().name, sample_faces().content_hash),
     }
-    write_json(path, content)
+    RESULT.write(content)
     found = read()
     assert found is not None
     for name, finding in {**found.controls, **found.methods}.items():

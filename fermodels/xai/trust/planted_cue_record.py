@@ -10,15 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fermodels.results import complete, read_result, results_dir
+from fermodels.results import ResultFile, results_dir
 from fermodels.xai.trust.verdict import Estimate, proportion
 
 FOUND = 0.5
 """Share of peaks near the mark that a method must surely exceed to have found it."""
 FIGURES = ("hit", "near", "mass", "fooled")
 """What is measured of each method; see `Finding`."""
-RESULT = "known-answer/results"
-"""Name of the result; see `fermodels.results.read_result`."""
+RESULT = ResultFile("known-answer/results", "python -m fermodels.xai.trust.planted_cue")
 
 
 @dataclass(frozen=True)
@@ -72,17 +71,15 @@ def read() -> KnownAnswer | None:
     Raises:
         CheckpointError: the file is damaged.
     """
-    raw = read_result(RESULT)
-    if raw is None:
-        return None
-    with complete(f"{RESULT}.json", "python -m fermodels.xai.trust.planted_cue"):
-        return KnownAnswer(
+    return RESULT.read(
+        lambda raw: KnownAnswer(
             raw["accuracy"],
             raw["chance"],
             {name: _finding(row) for name, row in raw["methods"].items()},
             {name: _finding(row) for name, row in raw["controls"].items()},
             raw["provenance"],
         )
+    )
 
 
 def _finding(row: Mapping[str, Any]) -> CueResult:

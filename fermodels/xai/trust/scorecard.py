@@ -23,11 +23,10 @@ from torch import nn
 from fermodels.data.dataset import FaceDataset
 from fermodels.data.readers.discover import read_faces
 from fermodels.errors import ConfigError, exit_status
-from fermodels.files import check_output, not_a_result, write_json
 from fermodels.memory import keep_freed_memory
 from fermodels.nets import catalog, checkpoint
 from fermodels.nets.catalog import weights_hash
-from fermodels.results import git_revision, provenance, read_result, results_dir
+from fermodels.results import ResultFile, git_revision, provenance, read_result
 from fermodels.xai.attribution.registry import METHODS
 from fermodels.xai.trust.judge import PAIRS, Trial, predicted, what_was_learned
 from fermodels.xai.trust.localisation import ENOUGH, KnownFaces, known_faces, pointing
@@ -41,7 +40,14 @@ from fermodels.xai.trust.maps import (
 )
 from fermodels.xai.trust.randomisation import RandomCopy, random_copies
 from fermodels.xai.trust.robustness import NOISY, infidelity, max_sensitivity
-from fermodels.xai.trust.scorecard_record import FORMAT, Scorecard, file_name, scorecard_of, written
+from fermodels.xai.trust.scorecard_record import (
+    FORMAT,
+    Scorecard,
+    file_name,
+    result_file,
+    scorecard_of,
+    written,
+)
 from fermodels.xai.trust.verdict import Floats, ReadingScore
 
 
@@ -80,8 +86,8 @@ def run(args: argparse.Namespace) -> Path:
     Raises:
         ConfigError: no such method, too few or too many faces, or no scorecard in its place.
     """
-    path = results_dir() / f"{file_name(args.model)}.json"
-    check_output(path, not_a_result)
+    result = result_file(args.model)
+    result.check_free()
     if args.threads:
         torch.set_num_threads(args.threads)
     wanted = _wanted(args.methods)
@@ -95,12 +101,12 @@ def run(args: argparse.Namespace) -> Path:
         for name in wanted:
             if name not in card["methods"]:
                 card["methods"][name] = measure(bench, name) | {"git_revision": git_revision()}
-                _store(path, card)
+                _store(result, card)
                 print(f"{name:22} {card['methods'][name]['cpu_seconds']:.0f} s of CPU", flush=True)
-    _store(path, card)
+    _store(result, card)
     for name in wanted:  # not before all are known: they are judged together
         _say(scorecard_of(card), name)
-    return path
+    return result.path
 
 
 def _wanted(methods: list[str] | None) -> list[str]:
@@ -147,10 +153,10 @@ def _begin(
     return empty | {key: before[key] for key in ("learned", "controls")} | {"methods": kept}
 
 
-def _store(path: Path, card: dict[str, Any]) -> None:
+def _store(result: ResultFile, card: dict[str, Any]) -> None:
     """Write what is known so far, methods in the order of METHODS."""
     card["methods"] = {name: card["methods"][name] for name in METHODS if name in card["methods"]}
-    write_json(path, card)
+    result.write(card)
 
 
 def _say(card: Scorecard, name: str) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 
 from fermodels.errors import CheckpointError
 from fermodels.evaluation.paired_tests import holm
-from fermodels.results import complete, read_result
+from fermodels.results import ResultFile
 from fermodels.xai.trust.metrics import METRICS
 from fermodels.xai.trust.verdict import (
     PAIRED,
@@ -148,6 +148,11 @@ def command(model: str) -> str:
     return f"python -m fermodels.xai.trust.scorecard --model {model}"
 
 
+def result_file(model: str) -> ResultFile:
+    """Return a model's result."""
+    return ResultFile(file_name(model), f"{command(model)} --fresh", FORMAT)
+
+
 def read(model: str) -> Scorecard | None:
     """Return a model's scorecard; None if it was not computed yet.
 
@@ -157,16 +162,7 @@ def read(model: str) -> Scorecard | None:
     Raises:
         CheckpointError: the file is damaged or of another format.
     """
-    raw = read_result(file_name(model))
-    if raw is None:
-        return None
-    if raw.get("format") != FORMAT:
-        raise CheckpointError(
-            f"{file_name(model)}.json has format {raw.get('format')!r}: expected {FORMAT}; run "
-            f"{command(model)}"
-        )
-    with complete(f"{file_name(model)}.json", f"{command(model)} --fresh"):
-        return scorecard_of(raw)
+    return result_file(model).read(scorecard_of)
 
 
 def scorecard_of(raw: Mapping[str, Any]) -> Scorecard:

@@ -9,7 +9,8 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from fermodels.data import edits
-from fermodels.data.edits import EDITS, SIDE, Area, Step
+from fermodels.data.dataset import FACE_SIDE
+from fermodels.data.edits import EDITS, Area, Step
 from fermodels.data.emotions import EMOTIONS
 from fermodels.errors import ConfigError
 from studio import explanations, networks, snippets, state
@@ -90,8 +91,8 @@ def _pick_step(face: CarriedFace, kept: Sequence[Step]) -> Step | None:
         format_func=lambda name: EDITS[name].title if name in EDITS else name, wrap=True, **BOUND,
     )  # fmt: skip
     place = st.container()
-    rows = st.slider("Rows", 0, SIDE, MOUTH[0], key="rows", **BOUND)
-    columns = st.slider("Columns", 0, SIDE, MOUTH[1], key="columns", **BOUND)
+    rows = st.slider("Rows", 0, FACE_SIDE, MOUTH[0], key="rows", **BOUND)
+    columns = st.slider("Columns", 0, FACE_SIDE, MOUTH[1], key="columns", **BOUND)
     area, step = _area(rows, columns), None
     if chosen in EDITS:
         edit, donor = EDITS[str(chosen)], ""
@@ -107,7 +108,7 @@ def _pick_step(face: CarriedFace, kept: Sequence[Step]) -> Step | None:
 
 def _area(rows: tuple[int, int], columns: tuple[int, int]) -> Area:
     """Return a rectangle of at least one pixel: a slider's two ends may meet."""
-    top, left = min(rows[0], SIDE - 1), min(columns[0], SIDE - 1)
+    top, left = min(rows[0], FACE_SIDE - 1), min(columns[0], FACE_SIDE - 1)
     return Area(top, max(top + 1, rows[1]), left, max(left + 1, columns[1]))
 
 

@@ -1,4 +1,4 @@
-"""The detector is lent safely and its doubtful boxes are dropped."""
+"""The detector is shared safely between threads, and weak boxes are dropped."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_detector_is_handed_back_when_a_search_fails(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(detect, "_idle", [])
 
     def fail() -> None:
-        with detect._borrowed_detector():
+        with detect._detector_from_pool():
             raise RuntimeError("search failed")
 
     with pytest.raises(RuntimeError, match="search failed"):
@@ -75,8 +75,8 @@ def test_weak_or_nested_boxes_beside_a_better_one_are_dropped() -> None:
     nested = Detection(x=110, y=95, side=60, score=0.9)
     weak = Detection(x=300, y=100, side=90, score=detect.SURE_SCORE - 0.01)
     second = Detection(x=300, y=300, side=90, score=detect.SURE_SCORE)
-    assert detect._drop_doubtful([weak, nested, second, best]) == [best, second]
-    assert detect._drop_doubtful([weak]) == [weak], "a lone weak face is still a face"
+    assert detect._suppress_weak_and_nested([weak, nested, second, best]) == [best, second]
+    assert detect._suppress_weak_and_nested([weak]) == [weak], "a lone weak face is still a face"
 
 
 def test_pictures_without_faces_give_no_box() -> None:
@@ -88,7 +88,7 @@ def test_pictures_without_faces_give_no_box() -> None:
 def test_averaged_boxes_follow_a_moving_face_more_evenly_than_single_ones(
     astronaut: Image.Image,
 ) -> None:
-    with detect._borrowed_detector() as detector:
+    with detect._detector_from_pool() as detector:
         single, steady = [], []
         for shift in range(0, 20, 2):
             moved = astronaut.crop((100 + shift, 20 + shift, 340 + shift, 260 + shift))

@@ -59,6 +59,14 @@ def test_every_lossless_form_gives_the_same_faces_and_ids(tmp_path, form):
     assert set(faces.ids) == set(FACES.ids)
 
 
+def test_every_form_is_recognised_as_itself(tmp_path):
+    forms = set()
+    for name, write in {**WRITERS, "challenge": write_challenge}.items():
+        (tmp_path / name / "fer2013").mkdir(parents=True)
+        forms.add(discover.look(write(tmp_path / name)).form)
+    assert forms == set(discover.READERS)
+
+
 def test_a_path_may_be_text_and_start_at_home(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     write_csv(tmp_path / "fer2013.csv", FACES)
@@ -80,7 +88,7 @@ def test_fer2013_csv_is_preferred_and_what_is_not_read_is_noted(tmp_path):
     faces = read_faces(tmp_path)
     assert same(faces, FACES)
     note = "Read fer2013.csv; not read, though beside: icml_face_data.csv, parquet files, image"
-    assert any(note in said for said in faces.notes)
+    assert any(note in written for written in faces.notes)
 
 
 def write_challenge(folder):

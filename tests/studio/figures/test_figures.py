@@ -51,14 +51,6 @@ def counts() -> np.ndarray:
     return np.random.default_rng(0).integers(1, 60, (7, 7))
 
 
-def test_row_shares_sum_to_one_and_an_empty_class_is_unknown() -> None:
-    cells = counts()
-    cells[1] = 0
-    shares = heatmaps.row_shares(cells)
-    assert np.isnan(shares[1]).all()
-    assert np.allclose(np.delete(shares, 1, axis=0).sum(1), 1)
-
-
 def test_every_share_matrix_has_the_same_scale() -> None:
     heat = heatmaps.matrix(counts(), shares=True).data[0]
     assert (heat.zmin, heat.zmax) == (0.0, 100.0)

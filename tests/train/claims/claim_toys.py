@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fermodels.data.emotions import EMOTIONS
+from fermodels.data.emotions import EMOTIONS, PROBABILITY_COLUMNS
 from fermodels.nets.catalog import CONFIG, HISTORY, METRICS, PREDICTIONS, History
 from fermodels.nets.checkpoint import write_history
-from train.export import figures_of, probability_columns
+from train.export import figures_of
 
 PER_CLASS = 300
 EPOCHS = 10
@@ -91,7 +91,7 @@ def answers(recall: tuple[float, ...], angry_for: tuple[str, ...]) -> pd.DataFra
         p[np.arange(len(labels)), np.where(right, labels, wrong)] = 0.7
         ids = [f"{split}-{row}" for row in range(len(labels))]
         about = pd.DataFrame({"split": split, "sample_id": ids, "label": labels})
-        tables.append(about.join(pd.DataFrame(p, columns=probability_columns())))
+        tables.append(about.join(pd.DataFrame(p, columns=PROBABILITY_COLUMNS)))
     return pd.concat(tables, ignore_index=True)
 
 

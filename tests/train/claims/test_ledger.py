@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from fermodels.data.emotions import EMOTIONS
+from fermodels.data.emotions import EMOTIONS, PROBABILITY_COLUMNS
 from fermodels.errors import DataError
 from fermodels.evaluation.paper import REPORTED
 from fermodels.nets import catalog
@@ -137,7 +137,7 @@ def test_claim_that_holds_on_one_split_and_fails_on_the_other_is_inconclusive(
     path = catalog.paper_runs_dir() / "deep-5"
     table = catalog.read_predictions(path)
     better = table["split"].eq("validation")
-    columns = catalog.PROBABILITY_COLUMNS
+    columns = PROBABILITY_COLUMNS
     table.loc[better, columns] = np.eye(7)[table.loc[better, "label"]]
     table.to_parquet(path / catalog.PREDICTIONS)
     found = row(CLAIMS[8], ClaimEvidence())
