@@ -110,7 +110,7 @@ def test_files_that_do_not_fit_are_one_sentence_and_nobody_is_let_in(place: Path
 def test_one_file_asks_for_the_other(place: Path) -> None:
     app = open_room("activations", place / "faces")
     upload(app, two_files(place / "checkpoints" / "shallow")[:1])
-    assert any("Now its model.safetensors" in note.value for note in app.caption)
+    assert any("model.safetensors" in note.value for note in app.caption)
 
 
 def test_a_folder_in_the_address_is_a_guest_with_all_its_records(place: Path) -> None:
@@ -120,7 +120,7 @@ def test_a_folder_in_the_address_is_a_guest_with_all_its_records(place: Path) ->
     app = open_room("filters", place / "faces", own=str(elsewhere), model="my-net (yours)")
     assert any(head.value == "After epoch 3" for head in app.subheader)
     code = "\n".join(block.value for block in app.code)
-    assert f"shelf.find({str(elsewhere)!r})" in code
+    assert f"catalog.find({str(elsewhere)!r})" in code
 
 
 def test_a_folder_that_is_none_is_said_once_in_the_sidebar(place: Path) -> None:
