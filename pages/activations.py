@@ -9,7 +9,7 @@ from studio.rooms.activations import channels, layers
 
 widgets.opening(
     "What does each layer keep of a face?",
-    "Each picture is one channel's answer to the face, dark where it is silent and pale where it "
+    "Each picture is one channel's response to the face, dark where it is silent and pale where it "
     "responds. Notice how the first layers still show the face, and the later ones only a few "
     "spots.",
 )
@@ -23,7 +23,7 @@ def of_this_face() -> tuple[str, str]:
     with settings:
         name = widgets.pick_model()
         beside = st.selectbox(
-            "Beside", ["no other face", *EMOTIONS], key="beside",
+            "Compare with", ["no other face", *EMOTIONS], key="beside",
             help="A typical test face with that label, for comparison.", **state.BOUND,
         )  # fmt: skip
         found = {f"this face, {face.expression}": layers.responses(name, face.image)}
@@ -34,10 +34,10 @@ def of_this_face() -> tuple[str, str]:
     view = layers.pick_view(here)
     layers.draw_channels(name, face, found, view)
     channels.inspect(name, view, here)
-    st.subheader("How sparse, how focused?", anchor=False)
+    st.subheader("Sparsity and spatial entropy by layer", anchor=False)
     layers.draw_depth(name, face, found, view)
     if beside in EMOTIONS:
-        st.subheader("How alike are the two faces to it?", anchor=False)
+        st.subheader("Similarity of the two faces by layer", anchor=False)
         layers.draw_likeness(name, face, other, view)
     return name, view.block
 
@@ -45,9 +45,10 @@ def of_this_face() -> tuple[str, str]:
 @widgets.fragment
 def while_it_learned(name: str, block: str) -> None:
     """The epoch slider."""
-    st.subheader("How did it come to that?", anchor=False)
+    st.subheader("During training", anchor=False)
     st.markdown(
-        "The maps above are of the finished network. Of every epoch these figures were kept, on "
+        "The maps above are of the finished network. These figures were recorded at every epoch, "
+        "on "
         "validation faces."
     )
     epoch_slider.through(name, block=block)
@@ -56,5 +57,5 @@ def while_it_learned(name: str, block: str) -> None:
 while_it_learned(*widgets.fragment_part(of_this_face))
 widgets.footer(
     "A channel that lights up at the mouth has not thereby been shown to detect mouths, nor to "
-    "matter for the answer: many channels respond and are then ignored."
+    "matter for the prediction: many channels respond and are then ignored."
 )

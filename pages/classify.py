@@ -1,11 +1,11 @@
-"""What does it say to your photo?"""
+"""Classify: what do the networks see in your photo?"""
 
 import streamlit as st
 
 from studio.components import widgets
 
 widgets.opening(
-    "What does it say to your photo?",
+    "What do the networks see in your photo?",
     "Add a photo: its faces are found, the largest first, cut out as FER-2013 cuts its faces, and "
     "shown to the networks. Look at the 48 × 48 pixels first, they are all that the networks get.",
 )
@@ -14,6 +14,6 @@ with st.container(key="classifier"):
     st.iframe(f"/gradio/?__theme={'dark' if dark else 'light'}", height=660)
 widgets.footer(
     "Who is shown, or how they feel. The networks must choose one of seven words, whatever the "
-    "picture. Their percentages were held against FER-2013's faces alone: for other pictures they "
-    "may be far from how often the answer is right."
+    "picture. Their calibration was checked on FER-2013's faces alone: on other pictures their "
+    "percentages may differ a lot from their accuracy."
 )

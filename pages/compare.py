@@ -1,4 +1,4 @@
-"""Which model errs where?"""
+"""Which network errs where?"""
 
 import streamlit as st
 
@@ -10,9 +10,10 @@ from studio.rooms.compare import tables
 VIEWS = ("% of each row", "counts", "difference")
 
 widgets.opening(
-    "Which model errs where?",
-    "Rows are the true labels, columns what the model said: the diagonal is right, all else is a "
-    "confusion. Look for columns that swallow their neighbours. Click a cell to see its faces.",
+    "Which network errs where?",
+    "Rows are the true labels, columns the predictions: the diagonal is right, all else is a "
+    "confusion. Look for labels that are predicted too often (bright columns). Click a cell to see "
+    "its faces.",
 )
 faces = state.dataset()
 split = widgets.pick_one("Split", ("test", "validation"), key="on")
@@ -36,19 +37,19 @@ st.subheader("Overall", anchor=False)
 tables.show_overall(split)
 
 if len(names) > 1:
-    st.subheader("Does one truly beat the other?", anchor=False)
+    st.subheader("Is the difference significant?", anchor=False)
     tables.show_paired(names, split)
 
 st.subheader("Per expression", anchor=False)
 tables.show_per_expression(names, split)
 
-st.subheader("Is it as sure as it is right?", anchor=False)
+st.subheader("Calibration", anchor=False)
 tables.show_calibration(names, split)
 
-st.subheader("What if one counts otherwise?", anchor=False)
+st.subheader("Accuracy on other subsets and labels", anchor=False)
 tables.show_other_counts(names, split)
 
 widgets.footer(
-    "How any of them would fare on other people, cameras or labels, or whether another seed would "
+    "How any of them would do on other people, cameras or labels, or whether another seed would "
     "rank them the same: each is one run. Intervals count the faces' chance, nothing else."
 )

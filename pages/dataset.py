@@ -1,4 +1,4 @@
-"""What do the faces look like, and what did a model make of them?"""
+"""What do the faces look like, and what did a network predict for them?"""
 
 import numpy as np
 import streamlit as st
@@ -16,7 +16,7 @@ PER_PAGE = 96
 widgets.opening(
     "What do the faces look like?",
     "Each tile is one face, 48 × 48 grey pixels, underlined in the colour of its label. Look for "
-    "labels you would not have given. Click a face to carry it into the other rooms.",
+    "labels you would not have given. Click a face to select it: every room then shows it.",
 )
 faces = state.dataset()
 held = state.carried(faces)
@@ -26,7 +26,7 @@ for note in faces.notes:
 wanted, model = filters.pick_filter(faces)
 answers = filters.predictions_of(model, faces, wanted)
 rows = filters.sliced(predictions.choose(faces, wanted, answers), faces, wanted)
-if st.toggle("Map: draw around faces that a network finds alike", key="mapped", **state.BOUND):
+if st.toggle("Feature map: lasso similar faces", key="mapped", **state.BOUND):
     inside = feature_map.pick(faces, rows)
     rows = rows if inside is None else rows[np.isin(rows, inside)]
 if len(rows) == 0:
@@ -44,7 +44,6 @@ left, right = st.columns(2, gap="large")
 with left:
     st.subheader("How many of each?", anchor=False)
     download.show(figures.balance(faces.counts()), "balance", "Faces per expression and split")
-    st.caption("Strong to faint: " + ", ".join(faces.counts()) + ".")
 with right:
     st.subheader("The average face", anchor=False)
     means = filters.mean_faces(faces)

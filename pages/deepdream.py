@@ -1,4 +1,4 @@
-"""What would excite the network more? (the paper's Figure 11)"""
+"""What picture maximises an answer? Activation maximisation (the paper's Figure 11)."""
 
 import streamlit as st
 
@@ -7,9 +7,10 @@ from studio.components import face_picker, widgets
 from studio.rooms import deepdream
 
 widgets.opening(
-    "What would excite the network more?",
-    "A dream starts from a face and changes its pixels step by step until the network is surer "
-    "of an expression, or a layer responds more strongly. Notice where the changes fall: around "
+    "What picture maximises an answer? (activation maximisation)",
+    "A dream starts from a face and changes its pixels step by step until the network is more "
+    "confident of an expression, or a layer responds more strongly. Notice where the changes "
+    "fall: around "
     "the mouth and brows, or anywhere at all.",
 )
 chooser, settings = st.columns(2, gap="large")

@@ -11,7 +11,7 @@ st.title("What has a network learned about faces?", anchor=False)
 st.markdown(
     "FER Studio trains the convolutional networks of one paper on FER-2013, seven expressions at "
     "48 × 48 grey pixels, and opens them up: what they see, where they look, where they err, and "
-    "which explanations of them deserve belief. Every accuracy here comes from a checkpoint you "
+    "which explanations can be trusted. Every accuracy here comes from a checkpoint you "
     "can load, with its interval."
 )
 

@@ -9,12 +9,12 @@ from studio.rooms.puppet import sliders as puppet_sliders
 widgets.opening(
     "What happens when a muscle moves?",
     "This face is drawn from action units, the muscle movements by which FACS describes "
-    "expressions. Move one and watch the answers change: which units does a network listen to, "
-    "and how little is enough to change its mind?",
+    "expressions. Move one and watch the predictions change: which units does a network respond "
+    "to, and how small a change flips its answer?",
 )
 chooser, who = st.columns(2, gap="large")
 with chooser:
-    name = widgets.pick_model("Model to question")
+    name = widgets.pick_model()
 with who:
     person = puppet_sliders.pick_person()
 
@@ -31,14 +31,14 @@ def play() -> None:
         puppet_sliders.draw_answers(person, worn)
     st.subheader("What does one unit do?", anchor=False)
     puppet_sliders.draw_curves(name, worn)
-    st.subheader("How little changes its mind?", anchor=False)
+    st.subheader("Smallest change that flips the answer", anchor=False)
     puppet_sliders.ask_for_flip(name, person, worn)
 
 
 play()
 concepts.section(name)
 widgets.footer(
-    "How the network reads people: the faces are drawings, and it was trained on photographs. "
+    "How the network sees people: the faces are drawings, and it was trained on photographs. "
     "Intensities are this drawing program's, not a FACS coder's; and an action unit is a movement, "
     "not a feeling."
 )

@@ -1,8 +1,7 @@
-"""Which pixels made the model say that?"""
+"""Which pixels explain the prediction?"""
 
 import streamlit as st
 
-from fermodels import EMOTIONS
 from studio import explanations, networks, snippets
 from studio.components import face_picker, widgets
 from studio.rooms.saliency import comparison as saliency_comparison
@@ -10,10 +9,9 @@ from studio.rooms.saliency import edits, neighbours, report, trust
 from studio.rooms.saliency import settings as saliency_settings
 
 widgets.opening(
-    "Which pixels made the model say that?",
-    "Each map asks one method how much every pixel spoke for the chosen expression: amber for, "
-    "blue against. Notice where the methods agree, and how much of the answer each leaves "
-    "unexplained.",
+    "Which pixels explain the prediction?",
+    "Each map shows, by one method, how much every pixel counts for the chosen expression: amber "
+    "for, blue against. Notice where the methods agree, and how large each completeness gap is.",
 )
 chooser, settings = st.columns(2, gap="large")
 with chooser:
@@ -28,15 +26,14 @@ with settings:
     )
 options = saliency_settings.pick_options(names[0], chosen, target_class)
 
-rather = f" rather than {options.contrast}" if options.contrast else ""
-st.subheader(f"What speaks for {EMOTIONS[target_class]}{rather}?", anchor=False)
+st.subheader(options.question, anchor=False)
 comparison = saliency_comparison.compute(face, names, chosen, options)
 saliency_comparison.draw(comparison)
 saliency_comparison.explain_methods(comparison.every)
 explanations.explain(comparison.badges, {m.method: m.title for m in comparison.every})
 report.offer(comparison)
 
-st.subheader("What the networks say", anchor=False)
+st.subheader("Predictions", anchor=False)
 saliency_comparison.draw_probabilities(names, face, target_class)
 
 if comparison.every:
@@ -50,6 +47,6 @@ trust.section(comparison)
 edits.edits_section(face, names, chosen, options)
 widgets.footer(
     "A map shows what the method credits, not what the network thinks. Methods that disagree "
-    "cannot all be right; a plausible map is not evidence that the model reasons well; and no "
+    "cannot all be right; a plausible map is not evidence that the network reasons well; and no "
     "map says anything about what the person felt."
 )

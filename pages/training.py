@@ -10,7 +10,8 @@ from studio.rooms import training
 widgets.opening(
     "How did the networks learn?",
     "Loss should fall from ln 7 and accuracy rise from 1/7, the level of guessing. Look for where "
-    "training and validation part: from there on a network learns its training faces by heart.",
+    "training and validation part: from there on a network memorises its training faces "
+    "(overfits).",
 )
 runs = training.pick_runs()
 names = (

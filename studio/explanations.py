@@ -239,8 +239,8 @@ def badge(name: str, asked: MapRequest) -> Badge:
         return _unscored(f"{name}'s scorecard has no entry for {asked.method} yet.")
     if not _as_scored(asked):
         return _unscored(
-            f"Scorecards judge usual settings; {asked.method} was asked with others, or with a "
-            "contrast, a layer or a baseline of your choice."
+            f"Scorecards judge usual settings; this map of {asked.method} was made with others, or "
+            "with a contrast, a layer or a baseline of your choice."
         )
     found, same = card.verdict(asked.method), card.same_as(asked.method)
     reasons = found.reasons
@@ -284,13 +284,15 @@ def explain(badges: Mapping[tuple[str, str], Badge], titles: Mapping[str, str]) 
         badges: by network and method.
         titles: method -> what people call it.
     """
-    with st.expander("Which of these maps deserve belief?", icon=":material/verified:"):
+    with st.expander("Which maps are faithful? (scorecard)", icon=":material/verified:"):
         st.markdown(
-            "Each method was put to the same checks on many faces. Its maps must differ between "
-            "faces, between expressions and from those of networks with random weights, and their "
-            "best pixels must matter more to the network than random pixels, than edges, and than "
-            "one fixed map for all faces. It passes or fails only where a figure's interval "
-            "leaves no doubt."
+            "Every method passed through the same checks on many faces. Its maps must differ "
+            "between "
+            "faces, between expressions and from those of a network with randomised weights, and "
+            "removing their top pixels must hurt more than removing random pixels, edges, or those "
+            "of one fixed map for all faces. A method passes or fails only where a figure's "
+            "interval is "
+            "clear."
         )
         for name in dict.fromkeys(name for name, _ in badges):
             of_name = {method: b for (other, method), b in badges.items() if other == name}

@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 from PIL import Image, ImageDraw
 
-from studio import public, server, visitor_networks
+from studio import public, server, state, visitor_networks
 from studio.components import widgets
 
 STYLE = """
@@ -59,7 +59,7 @@ SECTIONS: dict[str, tuple[Room, ...]] = {
     "": (Room("home", "Home", ":material/home:", "What this is"),),
     "Results": (
         Room("dataset", "Dataset", ":material/grid_view:", "What do the faces look like?"),
-        Room("compare", "Compare", ":material/compare:", "Which model errs where?"),
+        Room("compare", "Compare", ":material/compare:", "Which network errs where?"),
         Room("training", "Training", ":material/show_chart:", "How did the networks learn?"),
         Room("paper", "Paper", ":material/fact_check:", "Which of the paper's claims hold?"),
     ),
@@ -67,11 +67,13 @@ SECTIONS: dict[str, tuple[Room, ...]] = {
         Room("filters", "Filters", ":material/blur_on:", "What do the first filters look for?"),
         Room("activations", "Activations", ":material/layers:", "What does each layer keep?"),
         Room("saliency", "Saliency", ":material/center_focus_strong:", "Which pixels counted?"),
-        Room("deepdream", "DeepDream", ":material/auto_awesome:", "What would excite it more?"),
+        Room(
+            "deepdream", "DeepDream", ":material/auto_awesome:", "What picture maximises an answer?"
+        ),
         Room("puppet", "Puppet", ":material/face:", "What happens when a muscle moves?"),
     ),
     "Your picture": (
-        Room("classify", "Classify", ":material/add_a_photo:", "What does it say to your photo?"),
+        Room("classify", "Classify", ":material/add_a_photo:", "What do the networks see?"),
     ),
 }
 """Section title -> rooms. A room is open when its page exists."""
@@ -121,6 +123,7 @@ def run() -> None:
     visitor_networks.sidebar()
     try:
         with widgets.said():
+            state.open_old_address()
             chosen.run()
     finally:  # also where a room stops or starts anew
         server.spare_libraries()

@@ -21,9 +21,9 @@ from studio.theme import EXPRESSION_COLORS
 CHUNK = 256
 AT_ONCE = 1024
 """Faces that are predicted without asking: a few seconds on a small machine."""
-ORDERS = ("mixed", "as stored", "most confident first", "least confident first")
+ORDERS = ("shuffled", "original", "most confident first", "least confident first")
 FREE_ORDERS = ORDERS[:2]
-"""The orders that need no model; ``mixed`` follows the ids, which come from the pixels."""
+"""The orders that need no model; ``shuffled`` follows the ids, which come from the pixels."""
 OUTCOMES = ("all", "right", "wrong")
 
 
@@ -39,7 +39,7 @@ class Filter:
     """``right`` or ``wrong`` needs answers; faces without an answer then drop out."""
     confidence: tuple[float, float] = (0.0, 1.0)
     """Span of the winning probability; anything but all needs answers."""
-    order: str = "mixed"
+    order: str = "shuffled"
     """One of ORDERS."""
     slices: tuple[str, ...] = ()
     """Names in `studio.rooms.dataset.filters.SLICES`, all of which a face must belong to."""
@@ -112,7 +112,7 @@ def of_rows(name: str, faces: FaceDataset, rows: NDArray[np.intp]) -> NDArray[np
         return found
     if len(rows) > AT_ONCE:
         return None
-    with st.spinner(f"Asking {plain(name)}…"):
+    with st.spinner(f"{plain(name)} predicts…"):
         return computed(name, faces, rows, lambda _share: None)
 
 
@@ -153,9 +153,9 @@ def _answered_as_wanted(
 def _in_order(
     rows: NDArray[np.intp], order: str, faces: FaceDataset, confidence: NDArray[np.float32]
 ) -> NDArray[np.intp]:
-    if order == "as stored":
+    if order == "original":
         return rows
-    if order == "mixed":
+    if order == "shuffled":
         digests = [str(name).rpartition("-")[2] for name in faces.ids[rows]]
         return rows[np.argsort(digests, kind="stable")]
     sign = -1 if order == "most confident first" else 1

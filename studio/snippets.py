@@ -137,7 +137,7 @@ def dream_code(name: str, held: CarriedFace, start: str | None, keywords: dict[s
     return (
         f"{face(held)}{net(name)}"
         f"film = fermodels.dream(\n    net,\n    {first},\n{given})\n"
-        "film.frames[-1]  # (48, 48) in [0, 1]\n"
+        "film.frames[-1]  # uint8 (48, 48)\n"
     )
 
 

@@ -20,6 +20,32 @@ from studio.components.text import plain, say_error
 SAMPLES = "samples"
 BOUND: dict[str, Any] = {"bind": "query-params", "persist_state": "session"}
 """Widgets with these settings keep their state in the URL."""
+RENAMED_OPTIONS: dict[str, dict[str, str]] = {
+    "order": {"mixed": "shuffled", "as stored": "original"},
+    "slice": {
+        "doubtful label": "label error",
+        "has a copy": "duplicate",
+        "copy of training": "leaked from training",
+        "models disagree": "networks disagree",
+    },
+    "layout": {"principal axes": "PCA"},
+    "preset": {
+        "Quick look": "Fast preview",
+        "What a channel wants": "Channel",
+        "What a channel wants, wide": "Channel (larger field)",
+    },
+    "flip-norm": {"in total (L1)": "L1", "spread out (L2)": "L2"},
+}
+"""Widget's key -> option in older addresses -> its name now."""
+
+
+def open_old_address() -> None:
+    """Choose what an older address means by the options' former names; called before a room."""
+    for key, renamed in RENAMED_OPTIONS.items():
+        values = st.query_params.get_all(key)
+        if renamed.keys() & set(values) and key not in st.session_state:
+            chosen = [renamed.get(value, value) for value in values]
+            st.session_state[key] = chosen if key == "slice" else chosen[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +83,7 @@ def dataset() -> FaceDataset:
         st.info(f"{plain(source())} could not be read (see the sidebar): showing the sample set.")
         faces = read_or_say(SAMPLES)
     if faces is None:
-        st.info("There are no faces to show: name your own in the sidebar.")
+        st.info("There are no faces to show: choose a dataset in the sidebar.")
         st.stop()
     return faces
 
@@ -73,7 +99,7 @@ def source() -> str:
 
 def _ask_for_faces() -> None:
     st.text_input(
-        "Faces",
+        "Dataset",
         key="data",
         placeholder="sample set",
         help="Empty: the faces shipped with this project. Or FER-2013 as you have it: a CSV "

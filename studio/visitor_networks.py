@@ -25,7 +25,7 @@ def sidebar() -> None:
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.markdown(f"**{plain(name)}**")
                 st.button(
-                    ":material/close:", key=f"dismiss-{name}", help=f"Let {plain(name)} go",
+                    ":material/close:", key=f"dismiss-{name}", help=f"Remove {plain(name)}",
                     on_click=_let_go, args=(name,), type="tertiary",
                 )  # fmt: skip
 
@@ -77,7 +77,7 @@ def _by_upload() -> None:
     if len(parts) < 2:
         if files:
             lacking = catalog.CONFIG if "safetensors" in parts else catalog.WEIGHTS
-            st.caption(f"Now its {lacking}.")
+            st.caption(f"Now add {lacking}.")
         return
     seen = ":".join(file.file_id for file in parts.values())
     trouble: dict[str, str] = st.session_state.setdefault("upload-trouble", {})

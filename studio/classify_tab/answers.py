@@ -94,7 +94,7 @@ def show_why(
     try:
         return why_html(_explain(photo, model, expression, instead_of, method, whole))
     except FerError as error:
-        return html.problem_html(str(error))
+        return html.problem_html(str(error), "No explanation")
 
 
 def show_many(
@@ -106,7 +106,7 @@ def show_many(
     try:
         rows = _read_many(photos, model, all_faces)
     except FerError as error:
-        return [], html.problem_html(str(error))
+        return [], html.problem_html(str(error), "These files can't be read")
     return [[_shown(row[column]) for column in COLUMNS] for row in rows], csv_link(rows)
 
 

@@ -48,12 +48,12 @@ SESSIONS_KEPT = 100
 
 EXAMPLE_CLASSES = ("happy", "surprise", "sad", "angry")
 
-HEAD = """<div class="fer-head"><h1>What does it say to your photo?</h1><p>Every face is found, cut
-out as FER-2013 cuts its faces, and shown to the networks of the studio.</p></div>"""
+HEAD = """<div class="fer-head"><h1>What do the networks see in your photo?</h1><p>Every face is
+found, cut out as FER-2013 cuts its faces, and shown to the networks of the studio.</p></div>"""
 FOOT = """<p class="fer-foot"><span class="fer-alone">An expression is not an emotion, the networks
 were taught on noisy labels, and none of this may be used to decide anything about a person.
-{sureness}</span>Your photo lies in this server's {where} for at most eleven minutes, and
-is used for nothing else.</p>"""
+{calibration}</span>Your photo stays in this server's {where} for at most 11 minutes, then it is
+deleted. It is not {stored}shared or used for training.</p>"""
 FIT_FRAME = """
 const frame = window.frameElement;
 if (frame) {
@@ -144,8 +144,9 @@ def build_demo() -> gr.Blocks:
             one_photo()
         with gr.Tab("Many photos"):
             many_photos()
-        where = "memory" if in_memory() else "temporary folder"
-        gr.HTML(FOOT.format(where=where, sureness=escape(calibration_text())))
+        where, stored = ("memory", "stored, ") if in_memory() else ("temporary folder", "")
+        text = escape(calibration_text())
+        gr.HTML(FOOT.format(where=where, stored=stored, calibration=text))
         api(answers.networks_with_accuracy, api_name="networks")
     demo.queue(max_size=QUEUE_LENGTH, default_concurrency_limit=AT_ONCE)
     demo.state_session_capacity = SESSIONS_KEPT
@@ -153,16 +154,15 @@ def build_demo() -> gr.Blocks:
 
 
 def calibration_text() -> str:
-    """Return in a sentence which way each network errs in sureness, from its own record."""
-    told = {n: words for n in catalog.available() if (words := reading.calibration_line(n))}
-    if not told:
+    """Return in a sentence which networks are over- or underconfident, from their own records."""
+    errors = {n: words for n in catalog.available() if (words := reading.calibration_line(n))}
+    if not errors:
         return ""
-    shown = [f"{name} {words}" for name, words in told.items() if BY_CHANCE not in words]
+    shown = [f"{name} {words}" for name, words in errors.items() if BY_CHANCE not in words]
     others = "none" if not shown else "; ".join(shown)
     return (
-        "Networks whose percentages, as shown here, are not as sure as they are right on "
-        f"FER-2013's validation faces, beyond what chance could explain: {others}. Other photos "
-        "may differ. "
+        "Networks whose percentages, as shown here, are miscalibrated on FER-2013's validation "
+        f"faces, beyond what chance could explain: {others}. Other photos may differ. "
     )
 
 
@@ -175,7 +175,7 @@ class _One:
     whole: gr.Checkbox
 
 
-def pick_network(label: str = "Networks") -> gr.Dropdown:
+def pick_network(label: str = "Model") -> gr.Dropdown:
     """Return the picker of one or all networks."""
     choices = [("All networks", ALL), *((name, name) for name in catalog.available())]
     return gr.Dropdown(choices, value=ALL, label=label)
@@ -214,8 +214,8 @@ def ask_for_photo() -> _One:
     )
     model = pick_network()
     whole = gr.Checkbox(
-        label="Take the whole picture",
-        info="Reads its central square: for a picture that is already a face.",
+        label="My picture is already a cropped face",
+        info="No face is looked for: the central square is read.",
     )
     with gr.Column(elem_classes="fer-examples"):
         gr.Examples(example_photos(private_folder() / "examples"), photo, label="Examples")
@@ -224,18 +224,18 @@ def ask_for_photo() -> _One:
 
 def why(one: _One, best: str) -> None:
     """Lay out the questions after an answer: why that, why not another, by which network."""
-    expressions = [("what it says", PREDICTED), *((e, e) for e in EMOTIONS)]
-    against = [("nothing in particular", NOTHING), *((e, e) for e in EMOTIONS)]
+    expressions = [("the prediction", PREDICTED), *((e, e) for e in EMOTIONS)]
+    against = [("(nothing)", NOTHING), *((e, e) for e in EMOTIONS)]
     methods = [(title, name) for name, title in answers.method_titles().items()]
-    with gr.Accordion("Why? And why not something else?", open=False):
+    with gr.Accordion("Explain the prediction", open=False):
         with gr.Row():
             asked = [
-                gr.Dropdown(list(catalog.available()), value=best, label="Network", min_width=220),
-                gr.Dropdown(expressions, value=PREDICTED, label="Why", min_width=220),
-                gr.Dropdown(against, value=NOTHING, label="and not", min_width=220),
+                gr.Dropdown(list(catalog.available()), value=best, label="Model", min_width=220),
+                gr.Dropdown(expressions, value=PREDICTED, label="Explain", min_width=220),
+                gr.Dropdown(against, value=NOTHING, label="instead of", min_width=220),
                 gr.Dropdown(methods, value=METHOD, label="Method", min_width=220),
             ]
-        button = gr.Button("Show what counted", size="sm")
+        button = gr.Button("Explain", size="sm")
         map_ = gr.HTML()
     inputs = [one.photo, *asked, one.whole]
     button.click(answers.show_why, inputs, map_, **ONE, **QUIET)

@@ -51,7 +51,8 @@ def reading_html(reading: Reading) -> str:
             f'<div class="fer-result"><div class="fer-found">{_photo(reading)}'
             '<div class="fer-verdict"><p class="fer-title">No face found</p><p>The detector sees '
             "upright, roughly frontal faces of 80 pixels and more. If the picture is a face, tick "
-            "<b>Take the whole picture</b> to read its central square.</p></div></div></div>"
+            "<b>My picture is already a cropped face</b> to read its central "
+            "square.</p></div></div></div>"
         )
     shown = {name: confidence(name, answers) for name, answers in reading.answers.items()}
     found = _photo(reading) + _crop(reading.face) + _verdict(shown)
@@ -62,10 +63,10 @@ def reading_html(reading: Reading) -> str:
     )
 
 
-def problem_html(sentence: str) -> str:
+def problem_html(sentence: str, title: str = "This file can't be read") -> str:
     """Return an error as a quiet box."""
     text = escape(sentence[:1].upper() + sentence[1:])
-    return f'<div class="fer-empty" role="alert"><p><b>Not this one.</b></p><p>{text}.</p></div>'
+    return f'<div class="fer-empty" role="alert"><p><b>{title}</b></p><p>{text}.</p></div>'
 
 
 def _photo(reading: Reading) -> str:
@@ -92,9 +93,10 @@ def _says(reading: Reading) -> str:
         return "No face was found."
     if reading.face.whole_picture:
         return "Taken whole: no face was looked for."
+    detector = f"detector score {reading.face.score:.1f}; above 1 is clear"
     if n == 1:
-        return f"One face found, score {reading.face.score:.1f}."
-    return f"{n} faces found, numbered from the largest, whose score is {reading.face.score:.1f}."
+        return f"One face found ({detector})."
+    return f"{n} faces found, numbered from the largest ({detector})."
 
 
 def _box(face: Face, number: int) -> str:
@@ -158,12 +160,13 @@ def _verdict(shown: Answers) -> str:
     mean = np.mean(list(answers.values()), axis=0)
     winner = max(named, key=lambda index: (named[index], mean[index]))
     emotion, n = EMOTIONS[winner], len(answers)
-    who = f"says {escape(next(iter(answers)))}:"
+    share = _percent(float(mean[winner]))
+    verdict = f"{escape(next(iter(answers)))} predicts <b>{emotion}</b> ({share})"
     if n > 1:
-        who = f"say {named[winner]} of {n} networks, on average"
+        verdict = f"{named[winner]} of {n} networks say <b>{emotion}</b> (mean probability {share})"
     return (
         f'<div class="fer-verdict"><p class="fer-title" style="--c:{EXPRESSION_COLORS[emotion]}">'
-        f"<i></i>{emotion}</p><p>{who} {_percent(float(mean[winner]))}.</p></div>"
+        f"<i></i>{emotion}</p><p>{verdict}.</p></div>"
     )
 
 
@@ -267,7 +270,7 @@ def ask_why(
     (name,) = networks(model)
     faces = [whole_picture(photo, limits=LIMITS)] if whole else read_photo(photo, limits=LIMITS)
     if not faces:
-        raise PhotoError("no face was found to explain: take the whole picture instead")
+        raise PhotoError("no face was found to explain: if the picture is a cropped face, say so")
     face = faces[0].image
     return Why(name, face, _explanation(name, face, expression, instead_of, method))
 
@@ -319,7 +322,7 @@ def why_html(why: Why) -> str:
     return (
         '<div class="fer-found fer-why">'
         f"{_figure(why.face, 'The face as the network sees it', 'The face')}"
-        f"{_figure(laid, f'The map over the face: {unit}', 'What counted')}"
+        f"{_figure(laid, f'The map over the face: {unit}', 'Explanation')}"
         f'<div class="fer-verdict"><p class="fer-title">{_question(why)}</p>'
         f"<p>{_sums(why)}</p>{_notes(why)}"
         f"{images.scale_bar(limit, table, signed=signed, unit=unit)}</div></div>"
@@ -342,7 +345,7 @@ def _unit(why: Why) -> str:
     if not why.found.signed:
         return f"how much each pixel matters to {escape(why.model)}, in the method's own unit"
     against = f" and for {why.contrast}" if why.contrast else ""
-    return f"amber spoke for {why.target}, blue against it{against}"
+    return f"amber is evidence for {why.target}, blue against it{against}"
 
 
 def _sums(why: Why) -> str:

@@ -168,7 +168,7 @@ def take_home(
     )  # fmt: skip
     if note:
         row.caption(plain(note), width="stretch")
-    with row.popover("Take home", icon=":material/download:", type="tertiary", key=f"take-{key}"):
+    with row.popover("Export", icon=":material/download:", type="tertiary", key=f"take-{key}"):
         if chart:
             _saver(key=f"saver-{key}", data={"chart": key}, height="content")
         with st.container(horizontal=True, gap="small"):

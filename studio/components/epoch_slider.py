@@ -100,7 +100,7 @@ def through(name: str, *, block: str | None = None) -> None:
 def draw(
     name: str, found: Record, epoch: int, *, block: str | None = None, code: str | None = None
 ) -> None:
-    """Draw an epoch's sparsity and spread by layer, and its confusion matrix.
+    """Draw an epoch's sparsity and spatial entropy by layer, and its confusion matrix.
 
     Args:
         name: whose record it is.
@@ -120,7 +120,7 @@ def draw(
 
 def _draw_layers(name: str, found: Record, at: int, block: str | None, code: str) -> None:
     """Draw both quantities over depth, the chosen epoch against the last."""
-    both = {"sparsity": found.sparsity, "spread": found.entropy}
+    both = {"sparsity": found.sparsity, "spatial entropy": found.entropy}
     lines = {
         f"{title}, epoch {found.epochs[when]}": values[when].tolist()
         for when in dict.fromkeys((at, len(found.epochs) - 1))
@@ -129,10 +129,10 @@ def _draw_layers(name: str, found: Record, at: int, block: str | None, code: str
     fig = charts.lines_by_layer(
         found.layers, lines, title="share", chosen=block, height=440, group=len(both)
     )
-    alt = f"Sparsity and spread per layer of {name} after epoch {found.epochs[at]}"
+    alt = f"Sparsity and spatial entropy per layer of {name} after epoch {found.epochs[at]}"
     note = (
-        "On 64 validation faces. Sparsity: share of exact zeros after ReLU. Spread: 0% a point, "
-        "100% the same everywhere."
+        "On 64 validation faces. Sparsity: share of exact zeros after ReLU. Spatial entropy: "
+        "0% = one pixel, 100% = uniform."
     )
     download.show(fig, "layers-at-epoch", alt, code=code, note=note)
 

@@ -15,10 +15,10 @@ from studio.state import CarriedFace, carried, carry, dataset, face_at
 
 
 def in_hand(face: CarriedFace) -> None:
-    """Say which face is carried along."""
+    """Show the selected face."""
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         _portrait(face, 56)
-        st.markdown(f"In hand: **{face.expression}**, {face.split}, {code(face.sample_id)}")
+        st.markdown(f"Selected face: **{face.expression}**, {face.split}, {code(face.sample_id)}")
 
 
 def _portrait(face: CarriedFace, side: int) -> None:

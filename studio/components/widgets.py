@@ -45,9 +45,9 @@ def how_to_see_scored() -> str:
     if public.is_public():
         return (
             "This public studio shows its sample set alone: to see those faces, run the studio on "
-            "your machine, with your FER-2013."
+            "your machine, with FER-2013."
         )
-    return "To see those faces, name your FER-2013 under **Faces** in the sidebar."
+    return "Enter the path of FER-2013 under **Dataset** in the sidebar to see them."
 
 
 def pick_model(label: str = "Model", key: str = "model") -> str:
@@ -96,7 +96,7 @@ def pick_models(
             f":material/info: {plain(name)} came without {' and '.join(needs)}: not shown here."
         )
     if not chosen:
-        st.info("Choose at least one model.", icon=":material/arrow_upward:")
+        st.info("Choose at least one network.", icon=":material/arrow_upward:")
         st.stop()
     return [name for name in names if name in chosen]
 

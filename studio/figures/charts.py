@@ -97,8 +97,8 @@ def marked_lines(
 
 
 AXES = {
-    "deletion": "share of pixels taken away, most important first",
-    "insertion": "share of pixels given back, most important first",
+    "deletion": "share of pixels deleted, most important first",
+    "insertion": "share of pixels inserted, most important first",
 }
 """Kind of curve -> what its horizontal axis counts."""
 
@@ -174,7 +174,7 @@ def lines_by_layer(
 def reliability_curves(
     models: Mapping[str, list[ReliabilityBin]], colors: Mapping[str, str], height: int = 400
 ) -> go.Figure:
-    """Draw accuracy over confidence with 95% intervals, and the diagonal of an honest model.
+    """Draw accuracy over confidence with 95% intervals, and the diagonal of perfect calibration.
 
     Args:
         models: name -> bins over the winning probability; empty bins are left out.
@@ -182,13 +182,13 @@ def reliability_curves(
         height: in pixels.
     """
     honest = go.Scatter(
-        x=[0, 100], y=[0, 100], mode="lines", name="as sure as right", hoverinfo="skip",
+        x=[0, 100], y=[0, 100], mode="lines", name="perfect calibration", hoverinfo="skip",
         line={"color": MUTED, "dash": "dash", "width": 1.5},
     )  # fmt: skip
     return figure(
         [honest, *(_curve(name, bins, colors[name]) for name, bins in models.items())], height,
-        xaxis={"title": "how sure it was, %", "range": [0, 100]},
-        yaxis={"title": "how often right, %", "range": [0, 100]},
+        xaxis={"title": "confidence, %", "range": [0, 100]},
+        yaxis={"title": "accuracy, %", "range": [0, 100]},
     )  # fmt: skip
 
 
@@ -213,7 +213,7 @@ def _curve(name: str, bins: list[ReliabilityBin], color: str) -> go.Scatter:
         line={"color": color},
         marker={"size": 7},
         error_y=error,
-        hovertemplate="said %{x:.0f}%, right %{y:.0f}% of %{customdata:,}<extra>"
+        hovertemplate="confidence %{x:.0f}%, accuracy %{y:.0f}% of %{customdata:,}<extra>"
         + name
         + "</extra>",
     )

@@ -38,7 +38,7 @@ def balance(counts: Mapping[str, Sequence[int]], height: int = 300) -> go.Figure
     ]
     return figure(
         [*stacks, _totals(np.sum(list(counts.values()), axis=0))], height, barmode="stack",
-        showlegend=False, margin={"t": 8, "r": 56}, xaxis={"visible": False},
+        margin={"r": 56}, xaxis={"visible": False},
         yaxis={"autorange": "reversed", "showgrid": False},
     )  # fmt: skip
 

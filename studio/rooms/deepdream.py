@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 FILM, SEVEN = "dream-film", "dream-seven"
 """Where a visitor's films live in the session; never shared."""
-USUAL = "the model's usual one"
+USUAL = "the network's usual one"
 REFRESH = 0.15
 """Seconds between two pictures of a dream in progress."""
 
@@ -201,15 +201,17 @@ def show_one(name: str, face: CarriedFace, wish: Wish) -> None:
         st.info("Stopped before the first step: press **Dream**.", icon=":material/auto_awesome:")
         return
     if film.about != (name, face.sample_id, wish):
-        st.caption("The settings have changed since this dream was dreamed.")
+        st.caption("The settings have changed since this dream.")
     if not film.done:
         st.caption(f"Stopped after step {film.steps[-1]}.")
     frames = np.stack(film.frames)
-    st.subheader(f"{plain(film.about[0])} dreams of {film.about[2].title}", anchor=False)
+    st.subheader(
+        f"Network “{plain(film.about[0])}”: dream towards {film.about[2].title}", anchor=False
+    )
     strip = dream.filmstrip(frames, film.steps, most=6)
     st.html(images.grid(strip, side=144, label="The dream, first frame to last"))
     _downloads(film, frames, strip)
-    st.subheader("What the network says before and after", anchor=False)
+    st.subheader("Predictions before and after", anchor=False)
     fig = dream.before_after(
         film.probabilities(0), film.probabilities(-1), EMOTIONS, film.about[2].target
     )
@@ -246,7 +248,7 @@ def show_seven(name: str, wish: Wish) -> None:
         st.info("Stopped before the first step: press **Dream**.", icon=":material/auto_awesome:")
         return
     if any(film.about[::2] != (name, wish.towards(film.label)) for film in films):
-        st.caption("The settings have changed since these dreams were dreamed.")
+        st.caption("The settings have changed since these dreams.")
     if len(films) < len(EMOTIONS) or not films[-1].done:
         st.caption("Stopped before the last dream was finished.")
     st.subheader(

@@ -24,11 +24,11 @@ def draw_filters(name: str, record: FilterRecord, epoch: int) -> None:
         first = record.epochs[0]
         left, right = st.columns(2, gap="large")
         with left:
-            _grid(f"As they began (epoch {first})", record, first)
+            _grid(f"After epoch {first} (these are not the initial weights)", record, first)
         with right:
             pictures = _grid(f"After epoch {epoch}", record, epoch)
     table = images.colour_table(DIVERGING)
-    unit = "weight, one scale for all filters and epochs of this model"
+    unit = "weight, one scale for all filters and epochs of this network"
     st.html(images.scale_bar(record.limit, table, signed=True, unit=unit))
     weights = record.at(epoch).weights
     download.take_home(

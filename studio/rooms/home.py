@@ -15,6 +15,15 @@ from studio import networks
 SPLITS = ("validation", "test")
 PAPERS = "paper"
 """The recipe that follows the paper."""
+RECIPES = {
+    "paper": ("paper's recipe", "As the paper describes it."),
+    "strong": (
+        "modern recipe",
+        "The paper's layers, trained with more augmentation, label smoothing, warm-up and averaged "
+        "weights (EMA), chosen on validation; --recipe strong in the commands.",
+    ),
+}
+"""Recipe -> its name on a card, and what hovering explains."""
 
 ETHICS = """
 - **An expression is not an emotion.** A network names what a face looks like to the people who
@@ -75,7 +84,7 @@ def _card(name: str, metrics: dict[str, Any]) -> str:
     summary = f"{variant.summary}; " if variant else ""
     best, epochs = metrics["best_epoch"], metrics["epochs"]
     kept = "the last kept" if best == epochs else f"epoch {best} kept"
-    learned = f"{metrics['recipe']} recipe, {epochs} epochs, {kept}"
+    recipe, about = RECIPES.get(metrics["recipe"], (f"{metrics['recipe']} recipe", ""))
     theirs = metrics["recipe"] == PAPERS
     rows = "".join(_row(s, metrics[s], reported(name, s) if theirs else None) for s in SPLITS)
     if counted := metrics.get("without_copies"):
@@ -85,7 +94,8 @@ def _card(name: str, metrics: dict[str, Any]) -> str:
     return (
         f'<section class="card"><h3>{escape(name)}</h3>'
         f"<p>{escape(summary)}{metrics['parameters'] / 1e6:.2f} M parameters, "
-        f"{escape(learned)}</p><table>{rows}{'' if theirs else _by_the_papers(name)}</table>"
+        f'<span title="{escape(about)}">{escape(recipe)}</span>, {epochs} epochs, {kept}</p>'
+        f"<table>{rows}{'' if theirs else _by_the_papers(name)}</table>"
         "</section>"
     )
 

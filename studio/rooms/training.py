@@ -90,13 +90,13 @@ def per_epoch(found: Mapping[str, TrainingCurves]) -> None:
 def through_the_epochs(found: Mapping[str, TrainingCurves]) -> None:
     """Draw the epoch slider and what one network looked like after that epoch."""
     st.subheader("Through the epochs", anchor=False)
-    name = str(st.selectbox("Network", list(found), key="of", width=320, **BOUND))
+    name = str(st.selectbox("Model", list(found), key="of", width=320, **BOUND))
     history = found[name].history.epochs
     record = epoch_slider.of_epochs(history)
     epoch = epoch_slider.pick_epoch(record.epochs)
     code = snippets.evidence_code(name, record.epochs[record.index(epoch)], found[name].code)
     epoch_slider.draw(name, record, epoch, code=code)
-    with st.expander("Zeros at every epoch", icon=":material/timeline:"):
+    with st.expander("Activation sparsity by epoch", icon=":material/timeline:"):
         fig = figures.lines_per_layer(history, "sparsity", "share of zeros")
         alt = f"Share of zeros after ReLU per layer of {name}"
         note = "Share of exact zeros after each ReLU, on 64 validation faces."
@@ -247,7 +247,7 @@ def sanity(names: list[str]) -> None:
     """Show the paper's two sanity checks, run before each training."""
     st.markdown(
         "Before training, the loss without regularisation should be about ln 7 ≈ 1.946 (seven "
-        "classes, no knowledge), and a network should be able to learn a handful of faces by heart."
+        "classes, no knowledge), and a network should be able to memorise a handful of faces."
     )
     rows = [
         {
@@ -295,7 +295,7 @@ def available() -> list[str]:
 
 def draw() -> None:
     """Draw one sweep's trials, or say how to run one."""
-    st.subheader("Which settings work?", anchor=False)
+    st.subheader("Hyper-parameter search", anchor=False)
     names = available()
     if not names:
         st.info(
@@ -309,7 +309,7 @@ def draw() -> None:
     found = results.read_result(name) or {}
     trials: list[dict[str, Any]] = found["trials"]
     fig = charts.sweep_trials(trials, best=found["best_trial"], paper=found["paper_trial"])
-    code = f"from fermodels.nets import catalog\n\nsweep = shelf.read_result({name!r})\n"
+    code = f"from fermodels import results\n\nsweep = results.read_result({name!r})\n"
     download.show(fig, "sweep-trials", "Validation accuracy per epoch of every trial", code=code)
     st.caption(f"{budget(found)} {found['caution']}")
     table = pd.DataFrame([row(trial) for trial in trials])

@@ -27,7 +27,7 @@ LINKS = {
     "training": "smooth=10&epoch=4",
     "filters": "epoch=4",
     "activations": "layer=conv2&stage=pooling&sort=by+channel",
-    "deepdream": "preset=Quick+look&dream=sad&seed=3",
+    "deepdream": "preset=Fast+preview&dream=sad&seed=3",
 }
 
 
@@ -55,7 +55,7 @@ def test_choices_outlive_a_walk_to_another_room_and_back(studio: str, page) -> N
         page.wait_for_url(f"**/{room.lower()}*")
         settle(page)
     assert "target=fear" in page.url and "methods=Saliency" in page.url
-    assert "What speaks for fear?" in page.locator("[data-testid=stMain]").inner_text()
+    assert "Evidence for “fear”" in page.locator("[data-testid=stMain]").inner_text()
 
 
 def taken_home(page, key: str, label: str) -> bytes:  # type: ignore[no-untyped-def]

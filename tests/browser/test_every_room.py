@@ -19,15 +19,15 @@ pytestmark = pytest.mark.browser
 ROOMS = {
     "": "What has a network learned",
     "dataset": "What do the faces look like?",
-    "compare": "Which model errs where?",
+    "compare": "Which network errs where?",
     "training": "How did the networks learn?",
     "filters": "What does the first layer look for?",
     "activations": "What does each layer keep",
-    "saliency": "Which pixels made the model say that?",
-    "deepdream": "What would excite the network more?",
+    "saliency": "Which pixels explain the prediction?",
+    "deepdream": "What picture maximises an answer?",
     "puppet": "What happens when a muscle moves?",
     "paper": "Which of the paper",
-    "classify": "What does it say to your photo?",
+    "classify": "What do the networks see",
 }
 """Address -> how the room's question begins."""
 AXE = "axe-core@4.14.1"

@@ -83,7 +83,7 @@ def test_a_cell_of_a_matrix_opens_faces_one_of_which_can_be_carried(  # type: ig
     count = faces_of(page).count()
     assert f"fear test faces of samples it calls {count} surprise" in words(page)
     assert all("surprise" in note for note in faces_of(page).all_inner_texts())
-    assert "name your FER-2013 under Faces in the sidebar" in words(page)
+    assert "under Dataset in the sidebar" in words(page)
     chosen = faces_of(page).last
     name = chosen.get_attribute("aria-label").rpartition("(")[2].rstrip(")")
     hand.touch(chosen)
@@ -113,7 +113,7 @@ def test_a_cell_on_which_sample_faces_do_not_differ_shows_those_that_do(  # type
     page.mouse.click(*cell_of(page, "difference", "happy", "disgust"))
     faces_of(page).first.wait_for(timeout=60_000)
     assert "Of the faces that the networks were scored on it is" in words(page)
-    assert "name your FER-2013 under Faces in the sidebar" in words(page)
+    assert "under Dataset in the sidebar" in words(page)
     for note in faces_of(page).all_inner_texts():
         assert len({line.partition(": ")[2] for line in note.splitlines()}) == 2
     first, second = (
@@ -330,7 +330,7 @@ def test_a_finger_draws_a_rectangle_on_a_phone(studio: str, browser) -> None:  #
 
 
 def test_a_dream_is_started_stopped_and_taken_home(studio: str, page) -> None:  # type: ignore[no-untyped-def]
-    open_room(page, f"{studio}/deepdream?model=deep&preset=Quick+look")
+    open_room(page, f"{studio}/deepdream?model=deep&preset=Fast+preview")
     for name, suffix, mark in (
         ("Last frame (PNG)", "png", b"\x89PNG"), ("Film (GIF)", "gif", b"GIF8"),
     ):  # fmt: skip
@@ -361,7 +361,7 @@ def downloaded(page, button, name: str) -> bytes:  # type: ignore[no-untyped-def
 
 
 DOWNLOADS = {
-    "paper": ("Download the ledger (CSV)", "claims.csv", b"number,sentence"),
+    "paper": ("Download the claims table (CSV)", "claims.csv", b"number,sentence"),
     "compare": ("Download data (CSV)", "per-expression-test.csv", b"expression,"),
     "saliency?methods=Saliency": ("Report of this face (HTML)", "face-{face}.html", b"<!doctype"),
 }
@@ -508,8 +508,8 @@ def test_a_photo_is_explained_and_many_are_saved(  # type: ignore[no-untyped-def
     frame.locator("input[type=file]").first.set_input_files(str(astronaut))
     frame.locator(CLASSIFIED).first.wait_for(timeout=60_000)
     pictures = frame.locator(".fer-answer img").count()
-    frame.get_by_text("Why? And why not something else?").click()
-    frame.get_by_role("button", name="Show what counted").click()
+    frame.get_by_text("Explain the prediction").click()
+    frame.get_by_role("button", name="Explain", exact=True).click()
     until(lambda: frame.locator(".fer-answer img").count() > pictures, 60)
     frame.get_by_role("tab").nth(1).click()
     frame.locator("input[type=file][multiple]").set_input_files(str(astronaut))
@@ -540,15 +540,15 @@ def test_a_set_named_in_the_sidebar_is_shown_and_asked_about_when_told_to(  # ty
     studio: str, page, large_set: Path
 ) -> None:
     open_room(page, f"{studio}/dataset?asked=shallow&split=train")
-    field = page.get_by_role("textbox", name="Faces")
+    field = page.get_by_role("textbox", name="Dataset")
     field.fill(str(large_set))
     field.press("Enter")
     page.get_by_text(f"{MANY + 2:,} faces").wait_for(timeout=60_000)
     settle(page)
-    lacking = f"No stored predictions of shallow for {MANY:,} faces (the training split)."
+    lacking = f"for {MANY:,} faces (the training split)."
     assert lacking in words(page)
     assert not any("%" in note for note in faces_of(page).all_inner_texts())
-    page.get_by_role("button", name=f"Ask shallow about {MANY:,} faces").click()
+    page.get_by_role("button", name=f"Predict {MANY:,} faces with shallow").click()
     until(lambda: all("%" in note for note in faces_of(page).all_inner_texts()), 90)
 
 

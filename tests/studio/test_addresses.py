@@ -32,3 +32,13 @@ def test_no_two_rooms_ask_different_questions_under_one_key() -> None:
     assert {"view", "draw", "model", "methods"} <= set(asked)
     del asked["models"]  # rooms that need more of a network offer fewer of them
     assert not {key: dict(found) for key, found in asked.items() if len(found) > 1}
+
+
+def test_options_of_an_older_address_are_chosen_by_their_present_names() -> None:
+    app = AppTest.from_file(str(PAGES.parent / "studio" / "Home.py"), default_timeout=120)
+    app.query_params["order"] = "as stored"
+    app.query_params["slice"] = ["has a copy", "doubtful label"]
+    app.switch_page("../pages/dataset.py").run()
+    assert not app.exception, app.exception[0].message
+    assert app.selectbox(key="order").value == "original"
+    assert set(app.pills(key="slice").value) == {"duplicate", "label error"}

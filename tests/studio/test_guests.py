@@ -110,7 +110,7 @@ def test_files_that_do_not_fit_are_one_sentence_and_nobody_is_let_in(place: Path
 def test_one_file_asks_for_the_other(place: Path) -> None:
     app = open_room("activations", place / "faces")
     upload(app, two_files(place / "checkpoints" / "shallow")[:1])
-    assert any("Now its model.safetensors" in note.value for note in app.caption)
+    assert any("model.safetensors" in note.value for note in app.caption)
 
 
 def test_a_folder_in_the_address_is_a_guest_with_all_its_records(place: Path) -> None:

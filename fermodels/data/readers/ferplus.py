@@ -124,7 +124,10 @@ def join(rows: Rows, table: VoteTable) -> tuple[NDArray[np.uint8] | None, str]:
         agreement = _least_agreement(votes, rows.labels)
         if agreement >= LEAST_AGREEMENT:
             overall = _agrees(votes, rows.labels).mean()
-            note = f"FER+ votes joined {how}: their top vote equals the label on {overall:.1%}."
+            note = (
+                f"FER+ votes are matched {how}; their majority agrees with the label for "
+                f"{overall:.1%} of faces."
+            )
             return votes, note
         tried.append(f"{how} the top vote equals the label on only {agreement:.0%} (aligned: 63%)")
     why = "; ".join(tried) or (

@@ -156,13 +156,13 @@ DREAM_PRESETS: dict[str, DreamPreset] = {
         ),
         DreamPreset(
             "channel",
-            "What a channel wants",
+            "Channel",
             "From noise to the pattern that excites one channel, in Fourier waves.",
             {"objective": "channel", "parameterisation": "fourier", "octaves": (48,), "steps": 40},
         ),
         DreamPreset(
             "wide-channel",
-            "What a channel wants, wide",
+            "Channel (larger field)",
             "The same on a canvas of 96 pixels, where more of the pattern fits in.",
             {
                 "objective": "channel",
@@ -180,7 +180,7 @@ DREAM_PRESETS: dict[str, DreamPreset] = {
         ),
         DreamPreset(
             "quick",
-            "Quick look",
+            "Fast preview",
             "One octave, few steps: under a second.",
             {"objective": "class", "octaves": (48,), "steps": 12, "step_size": 0.03},
         ),

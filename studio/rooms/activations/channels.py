@@ -45,7 +45,7 @@ def inspect(name: str, view: View, found: Responses) -> None:
     st.subheader("What excites one channel?", anchor=False)
     if view.stage != RECTIFIED:
         st.caption(
-            f"One channel is looked at after {STAGES[RECTIFIED]}, where 0 means silent: choose "
+            f"A channel is inspected after {STAGES[RECTIFIED]}, where 0 means silent: choose "
             "that above."
         )
         return

@@ -25,9 +25,8 @@ SIGNED = ("conv", "bn")
 ORDERS = ("strongest first", "by channel")
 COUNTS = (32, 64, 128, 512)
 TERMS = (
-    "Sparsity: the share of exact zeros after ReLU. Spread: the spatial entropy of a channel's "
-    "response, 0% if it sits in one point and 100% if it is the same everywhere; the mean over "
-    "channels that respond."
+    "Sparsity: the share of exact zeros after ReLU. Spatial entropy: 0% = one pixel, 100% = "
+    "uniform; the mean over the channels that respond."
 )
 
 
@@ -98,7 +97,7 @@ def draw_channels(name: str, face: CarriedFace, found: Mapping[str, Responses], 
 
 
 def draw_depth(name: str, face: CarriedFace, found: Mapping[str, Responses], view: View) -> None:
-    """Draw sparsity and spread over the layers, one line per face."""
+    """Draw sparsity and spatial entropy over the layers, one line per face."""
     code = snippets.activations_code(name, face, view.layer)
     blocks = next(iter(found.values())).blocks
     left, right = st.columns(2, gap="large")
@@ -108,7 +107,7 @@ def draw_depth(name: str, face: CarriedFace, found: Mapping[str, Responses], vie
         download.show(fig, "sparsity-by-layer", "Share of zeros after ReLU per layer", code=code)
     with right:
         lines = {title: answers.entropy for title, answers in found.items()}
-        fig = charts.lines_by_layer(blocks, lines, title="spread", chosen=view.block)
+        fig = charts.lines_by_layer(blocks, lines, title="spatial entropy", chosen=view.block)
         download.show(
             fig, "entropy-by-layer", "Spatial entropy of the responses per layer", code=code
         )
@@ -124,12 +123,12 @@ def draw_likeness(name: str, face: CarriedFace, other: CarriedFace, view: View) 
         "cosine": [found[f"{block}.relu"].cosine for block in blocks],
     }
     lowest = min(0.0, *(value for line in lines.values() for value in line))
-    fig = charts.lines_by_layer(blocks, lines, title="likeness", chosen=view.block, lowest=lowest)
+    fig = charts.lines_by_layer(blocks, lines, title="similarity", chosen=view.block, lowest=lowest)
     code = snippets.similarity_code(name, face, other)
-    download.show(fig, "likeness-by-layer", "How alike each layer finds the two faces", code=code)
+    download.show(fig, "likeness-by-layer", "Similarity of the two faces in each layer", code=code)
     st.caption(
-        "Of a layer's answers after ReLU to the two faces. The cosine counts what all faces share; "
-        "the correlation is left when each face's mean answer is taken out. "
+        "Between a layer's activations after ReLU for the two faces. The cosine includes what all "
+        "faces share; the correlation subtracts each face's mean activation. "
         + unlike(found[f"{view.block}.relu"].channels, view.block)
     )
 
@@ -138,9 +137,9 @@ def unlike(channels: NDArray[np.float32], block: str, most: int = 5) -> str:
     """Return in a sentence which of a layer's channels answer the two faces least alike."""
     order = np.argsort(channels, kind="stable")[: min(most, int(np.isfinite(channels).sum()))]
     if len(order) == 0:
-        return f"No channel of {block} answers both faces."
+        return f"No channel of {block} responds to both faces."
     told = ", ".join(f"#{channel} ({channels[channel]:+.2f})" for channel in order)
-    return f"Least alike in {block}, by correlation of their two maps: {told}."
+    return f"Least similar channels of {block}, by correlation of their two maps: {told}."
 
 
 # --- A network's first filters through the epochs, and its layers' answers to a face

@@ -82,11 +82,13 @@ def disagreement_lab(
     truth, guess = cell
     found = predictions_of_pair(pair, split, faces)
     if found is None or len(found.rows) == 0:
-        lacks = f"has no {split} faces" if found else f"has {split} faces without stored answers"
+        lacks = (
+            f"has no {split} faces" if found else f"has {split} faces without stored predictions"
+        )
         st.info(
-            f"{plain(faces.name)} {lacks}: name the FER-2013 that both networks were scored on, "
-            f"or a set of at most {predictions.AT_ONCE:,} {split} faces, under **Faces** in the "
-            "sidebar.",
+            f"{plain(faces.name)} {lacks}: enter the path of the FER-2013 that both networks were "
+            f"scored on, or of at most {predictions.AT_ONCE:,} {split} faces, under **Dataset** in "
+            "the sidebar.",
             icon=":material/database:",
         )
         return
@@ -104,7 +106,8 @@ def disagreement_lab(
     if len(here) == 0:
         here, key = np.flatnonzero(found.first.argmax(1) != found.second.argmax(1)), "differing"
         st.markdown(
-            f"Here they say the same; on {len(here):,} of all {len(found.rows):,} {split} faces "
+            f"Here they predict the same; on {len(here):,} of all {len(found.rows):,} {split} "
+            "faces "
             "they do not."
         )
     shown = here[:MOST]
@@ -140,8 +143,8 @@ def explain(pair: tuple[str, str], faces: FaceDataset, row: int, truth: str, gue
     found = {name: explanations.attribution(name, face, asked) for name in pair}
     st.subheader(f"Why {guess} rather than {EMOTIONS[other]}?", anchor=False)
     st.markdown(
-        "Integrated gradients of the difference of the two logits, on one scale: amber spoke for "
-        f"{guess}, blue for {EMOTIONS[other]}. The last map is the first network's minus the "
+        "Integrated gradients of the difference of the two logits, on one scale: amber is evidence "
+        f"for {guess}, blue for {EMOTIONS[other]}. The last map is the first network's minus the "
         "second's: where they disagree about this face."
     )
     _draw(face, found)
@@ -160,7 +163,7 @@ def _draw(face: NDArray[np.uint8], found: dict[str, MethodMap]) -> None:
     values["difference"] = first.attribution - second.attribution
     limit, table = images.common_limit(list(values.values())), images.colour_table(theme.DIVERGING)
     st.html(images.scale_bar(limit, table, signed=True, unit="logit per pixel; one scale for all"))
-    pictures = [images.Tile(face, "the face", "The face that was asked about")]
+    pictures = [images.Tile(face, "the face", "The explained face")]
     for name, value in values.items():
         note = _sum_of(name, found, value)
         pixels = images.overlay(face, value, limit, table, 0.85, signed=True)
@@ -171,4 +174,4 @@ def _draw(face: NDArray[np.uint8], found: dict[str, MethodMap]) -> None:
 def _sum_of(name: str, found: dict[str, MethodMap], value: NDArray[np.float32]) -> str:
     total = f"sum {float(value.sum()):+.2f} logits"
     error = found[name].completeness_error if name in found else None
-    return total if error is None else f"{total}, {error:.1%} unexplained"
+    return total if error is None else f"{total}, completeness gap {error:.1%}"

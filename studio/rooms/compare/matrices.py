@@ -60,18 +60,19 @@ def _remember(clicked: dict[str, Cell | None]) -> None:
 def _faces_of(name: str, truth: str, guess: str, *, split: str, faces: FaceDataset) -> None:
     rows, fell = tables.faces_in_cell(name, split, truth, guess, faces)
     st.markdown(
-        f"**{truth}** faces that {plain(name)} called **{guess}**: {fell:,}, the surest first"
+        f"**{truth}** faces that {plain(name)} called **{guess}**: {fell:,}, the most confident "
+        "first"
     )
     answers = predictions.stored(name, faces)
     if not np.isfinite(answers[faces.splits == split]).any():
         st.caption(
-            f"They are of the data that {plain(name)} was scored on, which {plain(faces.name)} is "
-            f"not. {widgets.how_to_see_scored()}"
+            f"These faces are in the data that {plain(name)} was scored on, which is not loaded. "
+            f"{widgets.how_to_see_scored()}"
         )
         rows, answers = _asked_now(name, truth, guess, split, faces)
     elif len(rows) < fell:
         st.caption(
-            f"{len(rows):,} of them are in the data at hand ({plain(faces.name)}). "
+            f"{len(rows):,} of them are in the loaded dataset ({plain(faces.name)}). "
             f"{widgets.how_to_see_scored()}"
         )
     here = rows[:MOST]
@@ -79,7 +80,10 @@ def _faces_of(name: str, truth: str, guess: str, *, split: str, faces: FaceDatas
     picked = gallery(faces, here, key=f"cell-{name}-{truth}-{guess}", notes=notes)
     if picked is not None:
         state.carry(state.face_at(faces, picked))
-        st.toast(f"You carry {plain(faces.ids[picked])} now.", icon=":material/front_hand:")
+        st.toast(
+            f"Selected: {EMOTIONS[int(faces.labels[picked])]}, {plain(faces.ids[picked])}",
+            icon=":material/check:",
+        )
 
 
 def _asked_now(
@@ -95,7 +99,7 @@ def _asked_now(
     if found is None:
         st.caption(
             f"The {len(labelled):,} {truth} faces of {plain(faces.name)} ({split}) are too many "
-            "to ask about here: the Dataset room does, with progress."
+            "to predict here: the Dataset room does it, with progress."
         )
         return labelled[:0], answers
     answers[labelled] = found
@@ -111,18 +115,18 @@ def difference(split: str, faces: FaceDataset) -> None:
     """Draw one model's matrix minus another's, in points of each row; a cell opens the lab."""
     names = networks.bringing(*tables.NEEDS)
     if len(names) < 2:
-        st.info("A difference needs two networks with stored answers; there is one.")
+        st.info("A difference needs two networks with stored predictions; there is one.")
         return
     with st.container(horizontal=True, gap="medium"):
-        first = str(st.selectbox("This model", names, index=1, key="first", width=220, **BOUND))
-        second = str(st.selectbox("minus this one", names, key="second", width=220, **BOUND))
+        first = str(st.selectbox("Model", names, index=1, key="first", width=220, **BOUND))
+        second = str(st.selectbox("minus", names, key="second", width=220, **BOUND))
     st.caption(
-        "In percentage points of each row: pale amber where the first says it more often, dark "
+        "In percentage points of each row: pale amber where the first predicts it more often, dark "
         "blue where the second does. On the diagonal more is better, elsewhere worse. Click a "
         "cell to see the faces on which the two differ."
     )
     if first == second:
-        st.info("Choose two different models: a model minus itself is nothing.")
+        st.info("Choose two different networks: a network minus itself is nothing.")
         return
     fig = figures.confusion_difference(
         tables.confusion(first, split), tables.confusion(second, split)

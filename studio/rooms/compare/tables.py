@@ -89,7 +89,7 @@ def paired(names: list[str], split: str) -> pd.DataFrame:
         )
     for row, p_value in zip(rows, holm(p_values), strict=True):
         row["p (Holm)"] = f"{p_value:.2g}"
-        row["so"] = _verdict(row, p_value)
+        row["verdict"] = _verdict(row, p_value)
     return pd.DataFrame(rows)
 
 
@@ -115,14 +115,14 @@ def calibration_table(names: list[str], split: str) -> pd.DataFrame:
             "95% interval": f"{low:.1%} to {high:.1%}",
             "n": len(labels),
             "errs": leaning(found),
-            "calibration error, %": found["ece_before"] * 100,
-            "surprise (NLL)": found["nll_before"],
+            "ECE, %": found["ece_before"] * 100,
+            "NLL": found["nll_before"],
         }
         if tried is not None:
             row["temperature"] = tried
             row["used"] = "no" if temperature_of(name) is None else "yes"
-            row["error at it, %"] = found["ece_after"] * 100
-            row["NLL at it"] = found["nll_after"]
+            row["ECE with temperature, %"] = found["ece_after"] * 100
+            row["NLL with temperature"] = found["nll_after"]
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -186,7 +186,7 @@ def _count(name: str, words: str, share: dict[str, Any]) -> dict[str, Any]:
     value = share["share"]
     return {
         "model": name,
-        "counted on": words,
+        "subset": words,
         "accuracy, %": None if value is None else value * 100,
         "95% interval": f"{low:.1%} to {high:.1%}",
         "n": share["n"],
@@ -195,7 +195,7 @@ def _count(name: str, words: str, share: dict[str, Any]) -> dict[str, Any]:
 
 def show(table: pd.DataFrame) -> None:
     """Show a table whose fractions have one decimal, NLL and temperature two."""
-    fine = table.columns.intersection(["surprise (NLL)", "NLL at it", "temperature"])
+    fine = table.columns.intersection(["NLL", "NLL with temperature", "temperature"])
     config = one_decimal(table) | dict.fromkeys(fine, st.column_config.NumberColumn(format="%.2f"))
     st.dataframe(table, hide_index=True, column_config=config)
 
@@ -242,8 +242,8 @@ def overall(names: list[str], split: str) -> pd.DataFrame:
                 "accuracy [95%]": _with_interval(scores),
                 "n": scores["n"],
                 "macro F1, %": scores["macro_f1"] * 100,
-                "with mirror image": averaged(name, split, "mirrored"),
-                "ten views": averaged(name, split, "ten"),
+                "flip averaging": averaged(name, split, "mirrored"),
+                "10-crop averaging (TTA)": averaged(name, split, "ten"),
                 "without copies": _without_copies(about, split),
                 "paper": _beside(paper, str(about["recipe"])),
                 "recipe": about["recipe"],
@@ -333,13 +333,13 @@ def show_overall(split: str) -> None:
     st.caption(
         "Every network here, chosen above or not, each trained from one seed. Networks of "
         "different recipes differ in more than their layers: see Training. One view of each face, "
-        "unless the column says otherwise. Averages over views cost two or ten passes; many "
-        "published figures are made so."
+        "unless the column says otherwise. Test-time augmentation (TTA) costs two or ten passes; "
+        "many published figures use it."
     )
 
 
 def show_paired(names: list[str], split: str) -> None:
-    """Show for every pair of models whether one truly beats the other."""
+    """Show for every pair of models whether their accuracies differ significantly."""
     show(paired(names, split))
     st.caption(
         "Both saw the same faces, so only those count that one of the two got right: McNemar's "
@@ -377,16 +377,17 @@ def _recipes(names: list[str]) -> str:
 
 
 def show_calibration(names: list[str], split: str) -> None:
-    """Draw how often each model is right by how sure it says it is, with its figures beside."""
+    """Draw each network's reliability curve, with its figures beside."""
     cooled = st.toggle("With the temperature, where one is used", key="cooled", **BOUND)
     colors = {name: model_color(names, name) for name in names}
     fig = charts.reliability_curves(reliability_of(names, split, cooled=cooled), colors)
-    download.show(fig, "reliability", "How often each model is right by how sure it says it is")
+    download.show(fig, "reliability", "Accuracy of each network by its confidence")
     show(calibration_table(names, split))
     st.caption(
-        "Below the dashed line a model claims more than it keeps, above it less. The temperature "
-        "divides its logits: it changes how sure a model sounds, never what it says. It is used "
-        "only where it lowers both loss and calibration error on validation."
+        "Below the dashed line the network is overconfident, above it underconfident. ECE is the "
+        "expected calibration error, NLL the negative log-likelihood. The temperature divides the "
+        "logits: it changes the confidence, never the prediction. It is used only where it lowers "
+        "both NLL and ECE on validation."
     )
 
 
@@ -405,6 +406,6 @@ def show_other_counts(names: list[str], split: str) -> None:
             "`python -m train.labels --data PATH`."
         )
     st.caption(
-        "Some test faces are copies of training faces, which flatters every network. FER+ asked "
-        "ten people about each face: where most agree, theirs is another truth, not a cleaner one."
+        "Some test faces are copies of training faces, which flatters every network. For FER+ "
+        "ten people labelled each face: where most agree, that is another label, not a cleaner one."
     )

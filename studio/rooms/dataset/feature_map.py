@@ -18,7 +18,7 @@ from studio.theme import EXPRESSION_COLORS
 
 ENOUGH = 0.02
 """Share of the faces at hand that a recorded map must hold to be theirs."""
-LAYOUTS = {"UMAP": ("x_umap", "y_umap"), "principal axes": ("x_pca", "y_pca")}
+LAYOUTS = {"UMAP": ("x_umap", "y_umap"), "PCA": ("x_pca", "y_pca")}
 
 
 def table(name: str, faces: FaceDataset) -> pd.DataFrame | None:
@@ -32,7 +32,7 @@ def table(name: str, faces: FaceDataset) -> pd.DataFrame | None:
     return _table(name, networks.stamp(name), changed, faces.content_hash, faces)
 
 
-@st.cache_resource(max_entries=8, show_spinner="Laying the faces out…")
+@st.cache_resource(max_entries=8, show_spinner="Projecting the features…")
 def _table(
     name: str, stamp: str, changed: int, key: str, _faces: FaceDataset
 ) -> pd.DataFrame | None:
@@ -59,14 +59,14 @@ def pick(faces: FaceDataset, allowed: NDArray[np.intp]) -> NDArray[np.intp] | No
         allowed: rows that pass the filters; only these are drawn.
     """
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        name = widgets.pick_model("As seen by", key="map")
+        name = widgets.pick_model("Model", key="map")
         found = table(name, faces)
         if found is None:
             command = f"python -m fermodels.xai.inspect.features --model {name} --data PATH"
             st.caption(f"No map of {plain(faces.name)} yet: {code(command)} makes one.")
             return None
         layouts = tuple(k for k, columns in LAYOUTS.items() if columns[0] in found)
-        layout = widgets.pick_one("Laid out by", layouts, key="layout")
+        layout = widgets.pick_one("Projection", layouts, key="layout")
     here = found[found["row"].isin(allowed)]
     event = st.plotly_chart(
         scatter(here, *LAYOUTS[layout]),
@@ -74,7 +74,7 @@ def pick(faces: FaceDataset, allowed: NDArray[np.intp]) -> NDArray[np.intp] | No
         config=theme.CONFIG | {"scrollZoom": True, "modeBarButtonsToRemove": []},
         on_select="rerun",
         selection_mode=("lasso", "box"),
-        alt=f"Map of {len(here):,} faces by what {name} makes of them, coloured by label",
+        alt=f"Map of {len(here):,} faces in the features of {name}, coloured by label",
     )
     picked = [int(point["customdata"]) for point in event["selection"]["points"]]
     return np.array(sorted(picked), dtype=np.intp) if picked else None

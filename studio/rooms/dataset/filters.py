@@ -83,32 +83,32 @@ def _among(faces: FaceDataset, ids: pd.Series, table: pd.DataFrame) -> Mask | No
     return np.asarray(np.isin(faces.ids, ids.to_numpy(str)))
 
 
-LABELS = "`python -m train.labels --data PATH` finds them"
+LABELS = "Run `python -m train.labels --data PATH`"
 SLICES: dict[str, Slice] = {
-    "doubtful label": Slice(
-        "doubtful label",
-        "Networks that never saw the face are surer of another label than of its own (confident "
-        "learning, Northcutt et al. 2021). A doubt, not a proof.",
+    "label error": Slice(
+        "label error",
+        "Networks that were not trained on the face are more confident of another label than of "
+        "its own (confident learning, Northcutt et al. 2021): a suspicion, not a proof.",
         doubted,
         LABELS,
     ),
-    "has a copy": Slice(
-        "has a copy",
+    "duplicate": Slice(
+        "duplicate",
         "The same picture occurs again, exactly or nearly (pixel correlation above 0.97).",
         copies,
         LABELS,
     ),
-    "copy of training": Slice(
-        "copy of training",
+    "leaked from training": Slice(
+        "leaked from training",
         "Validation and test faces whose copy was trained on: being right on them proves little.",
         test_copies,
         LABELS,
     ),
-    "models disagree": Slice(
-        "models disagree",
-        "The bundled networks do not all say the same.",
+    "networks disagree": Slice(
+        "networks disagree",
+        "The bundled networks do not all predict the same expression.",
         disputed,
-        "name data that all networks were scored on, or a set of at most 1,024 faces",
+        "Choose data that all networks were scored on, or a set of at most 1,024 faces",
     ),
 }
 """Name in the URL -> slice."""
@@ -126,18 +126,18 @@ def pick_filter(faces: FaceDataset) -> tuple[predictions.Filter, str | None]:
     with st.container(horizontal=True, gap="large"):
         splits = st.pills("Split", present, key="split", **many)
         expressions = st.pills("Expression", EMOTIONS, key="expression", **many)
-        slices = tuple(st.pills("Worth a look", list(SLICES), key="slice", help=HELP, **many))
+        slices = tuple(st.pills("Data problems", list(SLICES), key="slice", help=HELP, **many))
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         model = st.selectbox(
-            "Ask a model", [NO_MODEL, *networks.choices()], key="asked", width=200, **state.BOUND
+            "Model", [NO_MODEL, *networks.choices()], key="asked", width=200, **state.BOUND
         )
         orders = predictions.FREE_ORDERS if model == NO_MODEL else predictions.ORDERS
-        order = str(st.selectbox("Order", orders, key="order", width=220, **state.BOUND))
+        order = str(st.selectbox("Sort", orders, key="order", width=220, **state.BOUND))
         if model == NO_MODEL:
             return predictions.Filter(
                 tuple(splits), tuple(expressions), order=order, slices=slices
             ), None
-        outcome = widgets.pick_one("Answer", predictions.OUTCOMES, key="outcome")
+        outcome = widgets.pick_one("Prediction", predictions.OUTCOMES, key="outcome")
         low, high = st.slider("Confidence, %", 0, 100, (0, 100), key="confidence", **state.BOUND)
     span = (low / 100, high / 100)
     wanted = predictions.Filter(tuple(splits), tuple(expressions), outcome, span, order, slices)
@@ -154,7 +154,7 @@ def sliced(
     for name in wanted.slices:
         mask = SLICES[name].mask(faces)
         if mask is None:
-            st.info(f"“{plain(name)}” is not known of {plain(faces.name)}: {SLICES[name].remedy}.")
+            st.info(f"“{plain(name)}” is not computed for this dataset. {SLICES[name].remedy}.")
         else:
             rows = rows[mask[rows]]
     return rows
@@ -177,12 +177,9 @@ def predictions_of(
         return found
     asked = f"{model} {wanted.splits} {wanted.expressions} {faces.content_hash}"
     if len(missing) > predictions.AT_ONCE and st.session_state.get("asked-for") != asked:
-        st.info(
-            f"No stored predictions of {plain(model)} for {len(missing):,} faces "
-            f"({_splits_of(missing, faces)})."
-        )
+        st.info(f"No stored predictions for {len(missing):,} faces ({_splits_of(missing, faces)}).")
         if not st.button(
-            f"Ask {plain(model)} about {len(missing):,} faces", icon=":material/play_arrow:"
+            f"Predict {len(missing):,} faces with {plain(model)}", icon=":material/play_arrow:"
         ):
             return found
         st.session_state["asked-for"] = asked
@@ -207,7 +204,7 @@ def _filled(
     place = st.empty()
 
     def report(share: float) -> None:
-        place.progress(share, f"Asking {plain(model)}…")
+        place.progress(share, f"{plain(model)} predicts…")
 
     filled = found.copy()
     filled[missing] = predictions.computed(model, faces, missing, report)
@@ -221,13 +218,10 @@ def pages(count: int, per_page: int) -> slice:
     if st.session_state.get("page", 1) > last:
         st.session_state["page"] = 1
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        page = int(
-            st.number_input(
-                f"Page of {last:,}", 1, last, key="page", width=150, bind="query-params"
-            )
-        )
+        page = int(st.number_input("Page", 1, last, key="page", width=150, bind="query-params"))
         first = (page - 1) * per_page
-        st.markdown(f"**{count:,}** faces, {first + 1:,} to {min(count, first + per_page):,} here")
+        shown = f"{first + 1:,} to {min(count, first + per_page):,}"
+        st.markdown(f"of {last:,} · **{count:,}** faces, {shown} shown")
     return slice(first, first + per_page)
 
 

@@ -1,4 +1,4 @@
-"""The Puppet room's concept vectors: does a network use what a muscle does?"""
+"""The Puppet room's concept vectors: does a network use action units?"""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FIRST = "AU12"
 @widgets.fragment
 def section(name: str) -> None:
     """Show a network's concept scores, or say in one sentence why there are none to show."""
-    st.subheader("Does it use what a muscle does?", anchor=False)
+    st.subheader("Concept sensitivity (TCAV) of action units", anchor=False)
     found = scores_of(name)
     if isinstance(found, str):
         st.info(found, icon=":material/info:")
@@ -93,7 +93,7 @@ def recognition(name: str, found: ConceptRecord) -> str:
 def draw_scores(name: str, found: ConceptRecord) -> None:
     """Draw the figures of every unit for every expression."""
     alt = f"Effects of action units on seven expressions in {name}: {significant_effects(found)}"
-    st.markdown("**Does an expression's logit move along it?**")
+    st.markdown("**Effect on each expression's logit**")
     words = widgets.pick_one("Cells", tuple(figures.CELLS), key="concept-cells")
     ink = theme.INK[st.context.theme.type or "light"]
     field = figures.CELLS[words]
@@ -103,10 +103,10 @@ def draw_scores(name: str, found: ConceptRecord) -> None:
 
 def draw_learned(name: str, found: ConceptRecord) -> None:
     """Draw how well each unit can be told from the layer at all."""
-    st.markdown("**Can it be told at all?** chance dashed")
+    st.markdown("**Probe accuracy** (dashed: chance)")
     low = int(found.accuracy.argmin())
     alt = (
-        f"How well each action unit is told from {name}'s layer {found.layer}; worst "
+        f"Accuracy of a probe for each action unit in {name}'s layer {found.layer}; worst "
         f"{found.titles[low]}, {found.accuracy[low]:.0%}"
     )
     download.show(figures.probe_accuracy(found), "concept-accuracy", alt)
@@ -117,7 +117,7 @@ def draw_learned(name: str, found: ConceptRecord) -> None:
 def _code(name: str, figure: str) -> str:
     return (
         "from fermodels.xai.concepts import record\n\n"
-        f"found = concept_record.read({name!r})  # made by: {record.command(name)}\n"
+        f"found = record.read({name!r})  # made by: {record.command(name)}\n"
         f"{figure}  # rows found.units\nfound.table()\n"
     )
 
@@ -128,9 +128,9 @@ def provenance(found: ConceptRecord) -> str:
     words = (
         f"Layer `{found.layer}`. Each unit: {asked['people']} rendered people, one pair each, with "
         f"and without it; {asked['permutations']:,} swaps of labels within pairs, and as many sign "
-        "flips of the faces asked: an effect must pass both. On the right: people told apart by "
-        "the other half's vector, with 95% intervals. "
-        f"Asked: up to {asked['faces_per_class']} {found.split} faces of each expression of "
+        "flips of the faces: an effect must pass both. On the right: people classified by the "
+        "other half's vector, with 95% intervals. "
+        f"Up to {asked['faces_per_class']} {found.split} faces of each expression of "
         f"{origin['data_name']}. Made {origin['created']}, seed {origin['seed']}, code "
         f"{origin['git_revision'][:7]}."
     )
@@ -146,7 +146,7 @@ def compare_with_curves(name: str, found: ConceptRecord) -> None:
     """Say for one unit whether its vector and the puppet's curves point the same way."""
     first = found.units.index(FIRST) if FIRST in found.units else 0
     unit = st.selectbox(
-        "Do the puppet's curves agree on", found.units, index=first, format_func=name_of,
+        "Compare with the response curves of", found.units, index=first, format_func=name_of,
         key="concept-unit", width=300, **BOUND,
     )  # fmt: skip
     effect = sliders.curves(name, str(unit), ()).effect

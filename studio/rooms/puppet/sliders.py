@@ -27,7 +27,7 @@ UPPER = ("AU1", "AU2", "AU4", "AU5", "AU6", "AU7", "AU43")
 """The units that FACS counts to the upper face; all others belong to the lower."""
 REST, AS_ABOVE = "at rest", "as above"
 ANYTHING = "anything else"
-NORMS = {"in total (L1)": "l1", "spread out (L2)": "l2"}
+NORMS = {"L1": "l1", "L2": "l2"}
 """What counts as small: words -> name in `fermodels.xai.counterfactuals.smallest_change`."""
 ASKED = "puppet-flip"
 """Where the last question for a smallest change lives in the session."""
@@ -55,7 +55,7 @@ def pick_person() -> int:
 
 def presets() -> None:
     """Offer the seven expressions as EMFACS describes them: each sets all sliders."""
-    st.markdown("**Put on an expression**")
+    st.markdown("**Presets**")
     with st.container(horizontal=True, gap="small"):
         for felt in EMOTIONS:
             st.button(felt, key=f"wear-{felt}", on_click=wear, args=(prototype(felt),))
@@ -108,7 +108,7 @@ def draw_answers(person: int, worn: Worn) -> None:
     answers = {name: networks.probabilities(name, pixels) for name in networks.choices()}
     said = ", ".join(f"{name}: {EMOTIONS[int(p.argmax())]}" for name, p in answers.items())
     fig = figures.probability_bars(answers)
-    download.show(fig, "puppet-answers", f"Seven probabilities of each model. {said}")
+    download.show(fig, "puppet-answers", f"Seven probabilities of each network. {said}")
 
 
 def draw_curves(name: str, worn: Worn) -> None:
@@ -138,18 +138,20 @@ def draw_curves(name: str, worn: Worn) -> None:
 def ask_for_flip(name: str, person: int, worn: Worn) -> None:
     """Ask for the smallest movement that changes a model's mind, and show it."""
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        goal = st.selectbox("Make it say", [ANYTHING, *EMOTIONS], key="flip-to", width=220, **BOUND)
-        size = widgets.pick_one("Smallest", tuple(NORMS), key="flip-norm")
+        goal = st.selectbox(
+            "Target expression", [ANYTHING, *EMOTIONS], key="flip-to", width=220, **BOUND
+        )
+        size = widgets.pick_one("Distance", tuple(NORMS), key="flip-norm")
         pressed = st.button("Search", type="primary", icon=":material/search:", key="flip")
     asked = (name, person, worn, None if goal == ANYTHING else str(goal), NORMS[size])
     if pressed:
         st.session_state[ASKED] = asked
     if st.session_state.get(ASKED) != asked:
-        st.info("Press **Search**: it renders and asks about many faces.", icon=":material/search:")
+        st.info("Press **Search**: it renders and classifies many faces.", icon=":material/search:")
         return
     said = EMOTIONS[int(networks.probabilities(name, face(person, worn)).argmax())]
     if said == goal:
-        st.info(f"{plain(name)} says {goal} already: choose another expression.")
+        st.info(f"{plain(name)} predicts {goal} already: choose another expression.")
         return
     _show_flip(said, asked)
 
@@ -157,7 +159,9 @@ def ask_for_flip(name: str, person: int, worn: Worn) -> None:
 def _show_flip(said: str, asked: tuple[str, int, Worn, str | None, str]) -> None:
     found = flip(*asked)
     if found is None:
-        st.info(f"No movement was found that makes {plain(asked[0])} say {asked[3] or ANYTHING}.")
+        st.info(
+            f"No movement was found that makes {plain(asked[0])} predict {asked[3] or ANYTHING}."
+        )
         return
     now = EMOTIONS[int(found.probabilities.argmax())]
     moved = [f"{name_of(unit)} {change:+.0%}" for unit, change in found.moved.items()]
@@ -171,11 +175,12 @@ def _show_flip(said: str, asked: tuple[str, int, Worn, str | None, str]) -> None
     ]
     st.html(images.grid(pictures, side=192, label="Before and after the smallest change"))
     st.button(
-        "Wear it", on_click=wear, args=(just_over(found.before, found.after),), key="wear-flip",
-        icon=":material/face:",
+        "Apply to the face", on_click=wear, args=(just_over(found.before, found.after),),
+        key="wear-flip", icon=":material/face:",
     )  # fmt: skip
     st.caption(
-        f"Size {found.distance:.2f}, where 1 is one unit from none to full; verified by rendering. "
+        f"Distance {found.distance:.2f}, where 1 is one unit from none to full; verified by "
+        "rendering. "
         f"The smallest of {found.renderings} faces tried: a smaller change may exist."
     )
 
@@ -245,7 +250,7 @@ def flip(
     return _flip(name, networks.stamp(name), person, worn, target, norm)
 
 
-@st.cache_resource(max_entries=64, show_spinner="Moving muscles, one after another…")
+@st.cache_resource(max_entries=64, show_spinner="Searching for the smallest change…")
 def _flip(
     name: str, stamp: str, person: int, worn: Worn, target: str | None, norm: str
 ) -> SmallestChange | None:

@@ -177,7 +177,7 @@ def picture(
 
 def _says(name: str, face: CarriedFace) -> str:
     answer = networks.probabilities(name, face.image)
-    return f"says {EMOTIONS[int(answer.argmax())]} with {answer.max():.0%}"
+    return f"predicts {EMOTIONS[int(answer.argmax())]} ({answer.max():.0%})"
 
 
 def _table(comparison: Comparison) -> pd.DataFrame:
@@ -231,9 +231,9 @@ def _legend(comparison: Comparison) -> None:
 
 def evidence(found: MethodMap) -> str:
     """Say how near a map is to what its method promises: its sum, and the map itself."""
-    words = [] if found.signed else ["strength only, no sign"]
+    words = [] if found.signed else ["magnitude only (unsigned)"]
     if found.completeness_error is not None:
-        words.append(f"{found.completeness_error:.1%} of the logit difference unexplained")
+        words.append(f"completeness gap {found.completeness_error:.1%}")
     if found.path_error is not None:
         words.append(f"pixels off by about {found.path_error:.1%} in all at most")
     return ", ".join(words)
@@ -250,7 +250,7 @@ def draw_probabilities(names: Sequence[str], face: CarriedFace, target_class: in
         with places[number % len(places)]:
             st.caption(f"**{plain(name)}**")
             download.show(
-                fig, key, f"{name} says {top} with {values.max():.0%}",
+                fig, key, f"{name} predicts {top} ({values.max():.0%})",
                 code=snippets.probabilities_code(names, face),
             )  # fmt: skip
 

@@ -21,7 +21,7 @@ from studio.rooms.saliency import comparison as saliency_comparison
 from studio.rooms.saliency.settings import Options
 from studio.state import BOUND, CarriedFace
 
-NOTHING = "nothing yet"
+NOTHING = "no edit"
 MOUTH = (32, 43), (14, 34)
 """Rows and columns where FER-2013's framing puts the mouth: where the rectangle starts."""
 KEPT = "edits"
@@ -58,7 +58,7 @@ def edit_lab(
         method = _pick_method(methods)
         _compare_maps(face, changed, names, method, options)
         if not chain:
-            st.caption("Choose an edit and draw a rectangle: the maps and answers follow.")
+            st.caption("Choose an edit and draw a rectangle: the maps and predictions follow.")
         _compare_answers(face, changed, names, code)
 
 
@@ -120,11 +120,11 @@ def _move(area: Area) -> None:
 def _buttons(kept: Sequence[Step], step: Step | None) -> None:
     with st.container(horizontal=True, gap="small"):
         more = [*kept, step] if step else [*kept]
-        st.button("Keep and go on", on_click=_go_on, args=(more,), disabled=step is None)
+        st.button("Apply and continue", on_click=_go_on, args=(more,), disabled=step is None)
         st.button("Undo", on_click=_keep, args=(kept[:-1],), disabled=not kept)
         st.button("Start over", on_click=_go_on, args=([],), disabled=not (kept or step))
     if kept:
-        st.caption("Kept: " + ", then ".join(_words(s) for s in kept) + ".")
+        st.caption("Applied: " + ", then ".join(_words(s) for s in kept) + ".")
 
 
 def _go_on(steps: Sequence[Step]) -> None:

@@ -40,7 +40,7 @@ LIMITS = (
 @widgets.fragment
 def section(face: CarriedFace, names: Sequence[str]) -> None:
     """Show, if asked to, which training faces each network takes for most like the face in hand."""
-    st.subheader("Which faces does it take for alike?", anchor=False)
+    st.subheader("Nearest training faces", anchor=False)
     if not st.toggle("Show the nearest training faces", key="alike", **BOUND):
         return
     faces = studio_state.faces_shown()
@@ -63,15 +63,16 @@ def draw(name: str, face: CarriedFace, train: FaceDataset, key: str) -> None:
         return
     says = networks.probabilities(name, face.image)
     st.markdown(
-        f"**{plain(name)}**: {neighbour_labels(found.labels)}; it says {EMOTIONS[says.argmax()]} "
-        f"({says.max():.0%}) of this face."
+        f"**{plain(name)}**: {neighbour_labels(found.labels)}; it predicts "
+        f"{EMOTIONS[says.argmax()]} "
+        f"({says.max():.0%}) for this face."
     )
     pictures = train.images[found.rows]
     shown = figures_faces.neighbour_tiles(
         pictures, found.labels.tolist(), found.distances.tolist(),
         (pictures == face.image).all((1, 2)).tolist(),
     )  # fmt: skip
-    title = f"Training faces that {name} takes for most like this one, nearest first"
+    title = f"Training faces nearest to this one in the features of {name}, nearest first"
     st.html(images.grid(shown, side=images.crisp_side(48, 96), label=title, columns=4))
     download.take_home(
         key,

@@ -91,15 +91,15 @@ def html(report: Report, names: Sequence[str]) -> str:
     """
     head = f"{report.label}, {report.sample_id}"
     parts = [
-        f"<h1>What the networks make of one face</h1><p>{escape(head)}, from "
+        f"<h1>One face, as the networks see it</h1><p>{escape(head)}, from "
         f"{escape(report.data)}</p>"
         f'<img src="{data_uri(report.face)}" width="192" height="192" alt="The face">',
-        "<h2>What they say</h2>" + _answers(report, names),
+        "<h2>Predictions</h2>" + _answers(report, names),
         f"<h2>{escape(report.question)}</h2>" + _settings(report.settings) + _maps(report.maps),
-        "<h2>Do the maps deserve belief?</h2>" + _trust(report.maps),
+        "<h2>Which maps are faithful? (scorecard)</h2>" + _trust(report.maps),
         "<h2>Where on the face?</h2>" + _regions(report.maps),
         "<h2>What this cannot tell you</h2>" + _list([*report.cautions, *report.notes]),
-        "<h2>How to make it again</h2>" + _origin(report),
+        "<h2>How to reproduce it</h2>" + _origin(report),
     ]
     title = escape(f"FER Studio: {report.sample_id}")
     return (
@@ -206,17 +206,16 @@ def offer(comparison: Comparison) -> None:
 def assemble(comparison: Comparison) -> Report:
     """Gather everything the room says of a face."""
     face, options = comparison.face, comparison.options
-    rather = f" rather than {options.contrast}" if options.contrast else ""
     every = comparison.every
     return Report(
         face=face.image,
         sample_id=face.sample_id,
         label=face.expression,
         data="a photo" if face.split == "upload" else state.faces_shown().name,
-        question=f"What speaks for {EMOTIONS[options.target_class]}{rather}?",
+        question=options.question,
         settings={
             "baseline": explanations.baselines()[options.baseline].title,
-            "layer of CAM methods": options.layer or "the model's usual one",
+            "layer of CAM methods": options.layer or "the network's usual one",
             "colours": options.scale,
         },
         answers={name: networks.probabilities(name, face.image) for name in comparison.found},

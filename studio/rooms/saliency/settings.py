@@ -26,7 +26,7 @@ SCALE_HELP = (
     "As shares of their own total, maps of different methods stand on one scale; raw values keep "
     "each method's unit, with a scale of its own."
 )
-PREDICTED = "the predicted expression"
+PREDICTED, NO_CONTRAST = "the predicted expression", "none"
 KEYS = ("baseline", "contrast", "cam", "opacity", "scale", "draw")
 """Keys of the settings under "More settings", besides the methods' own."""
 
@@ -52,6 +52,12 @@ class Options:
     settings: dict[str, Settings] = field(default_factory=dict)
     """Method -> its options that differ from the defaults."""
 
+    @property
+    def question(self) -> str:
+        """What the maps explain, as a heading."""
+        contrast = f" rather than “{self.contrast}”" if self.contrast else ""
+        return f"Evidence for “{EMOTIONS[self.target_class]}”{contrast}"
+
     def asked(self, method: str) -> MapRequest:
         """Return the question to one method."""
         contrast = None if self.contrast is None else EMOTIONS.index(self.contrast)
@@ -68,8 +74,8 @@ def pick_models() -> list[str]:
         name = widgets.pick_model()
     with others:
         also = st.multiselect(
-            "Beside it", [n for n in networks.choices() if n != name], key="also",
-            placeholder="other models", **BOUND,
+            "Compare with", [n for n in networks.choices() if n != name], key="also",
+            placeholder="other networks", **BOUND,
         )  # fmt: skip
     return [name, *also]
 
@@ -150,8 +156,8 @@ def _pick_comparison() -> tuple[str, str | None]:
         **BOUND,
     )
     contrast = st.selectbox(
-        "Rather than",
-        ["nothing in particular", *EMOTIONS],
+        "Contrast class",
+        [NO_CONTRAST, *EMOTIONS],
         key="contrast",
         help="Why angry rather than fear? Explains the difference of the two logits.",
         **BOUND,
@@ -163,9 +169,9 @@ def _pick_layer(name: str) -> str | None:
     blocks = explanations.conv_layers(name)
     block = st.selectbox(
         "Layer for the CAM methods",
-        ["the model's usual one", *blocks],
+        ["the network's usual one", *blocks],
         key="cam",
-        help="Whose maps Grad-CAM and its kin weigh; early layers are sharper, late ones surer.",
+        help="Whose maps Grad-CAM and its kin weigh; early layers are sharper, late ones clearer.",
         **BOUND,
     )
     return f"{block}.relu" if block in blocks else None

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def section(comparison: Comparison) -> None:
     """Show, if asked to, deletion and insertion for one map at a time."""
     st.subheader("Do the pixels it ranks first matter?", anchor=False)
-    if st.toggle("Take them away, and give them back", key="curves", **BOUND):
+    if st.toggle("Deletion and insertion curves", key="curves", **BOUND):
         pick_and_draw_curves(comparison)
 
 
@@ -35,7 +35,7 @@ def pick_and_draw_curves(comparison: Comparison) -> None:
         return
     left, right = st.columns(2, gap="medium")
     with left:
-        name = str(st.selectbox("Network", names, key="curves-of", **BOUND))
+        name = str(st.selectbox("Model", names, key="curves-of", **BOUND))
     by_title = {m.title: m for m in comparison.found[name]}
     with right:
         found = by_title[str(st.selectbox("Map", list(by_title), key="curves-map", **BOUND))]
@@ -102,7 +102,8 @@ def draw_regions(every: Mapping[str, MethodMap], code: str) -> None:
         "values = why.attribution[0]\nregion_sums(values / abs(values).sum())\n"
     )
     note = (
-        "In % of a map's total absolute evidence: amber spoke for, blue against. The last row is "
+        "In % of a map's total absolute evidence: amber is evidence for, blue against. The last "
+        "row is "
         "how much of the picture the part covers: what a map without preference would give it. "
         "The parts are a fixed template; a turned face does not fit it."
     )

@@ -54,7 +54,7 @@ SOME = np.flatnonzero((EVERY % 3 == 0) & ~NO_FACE)
 def test_votes_join_by_row_order(table):
     joined, note = ferplus.join(rows_of(EVERY), table)
     np.testing.assert_array_equal(joined, VOTES)
-    assert "joined by row order" in note
+    assert "matched by row order" in note
 
 
 def test_one_whole_split_joins_by_row_order(table):

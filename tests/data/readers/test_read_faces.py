@@ -124,7 +124,7 @@ def test_real_votes_join_and_agree_as_known(fer2013_dir, real):
     if not (fer2013_dir / "fer2013new.csv").exists():
         pytest.skip("needs fer2013new.csv beside the parquet files in FER2013_DIR")
     assert real.votes.shape == (35_887, 10)
-    assert any("joined by row order" in note for note in real.notes)
+    assert any("matched by row order" in note for note in real.notes)
     unanimous = real.votes.max(axis=1) >= 10
     top = np.array([6, 3, 5, 4, 0, 1, 2, -1, -1, -1])[real.votes.argmax(axis=1)]
     named = unanimous & (top >= 0)

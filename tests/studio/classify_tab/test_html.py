@@ -67,7 +67,7 @@ def test_bars_are_as_long_as_the_probabilities_in_the_one_palette(checkpoints: P
     html = classify_tab_html.reading_html(reading([(0, 0, 9, 9)], ("deep",)))
     for name, share in zip(EMOTIONS, (0.1, 0.9, 4, 90, 2, 2, 1), strict=True):
         assert html.count(f"width:{share:.2f}%;background:{EXPRESSION_COLORS[name]}") == 1
-    assert "says deep: 90%" in html and html.count("&lt;1%") == 1
+    assert "deep predicts <b>happy</b> (90%)" in html and html.count("&lt;1%") == 1
     assert "uncalibrated" in html
 
 
@@ -89,7 +89,7 @@ def test_an_explanation_reads_aloud_and_closes_its_tags(checkpoints: Path) -> No
     why = classify_tab_html.ask_why(ASTRONAUT, "deep", "sad", "fear")
     html = classify_tab_html.why_html(why)
     _Tags(html)
-    assert "Why sad, not fear?" in html and "amber spoke for sad" in html
+    assert "Why sad, not fear?" in html and "evidence for sad" in html
     assert "adds up to the change from the baseline within" in html
     assert why.found.path_error is not None
     assert f"its pixels are off by about {why.found.path_error[0]:.1%} at most" in html
@@ -98,7 +98,7 @@ def test_an_explanation_reads_aloud_and_closes_its_tags(checkpoints: Path) -> No
 
 def test_without_a_face_the_page_offers_the_whole_picture() -> None:
     html = classify_tab_html.reading_html(reading([]))
-    assert "No face found" in html and "Take the whole picture" in html
+    assert "No face found" in html and "already a cropped face" in html
     _Tags(html)
 
 

@@ -85,7 +85,7 @@ def test_likeness_by_layer_is_numpys_correlation_of_the_two_faces_maps(faces: Pa
         assert drawn["correlation"][place] == pytest.approx(np.corrcoef(one, two)[0, 1], abs=1e-5)
         cosine = one @ two / np.sqrt((one @ one) * (two @ two))
         assert drawn["cosine"][place] == pytest.approx(cosine, abs=1e-5)
-    assert any("Least alike in conv2" in caption.value for caption in app.caption)
+    assert any("channels of conv2" in caption.value for caption in app.caption)
 
 
 def test_channels_least_alike_are_named_and_silent_ones_are_not() -> None:

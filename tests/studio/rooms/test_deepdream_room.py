@@ -43,7 +43,7 @@ def test_a_wish_is_dreamed_as_the_library_dreams_it(faces: Path, wish: Wish) -> 
 
 
 def test_the_room_opens_with_a_dream_and_the_next_waits_for_the_button(faces: Path) -> None:
-    app = open_room("deepdream", faces, preset="Quick look", dream="sad")
+    app = open_room("deepdream", faces, preset="Fast preview", dream="sad")
     film = app.session_state[FILM]
     assert film.done and film.about[2].target == "sad"
     healthy(next(box for box in app.selectbox if box.label == "Expression").select("fear").run())
@@ -52,7 +52,7 @@ def test_the_room_opens_with_a_dream_and_the_next_waits_for_the_button(faces: Pa
 
 
 def test_a_dream_shows_strip_probabilities_and_downloads(faces: Path) -> None:
-    app = press(open_room("deepdream", faces, preset="Quick look", dream="sad"), "Dream")
+    app = press(open_room("deepdream", faces, preset="Fast preview", dream="sad"), "Dream")
     film = app.session_state[FILM]
     assert film.done and film.steps == list(range(len(film.frames)))
     assert html_of(app).count('alt="Dream, step') == 6
@@ -74,14 +74,14 @@ def test_the_same_seed_gives_the_same_dream_another_seed_another(faces: Path) ->
 
 
 def test_changed_settings_are_said_beside_an_old_dream(faces: Path) -> None:
-    app = press(open_room("deepdream", faces, preset="Quick look"), "Dream")
+    app = press(open_room("deepdream", faces, preset="Fast preview"), "Dream")
     assert not any("have changed" in note.value for note in app.caption)
     healthy(app.selectbox(key="dream").select("fear").run())
     assert any("have changed" in note.value for note in app.caption)
 
 
 def test_seven_faces_are_dreamed_towards_their_labels(faces: Path) -> None:
-    app = press(open_room("deepdream", faces, preset="Quick look", seven="true"), "Dream")
+    app = press(open_room("deepdream", faces, preset="Fast preview", seven="true"), "Dream")
     films = app.session_state[SEVEN]
     assert [film.about[2].target for film in films] == list(EMOTIONS)
     assert html_of(app).count('alt="The dream of the ') == 7

@@ -104,13 +104,13 @@ def test_a_temperature_that_does_not_help_is_said_not_to() -> None:
         assert "no temperature helped" in reading.calibration(name)
         measured = networks.metrics(name)["calibration"]["validation"]
         assert reading.calibration_line(name) == leaning(measured)
-    assert "surer than it should be" not in app.FOOT
+    assert "confident" not in app.FOOT
 
 
 def test_a_temperature_that_does_not_help_is_shown_in_compare_and_not_used() -> None:
     table = tables.calibration_table(["deep", "deep-5"], "validation").set_index("model")
     assert table["used"].to_dict() == {"deep": "no", "deep-5": "yes"}
-    assert table.loc["deep", "error at it, %"] > table.loc["deep", "calibration error, %"]
+    assert table.loc["deep", "ECE with temperature, %"] > table.loc["deep", "ECE, %"]
     assert "less sure than right" in table.loc["deep", "errs"]
     assert "surer than right" in table.loc["deep-5", "errs"]
     for name, changes in (("deep", False), ("deep-5", True)):

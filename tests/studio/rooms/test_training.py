@@ -95,7 +95,9 @@ def test_the_slider_drives_confusion_matrix_sparsity_and_spread(place: Path) -> 
     }
     sparsity, spread = chart(app, 5)["data"][:2]
     assert sparsity["name"] == "sparsity, epoch 2" and sparsity["y"] == [0.5, 0.6]
-    assert spread["name"] == "spread, epoch 2" and spread["y"] == record.entropy[1].tolist()
+    assert (
+        spread["name"] == "spatial entropy, epoch 2" and spread["y"] == record.entropy[1].tolist()
+    )
     healthy(app.slider(key="epoch").set_value(1).run())
     assert chart(app, 5)["data"][1]["y"] == [0.9, 0.8]
 

@@ -116,7 +116,7 @@ def test_a_dead_channel_is_called_dead_and_no_face_is_said_to_excite_it(
 
 def test_stages_other_than_relu_are_told_where_to_look(faces: Path) -> None:
     app = open_room("activations", faces, stage="pooling")
-    assert "One channel is looked at after ReLU" in words_of(app) and peaks_of(app) == []
+    assert "after ReLU" in words_of(app) and peaks_of(app) == []
     assert not [box for box in app.number_input if box.key == "channel"]
 
 

@@ -41,12 +41,12 @@ def _answers(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_better_of_a_pair_is_named_whatever_the_order_of_rows() -> None:
     found = tables.paired(["right", "worse"], "test").iloc[0]
     assert found["only first right"] == 30 and found["only second right"] == 0
-    assert found["so"] == "right is better" and float(found["p (Holm)"]) < 1e-6
+    assert found["verdict"] == "right is better" and float(found["p (Holm)"]) < 1e-6
     assert found["difference, points"] == pytest.approx(3000 / 70)
 
 
 def test_equal_models_show_no_difference() -> None:
-    assert tables.paired(["right", "same"], "test").iloc[0]["so"] == "no difference shown"
+    assert tables.paired(["right", "same"], "test").iloc[0]["verdict"] == "no difference shown"
 
 
 def test_holm_counts_all_pairs() -> None:
@@ -58,7 +58,7 @@ def test_holm_counts_all_pairs() -> None:
 def test_sureness_of_a_model_that_is_always_right_at_80_percent() -> None:
     found = tables.calibration_table(["right"], "test").iloc[0]
     assert found["top-2 accuracy, %"] == 100
-    assert found["calibration error, %"] == pytest.approx(20)
+    assert found["ECE, %"] == pytest.approx(20)
 
 
 def test_other_ways_to_count_come_from_the_results_file(
@@ -118,7 +118,7 @@ def faces(n: int) -> FaceDataset:
     return FaceDataset(images, np.arange(n) % 7, np.full(n, "test"), "toy")
 
 
-@pytest.mark.parametrize("name", [n for n in filters.SLICES if n != "models disagree"])
+@pytest.mark.parametrize("name", [n for n in filters.SLICES if n != "networks disagree"])
 def test_a_slice_that_was_not_computed_for_these_faces_is_none(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

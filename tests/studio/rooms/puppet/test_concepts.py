@@ -23,7 +23,7 @@ from tests.studio.concept_toys import ANGRY, FEAR, HAPPY, SAD, content
 from tests.studio.toy_studio import chart, open_room, write_studio
 from tests.toys import ROOT
 
-SHOWN = "logit move along it?"
+SHOWN = "Effect on each expression's logit"
 
 
 @pytest.fixture(scope="module")
@@ -225,7 +225,7 @@ def test_the_room_draws_the_file_with_its_numbers_and_notes(faces: Path, tmp_pat
         "`conv2.pool`",
         "31 rendered people",
         "4,999 swaps",
-        "up to 13 validation",
+        "p to 13 validation",
         "0123456",
     ):
         assert words in said

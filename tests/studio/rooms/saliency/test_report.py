@@ -61,7 +61,7 @@ def test_a_report_holds_every_networks_answers_and_maps(made: str) -> None:
         for value in networks.probabilities(name, FACE.image):
             assert f"{value:.1%}" in made
     assert made.count("<figure") == 4
-    assert made.count("of the logit difference unexplained") == 2
+    assert made.count("completeness gap ") == 2
     assert len(re.findall(r"not scored", made)) == 4
 
 
