@@ -243,7 +243,7 @@ def overall(names: list[str], split: str) -> pd.DataFrame:
                 "n": scores["n"],
                 "macro F1, %": scores["macro_f1"] * 100,
                 "flip averaging": averaged(name, split, "mirrored"),
-                "10-crop averaging (TTA)": averaged(name, split, "ten"),
+                "ten-crop averaging (TTA)": averaged(name, split, "ten"),
                 "without copies": _without_copies(about, split),
                 "paper": _beside(paper, str(about["recipe"])),
                 "recipe": about["recipe"],
