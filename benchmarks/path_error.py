@@ -20,6 +20,7 @@ from unittest import mock
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from fermodels.data.readers.discover import read_faces
 from fermodels.nets import checkpoint
@@ -27,6 +28,7 @@ from fermodels.nets.fernet import FERNet, to_pixels
 from fermodels.xai.attribution import path_integrals
 from fermodels.xai.attribution.explain import Explanation, explain
 from fermodels.xai.attribution.registry import METHODS
+from fermodels.xai.attribution.request import score
 
 MIDPOINTS = 2000
 METHOD = "integrated-gradients"
@@ -67,15 +69,14 @@ def relative(found: Map, truth: Map) -> float:
 
 def counted(net: FERNet, face: NDArray[np.uint8]) -> tuple[Explanation, int]:
     """Return a face's default explanation and at how many points it took the gradient."""
-    counts: list[int] = []
-    evaluate = path_integrals._evaluate
+    rows: list[int] = []
 
-    def counting(*asked: object) -> object:
-        counts.append(sum(map(len, asked[1])))  # type: ignore[arg-type, call-overload]
-        return evaluate(*asked)  # type: ignore[arg-type]
+    def counting(net: nn.Module, inputs: tuple[Tensor, ...], target_vector: Tensor) -> Tensor:
+        rows.append(len(target_vector))
+        return score(net, inputs, target_vector)
 
-    with mock.patch.object(path_integrals, "_evaluate", counting):
-        return explain(net, face, METHOD), sum(counts)
+    with mock.patch.object(path_integrals, "score", counting):
+        return explain(net, face, METHOD), sum(rows)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Class activation maps: which places of a conv layer spoke for the class."""
+"""Class activation maps: which places of a conv layer are evidence for the class."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from fermodels.xai.attribution.modified_backprop import guided_backprop
-from fermodels.xai.attribution.request import AttributionRequest, Parts, enlarge, require_maps
+from fermodels.xai.attribution.request import AttributionRequest, Parts, enlarge
 from fermodels.xai.model_access import in_batches
 
 
@@ -43,8 +43,8 @@ def grad_cam_plus_plus(q: AttributionRequest) -> Parts:
     maps, gradients = maps_and_gradients(q)
     total = maps.sum((2, 3), keepdim=True)
     # eq. 19 for exp(score), whose second and third derivatives are powers of the first
-    below = 2 * gradients**2 + total * gradients**3
-    shares = torch.where(below == 0, 0.0, gradients**2 / below)
+    denominator = 2 * gradients**2 + total * gradients**3
+    shares = torch.where(denominator == 0, 0.0, gradients**2 / denominator)
     weights = (shares * gradients.relu()).sum((2, 3), keepdim=True)
     return {"conv": enlarge(_clipped(q, weighted(maps, weights)))}
 
@@ -81,10 +81,9 @@ def maps_and_gradients(q: AttributionRequest) -> tuple[Tensor, Tensor]:
     Raises:
         ConfigError: the layer gave no maps.
     """
-    maps = require_maps(q)
-    total = (q.logits * q.directions).sum()
-    (gradients,) = torch.autograd.grad(total, maps, retain_graph=True, materialize_grads=True)
-    return maps.detach(), gradients
+    total = (q.logits * q.target_vector).sum()
+    (gradients,) = torch.autograd.grad(total, q.maps, retain_graph=True, materialize_grads=True)
+    return q.maps.detach(), gradients
 
 
 def weighted(maps: Tensor, weights: Tensor) -> Tensor:
@@ -104,11 +103,11 @@ def score_cam(q: AttributionRequest) -> Parts:
 
     The face is shown only where a channel is active, the rest being the baseline; the better
     the score survives, the more the channel counts. No gradients, so no noise from them, but
-    one pass for every channel: only those that vary most over the face are asked. Of a hybrid it
+    one pass for every channel: only those that vary most over the face are used. Of a hybrid it
     shows the conv branch only: HOG sees the whole face throughout.
     """
     with torch.no_grad():
-        maps = require_maps(q).detach()
+        maps = q.maps.detach()
         chosen = maps.var((2, 3)).topk(min(int(q.options["channels"]), maps.shape[1])).indices
         maps = maps.gather(1, chosen[:, :, None, None].expand(-1, -1, *maps.shape[2:]))
         cam = weighted(maps, _increases(q, maps).softmax(1)[:, :, None, None])
@@ -123,11 +122,11 @@ def _increases(q: AttributionRequest, maps: Tensor) -> Tensor:
     """
     low, high = maps.amin((2, 3), keepdim=True), maps.amax((2, 3), keepdim=True)
     veils = (maps - low) / (high - low).clamp_min(torch.finfo(maps.dtype).tiny)
-    count, found = maps.shape[1], []
+    count, scores = maps.shape[1], []
     for rows in in_batches(torch.arange(maps.shape[0] * count, device=maps.device)):
         face, channel = rows // count, rows % count
         veil = enlarge(veils[face, channel].unsqueeze(1))
-        seen = torch.lerp(q.baselines[face], q.faces[face], veil)
-        inputs = (seen, *[q.faces[face]] * (len(q.inputs) - 1))
-        found.append(q.score(*inputs, directions=q.directions[face]))
-    return torch.cat(found).view(-1, count)
+        veiled = torch.lerp(q.baselines[face], q.faces[face], veil)
+        inputs = (veiled, *[q.faces[face]] * (len(q.inputs) - 1))
+        scores.append(q.score(*inputs, rows=face))
+    return torch.cat(scores).view(-1, count)

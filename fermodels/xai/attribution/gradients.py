@@ -1,6 +1,7 @@
 """Attribution by gradients, at the face or averaged over random points near it.
 
-Each function answers a Question with one tensor per branch; its docstring is the help text.
+`smoothable` averages any method's maps over noisy copies of the face. A method takes an
+AttributionRequest and returns one tensor per branch; its docstring is the help text.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from functools import wraps
 import torch
 from torch import Tensor
 
-from fermodels.xai.attribution.request import AttributionRequest, Parts, ask, fixed
+from fermodels.xai.attribution.request import AttributionRequest, Parts
 from fermodels.xai.model_access import ROWS, in_batches
 
 Points = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -22,7 +23,7 @@ def saliency(q: AttributionRequest) -> Parts:
     """How much the score would move if a pixel changed a little, either way.
 
     The size of the gradient: fast, sharp, noisy. It tells where the model is sensitive, not
-    what spoke for the class. In a hybrid the whole is the size of the summed gradient, so the
+    what is evidence for the class. In a hybrid the whole is the size of the summed gradient, so the
     two branches, shown by size too, need not add up to it.
     """
     return q.parts(q.gradients())
@@ -54,9 +55,9 @@ def gradient_shap(q: AttributionRequest) -> Parts:
     alphas = alphas.to(q.faces).view(-1, 1, 1, 1)
 
     def between(face: Tensor, sample: Tensor) -> tuple[Tensor, Tensor]:
-        below = q.baselines[face if q.paired else drawn[sample]]
-        way = q.faces[face] + noise[sample] - below
-        return below + alphas[sample] * way, way / samples
+        baseline = q.baselines[face if q.paired else drawn[sample]]
+        delta = q.faces[face] + noise[sample] - baseline
+        return baseline + alphas[sample] * delta, delta / samples
 
     return q.parts(summed_gradients(q, samples, between))
 
@@ -89,8 +90,8 @@ def summed_gradients(q: AttributionRequest, samples: int, points: Points) -> lis
         face, sample = rows // samples, rows % samples
         point, factor = points(face, sample)
         inputs = tuple(point.detach().clone().requires_grad_() for _ in q.inputs)
-        found = q.score(*inputs, directions=q.directions[face]).sum()
-        gradients = torch.autograd.grad(found, inputs, materialize_grads=True)
+        score = q.score(*inputs, rows=face).sum()
+        gradients = torch.autograd.grad(score, inputs, materialize_grads=True)
         for total, gradient in zip(totals, gradients, strict=True):
             total.index_add_(0, face, gradient * factor)
     return totals
@@ -117,17 +118,28 @@ def smoothable(run: Run) -> Run:
         if copies == 0:
             return run(q)
         totals: Parts = {}
-        missed: list[Tensor] = []
+        path_errors: list[Tensor] = []
         drawn = normal((copies, 1, *q.faces.shape[2:]), generator(q), q.faces)
+        scale = (q.options["smooth_noise"] * contrast(q.faces)).unsqueeze(1)
         for noise in drawn.split(max(1, ROWS // len(q.faces))):
-            noisy = _noisy(q, noise)
+            count = len(noise)  # rows face by face, N * count of them
+            noisy = AttributionRequest(
+                q.net,
+                (q.faces.unsqueeze(1) + scale * noise).flatten(0, 1),
+                q.baselines.repeat_interleave(count, 0) if q.paired else q.baselines,
+                q.paired,
+                q.options,
+                q.layer,
+                q.target_class.repeat(count),
+                None if q.contrast is None else q.contrast.repeat(count),
+            )
             for name, part in run(noisy).items():
-                summed = part.reshape(len(q.faces), len(noise), *part.shape[1:]).sum(1)
+                summed = part.reshape(len(q.faces), count, *part.shape[1:]).sum(1)
                 totals[name] = totals[name] + summed if name in totals else summed
-            if noisy.path_miss is not None:
-                missed.append(noisy.path_miss.reshape(len(q.faces), len(noise)).sum(1))
-        if missed:  # an average is off by no more than its parts are on average
-            q.report(torch.stack(missed).sum(0) / copies)
+            if noisy.path_error is not None:
+                path_errors.append(noisy.path_error.reshape(len(q.faces), count).sum(1))
+        if path_errors:  # an average is off by no more than its parts are on average
+            q.path_error = torch.stack(path_errors).sum(0) / copies
         return {name: total / copies for name, total in totals.items()}
 
     return smoothed
@@ -149,13 +161,3 @@ def normal(shape: tuple[int, ...], random: torch.Generator, like: Tensor) -> Ten
 def contrast(faces: Tensor) -> Tensor:
     """Return each face's brightness range, ``(N, 1, 1, 1)``: what noise is measured by."""
     return (faces.amax((1, 2, 3)) - faces.amin((1, 2, 3))).view(-1, 1, 1, 1)
-
-
-def _noisy(q: AttributionRequest, noise: Tensor) -> AttributionRequest:
-    """Ask about K noisy copies of each face: rows face by face, ``N * K`` of them."""
-    scale = q.options["smooth_noise"] * contrast(q.faces)
-    faces = q.faces.unsqueeze(1) + scale.unsqueeze(1) * noise
-    directions = q.directions.repeat_interleave(len(noise), 0)
-    below = q.baselines.repeat_interleave(len(noise), 0) if q.paired else q.baselines
-    copies = faces.flatten(0, 1)
-    return ask(q.net, copies, below, q.paired, q.layer, fixed(directions), q.options)

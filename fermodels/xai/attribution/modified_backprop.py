@@ -1,11 +1,13 @@
-"""Attribution that changes how gradients pass through a ReLU, done by Captum."""
+"""Attribution by changed backward passes: guided backprop, deconvolution, DeepLIFT and LRP.
+
+All but LRP are computed by Captum, on a shared-weight copy.
+"""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 
 import torch
@@ -13,8 +15,8 @@ from torch import Tensor, nn
 
 from fermodels.errors import ConfigError
 from fermodels.nets.fernet import FERNet
-from fermodels.xai.attribution.path_integrals import integrated_gradients
-from fermodels.xai.attribution.request import AttributionRequest, Parts, fixed, logits_of, score
+from fermodels.xai.attribution.path_integrals import pixel_paths
+from fermodels.xai.attribution.request import AttributionRequest, Parts, logits_of, score
 from fermodels.xai.fast_forward.prepare import fold_batch_norms
 from fermodels.xai.model_access import in_batches
 
@@ -27,7 +29,7 @@ class Scorer(nn.Module):
         self.net = net
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """Map one input per branch, then directions ``(N, 7)``, to scores ``(N, 1)``."""
+        """Map one input per branch, then the target vectors ``(N, 7)``, to scores ``(N, 1)``."""
         return score(self.net, inputs[:-1], inputs[-1]).unsqueeze(1)
 
 
@@ -35,7 +37,7 @@ def guided_backprop(q: AttributionRequest) -> Parts:
     """The gradient, but a ReLU lets back only what is positive.
 
     Crisp outlines of whatever excites the network. It fails the randomisation test of Adebayo
-    et al.: much of what it draws are the edges of the face, whichever class is asked.
+    et al.: much of what it draws are the edges of the face, whichever class is explained.
     """
     from captum.attr import GuidedBackprop
 
@@ -56,10 +58,10 @@ def deconvolution(q: AttributionRequest) -> Parts:
 def _through_relus(q: AttributionRequest, method: type) -> Parts:
     require_relu_modules(q.net)
     with quiet_captum():
-        found = method(Scorer(q.net)).attribute(
-            q.inputs, target=0, additional_forward_args=(q.directions,)
+        gradients = method(Scorer(q.net)).attribute(
+            q.inputs, target=0, additional_forward_args=(q.target_vector,)
         )
-    return q.parts([tensor.detach() for tensor in found])
+    return q.parts([gradient.detach() for gradient in gradients])
 
 
 def require_relu_modules(net: nn.Module) -> None:
@@ -77,7 +79,7 @@ def require_relu_modules(net: nn.Module) -> None:
 
 @contextmanager
 def quiet_captum() -> Iterator[None]:
-    """Hide Captum's notice that it sets hooks: they live on a twin and die with it."""
+    """Hide Captum's notice that it sets hooks: they live on a copy and die with it."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Setting (forward, )?backward hooks")
         yield
@@ -101,19 +103,14 @@ def deep_lift(q: AttributionRequest) -> Parts:
     compares two faces only, so it does not notice what happens between them. In a hybrid,
     integrated gradients carry what the HOG features were given on to the pixels.
     """
-    require_relu_modules(q.net)
-    with _own_inputs(q.net):
-        if len(q.inputs) == 2 and isinstance(q.net, FERNet):
-            return _through_hog(q, q.net)
-        multipliers = _multipliers(q, (q.faces,), (q.baselines,))
-    return q.parts([(q.faces - q.baselines) * multiplier for multiplier in multipliers])
+    return q.parts(_rescaled(q.net, q.faces, q.baselines, q.target_vector, len(q.inputs)))
 
 
 def deep_lift_shap(q: AttributionRequest) -> Parts:
     """DeepLIFT averaged over several baselines: an estimate of Shapley values.
 
     Pass several faces as the baseline, say twenty of the training set: the map then says what
-    sets this face apart from them on average, and sums to the average difference. With a single
+    distinguishes this face from them on average, and sums to the average difference. With a single
     baseline it is DeepLIFT.
     """
     if q.paired:
@@ -121,51 +118,60 @@ def deep_lift_shap(q: AttributionRequest) -> Parts:
     count = len(q.baselines)
     totals = [torch.zeros_like(q.faces) for _ in q.inputs]
     for rows in in_batches(torch.arange(len(q.faces) * count, device=q.faces.device)):
-        face, below = rows // count, rows % count
-        pairs = replace(
-            q,
-            faces=q.faces[face],
-            baselines=q.baselines[below],
-            aim=fixed(q.directions[face]),
-            paired=True,
-        )
-        for total, part in zip(totals, deep_lift(pairs).values(), strict=True):
+        face, baseline = rows // count, rows % count
+        pairs = q.faces[face], q.baselines[baseline], q.target_vector[face]
+        for total, part in zip(totals, _rescaled(q.net, *pairs, len(q.inputs)), strict=True):
             total.index_add_(0, face, part / count)
     return q.parts(totals)
 
 
+def _rescaled(
+    net: nn.Module, faces: Tensor, baselines: Tensor, target_vector: Tensor, branches: int
+) -> list[Tensor]:
+    """Return DeepLIFT's attributions of faces with a baseline each, per branch.
+
+    A hybrid's HOG branch: the rescale rule runs down to the joint of the branches, where HOG is
+    replaced by its features, then integrated gradients run through HOG.
+    """
+    require_relu_modules(net)
+    delta = faces - baselines
+    with _own_inputs(net):
+        if branches == 1 or not isinstance(net, FERNet):
+            inputs, references = (faces,) * branches, (baselines,) * branches
+            multipliers = _multipliers(net, inputs, references, target_vector)
+            return [delta * multiplier for multiplier in multipliers]
+        hog = net.hog
+        with torch.no_grad():
+            inputs, references = (faces, hog(faces)), (baselines, hog(baselines))
+        net.set_submodule("hog", nn.Identity())  # the copy's HOG branch now takes features
+        try:
+            conv, joint = _multipliers(net, inputs, references, target_vector)
+        finally:
+            net.set_submodule("hog", hog)
+        paths = pixel_paths(hog, faces, baselines, joint, 1, HOG_PATH)
+        return [delta * conv, torch.stack([path.integrals()[0] for path in paths])]
+
+
 def _multipliers(
-    q: AttributionRequest, inputs: tuple[Tensor, ...], baselines: tuple[Tensor, ...]
+    net: nn.Module,
+    inputs: tuple[Tensor, ...],
+    baselines: tuple[Tensor, ...],
+    target_vector: Tensor,
 ) -> list[Tensor]:
     """Return contribution per unit of change, shaped as each of the inputs."""
     from captum.attr import DeepLift
 
     leaves = tuple(tensor.detach().clone().requires_grad_() for tensor in inputs)
     with quiet_captum():
-        found = DeepLift(Scorer(q.net), multiply_by_inputs=False).attribute(
-            leaves, baselines, target=0, additional_forward_args=(q.directions,)
+        multipliers = DeepLift(Scorer(net), multiply_by_inputs=False).attribute(
+            leaves, baselines, target=0, additional_forward_args=(target_vector,)
         )
-    return [tensor.detach() for tensor in found]
-
-
-def _through_hog(q: AttributionRequest, net: FERNet) -> Parts:
-    """Rescale down to the joint of the branches, then integrated gradients through HOG."""
-    hog = net.hog
-    with torch.no_grad():
-        features, below = hog(q.faces), hog(q.baselines)
-    net.set_submodule("hog", nn.Identity())  # a twin's HOG branch now takes features
-    try:
-        conv, joint = _multipliers(q, (q.faces, features), (q.baselines, below))
-    finally:
-        net.set_submodule("hog", hog)
-    leaf = q.faces.clone().requires_grad_()
-    linear = replace(q, net=hog, inputs=(leaf,), aim=fixed(joint), options=HOG_PATH)
-    return q.parts([(q.faces - q.baselines) * conv, integrated_gradients(linear)["whole"]])
+    return [tensor.detach() for tensor in multipliers]
 
 
 @contextmanager
 def _own_inputs(net: nn.Module) -> Iterator[None]:
-    """Give every nonlinearity of a twin an input tensor of its own.
+    """Give every nonlinearity of a network copy an input tensor of its own.
 
     Captum 0.9 (issue 1104) hooks tensors: where a max-pool reads what a ReLU wrote, the ReLU's
     hook sees the gradient before the max-pool's rule has changed it, and credit is lost.
@@ -217,10 +223,10 @@ def lrp(q: AttributionRequest) -> Parts:
         leaves = tuple(tensor.detach().clone().requires_grad_() for tensor in q.inputs)
         logits = logits_of(q.net, leaves)
     # input times gradient: at the output that is the score
-    total = (logits * q.directions).sum()
+    total = (logits * q.target_vector).sum()
     gradient = torch.autograd.grad(total, leaves[0], materialize_grads=True)[0]
-    seen = q.faces - q.net.mean_face if isinstance(q.net, FERNet) else q.faces
-    return {"conv": seen * gradient}
+    x = q.faces - q.net.mean_face if isinstance(q.net, FERNet) else q.faces
+    return {"conv": x * gradient}
 
 
 def epsilon_rule(epsilon: float) -> Rule:
@@ -230,8 +236,8 @@ def epsilon_rule(epsilon: float) -> Rule:
     """
 
     def rule(_layer: nn.Module, _x: Tensor, z: Tensor) -> Tensor:
-        here = z.detach()
-        return here + (z - here) * (here.abs() / (here.abs() + epsilon))
+        value = z.detach()
+        return value + (z - value) * (value.abs() / (value.abs() + epsilon))
 
     return rule
 
@@ -245,31 +251,29 @@ def alpha_beta_rule(alpha: int) -> Rule:
 
     def rule(layer: nn.Module, x: Tensor, z: Tensor) -> Tensor:
         assert isinstance(layer, nn.Conv2d)
-        here = z.detach()
-        excited, inhibited = _by_sign(layer, x)
-        z = here + alpha * _same_gradient(excited, here)
-        return z if alpha == 1 else z - (alpha - 1) * _same_gradient(inhibited, here)
+        up, down = layer.weight.clamp_min(0), layer.weight.clamp_max(0)
+        positive, negative = x.clamp_min(0), x.clamp_max(0)
+        conv = partial(layer._conv_forward, bias=None)
+        excited = conv(positive, up) + conv(negative, down)
+        value = z.detach()
+        z = value + alpha * _same_gradient(excited, value)
+        if alpha == 1:
+            return z
+        inhibited = conv(positive, down) + conv(negative, up)
+        return z - (alpha - 1) * _same_gradient(inhibited, value)
 
     return rule
 
 
-def _by_sign(layer: nn.Conv2d, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the sums of a convolution's positive and of its negative contributions."""
-    up, down = layer.weight.clamp_min(0), layer.weight.clamp_max(0)
-    high, low = x.clamp_min(0), x.clamp_max(0)
-    conv = partial(layer._conv_forward, bias=None)
-    return conv(high, up) + conv(low, down), conv(high, down) + conv(low, up)
-
-
 def _same_gradient(part: Tensor, z: Tensor) -> Tensor:
     """Return zero whose gradient is that of `part`, scaled as if `part` were all of z."""
-    here = part.detach()
-    return (part - here) * torch.where(here == 0, 0.0, z / here)
+    value = part.detach()
+    return (part - value) * torch.where(value == 0, 0.0, z / value)
 
 
 @contextmanager
 def _rules_on(net: nn.Module, alpha: int, epsilon: float) -> Iterator[None]:
-    """Hook the rules to a twin's layers for one forward pass."""
+    """Hook the rules to a network copy's layers for one forward pass."""
     dense = epsilon_rule(epsilon)
     conv = alpha_beta_rule(alpha) if alpha else dense
     handles = [

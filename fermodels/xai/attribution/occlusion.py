@@ -1,9 +1,9 @@
-"""Attribution by covering a part of the face and watching the score."""
+"""Attribution by covering parts of the face: squares, or the regions of a fixed face template."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -16,14 +16,11 @@ from fermodels.nets.fernet import FERNet
 from fermodels.xai.attribution.request import AttributionRequest, Parts, logits_of
 from fermodels.xai.model_access import in_batches
 
-Evaluate = Callable[[Tensor, Tensor], list[Tensor]]
-"""``(covered faces, face indices)`` -> score drops per branch."""
-
 
 def occlusion(q: AttributionRequest) -> Parts:
     """How much the score falls when a square of the face is replaced by the baseline.
 
-    No gradients: the model is simply asked again, so it sees through any branch. A pixel's
+    No gradients: the covered face goes through the model, so any branch is explained. A pixel's
     value is the average over the squares that cover it. Squares make the map blocky, and a
     covered face may look like none the model was trained on. In a hybrid the drop is shared
     out fairly (Shapley) between the branches, so their maps sum to the whole.
@@ -39,15 +36,27 @@ def drops_of(q: AttributionRequest, masks: Tensor) -> list[Tensor]:
     """Return how much the score falls when what a mask covers is replaced by the baseline.
 
     Args:
-        q: the faces, with paired baselines.
+        q: the request, with paired baselines.
         masks: bool ``(W, 48, 48)``.
 
     Returns:
-        ``(N, W)`` per branch; in a hybrid the fall is shared out (Shapley) between the two.
+        ``(N, W)`` per branch. In a hybrid the drop is shared out (Shapley) between the two: each
+        one's drop, averaged over which of them is covered first.
     """
-    if len(q.inputs) == 2 and isinstance(q.net, FERNet):
-        return _drops(q, masks, partial(_branch_drops, q, q.net))
-    return _drops(q, masks, partial(_whole_drops, q))
+    count = len(masks)
+    drops: list[list[Tensor]] = [[] for _ in q.inputs]
+    for rows in in_batches(torch.arange(len(q.faces) * count, device=q.faces.device)):
+        face, mask = rows // count, rows % count
+        covered = torch.where(masks[mask, None], q.baselines[face], q.faces[face])
+        whole = q.scores[face]
+        if len(q.inputs) == 2 and isinstance(q.net, FERNet):
+            logits = crossed_logits(q.net, covered, q.faces, face)
+            conv, hog, both = ((part * q.target_vector[face]).sum(1) for part in logits)
+            drops[0].append(((whole - conv) + (hog - both)) / 2)
+            drops[1].append(((whole - hog) + (conv - both)) / 2)
+        else:
+            drops[0].append(whole - q.score(covered, rows=face))
+    return [torch.cat(values).view(-1, count) for values in drops]
 
 
 def spread(values: Tensor, masks: Tensor) -> Tensor:
@@ -82,41 +91,11 @@ def windows_of(patch: int, stride: int) -> Tensor:
     return (spans[:, None, :, None] & spans[None, :, None, :]).flatten(0, 1)
 
 
-def _drops(q: AttributionRequest, windows: Tensor, evaluate: Evaluate) -> list[Tensor]:
-    """Return the score's fall ``(N, W)`` for every face and square, per branch."""
-    count = len(windows)
-    found: list[list[Tensor]] = [[] for _ in q.inputs]
-    for rows in in_batches(torch.arange(len(q.faces) * count, device=q.faces.device)):
-        face, window = rows // count, rows % count
-        covered = torch.where(windows[window, None], q.baselines[face], q.faces[face])
-        for branch, values in zip(found, evaluate(covered, face), strict=True):
-            branch.append(values)
-    return [torch.cat(values).view(-1, count) for values in found]
-
-
-def _whole_drops(q: AttributionRequest, covered: Tensor, face: Tensor) -> list[Tensor]:
-    directions = q.directions[face]
-    return [(q.logits[face] * directions).sum(1) - q.score(covered, directions=directions)]
-
-
-def _branch_drops(
-    q: AttributionRequest, net: FERNet, covered: Tensor, face: Tensor
-) -> list[Tensor]:
-    """Share a drop between two branches: each one's fall, averaged over who is covered first."""
-    directions = q.directions[face]
-    whole = (q.logits[face] * directions).sum(1)
-    logits = crossed_logits(net, covered, q.faces, face)
-    conv, hog, both = ((part * directions).sum(1) for part in logits)
-    conv_share = ((whole - conv) + (hog - both)) / 2
-    hog_share = ((whole - hog) + (conv - both)) / 2
-    return [conv_share, hog_share]
-
-
 def crossed_logits(net: FERNet, covered: Tensor, plain: Tensor, face: Tensor) -> list[Tensor]:
     """Return logits ``(M, 7)`` of ``f(covered, plain)``, ``f(plain, covered)`` and both covered.
 
     Each branch runs once on each different input; only the small fully connected part runs
-    three times. `net` is a hybrid's twin, since it is hooked: where the branches meet, rows are
+    three times. `net` is a copy of a hybrid, since it is hooked: where the branches meet, rows are
     recombined. Row i of `covered` comes from ``plain[face[i]]``.
     """
     used, own = face.unique(return_inverse=True)

@@ -89,8 +89,6 @@ class Method:
     """Whether it may be given any number of baselines, to average over."""
     prepare: Prepare | None = None
     """How the twin is made fast; None for methods that look inside it or change its layers."""
-    passes_faces: bool = False
-    """Whether the faces' logits are met on its way, so that they need no pass of their own."""
     options: Mapping[str, Option] = field(default_factory=dict)
     """Settings by name."""
 
@@ -196,7 +194,6 @@ METHODS: dict[str, Method] = {
             steps=_STEPS,
             tolerance=_TOLERANCE,
             refine=_REFINE,
-            passes_faces=True,
             prepare=quicken,
         ),
         describe(

@@ -1,9 +1,9 @@
-"""What an attribution method is asked: these faces, this class, against that baseline."""
+"""AttributionRequest: the faces, the explained score and the baselines that a method works on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -21,25 +21,25 @@ from fermodels.xai.model_access import in_batches, outputs_of
 ClassLike = int | str | Sequence[int | str] | NDArray[np.integer]
 """A class by index or name, or one per face."""
 
+Classes = NDArray[np.int64]
+"""Class indices, one per face."""
+
 Options = Mapping[str, float]
 """A method's settings by name."""
-
-Aim = Callable[[Callable[[], Tensor]], Tensor]
-"""Returns directions ``(N, 7)``, see `score`; may call for the logits ``(N, 7)`` it is given."""
 
 Parts = dict[str, Tensor]
 """Attributions ``(N, 1, 48, 48)`` by branch: ``{"whole"}``, or ``{"conv", "hog"}`` in hybrids."""
 
 
-def score(net: nn.Module, inputs: tuple[Tensor, ...], directions: Tensor) -> Tensor:
+def score(net: nn.Module, inputs: tuple[Tensor, ...], target_vector: Tensor) -> Tensor:
     """Return the explained number per face, ``(N,)``: a logit, or a difference of two logits.
 
     Args:
         net: the network.
         inputs: ``(x,)``, or ``(x_conv, x_hog)`` for a hybrid; each ``(N, 1, 48, 48)``.
-        directions: ``(N, 7)``: +1 at the target, -1 at the class it is contrasted with.
+        target_vector: ``(N, 7)``, or ``(7,)`` for all: +1 at the target, -1 at the contrast class.
     """
-    return (logits_of(net, inputs) * directions).sum(1)
+    return (logits_of(net, inputs) * target_vector).sum(1)
 
 
 def logits_of(net: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
@@ -50,86 +50,78 @@ def logits_of(net: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
     return logits
 
 
-def expect(logits: Tensor, rows: int, width: int) -> Tensor:
-    """Return logits that are ``(rows, width)``.
+@dataclass(eq=False)
+class AttributionRequest:
+    """A batch of faces on a copy of the network, and the score to attribute to their pixels.
 
     Raises:
-        ConfigError: they are not.
+        ConfigError: the network does not return 7 logits per face, or a face's target is also its
+            contrast class.
     """
-    if logits.shape != (rows, width):
-        raise ConfigError(
-            f"the model returned {tuple(logits.shape)} for {rows} faces: "
-            f"expected logits ({rows}, {width})"
-        )
-    return logits
-
-
-def fixed(directions: Tensor) -> Aim:
-    """Aim in the same directions whatever the logits are."""
-    return lambda _logits: directions
-
-
-@dataclass(frozen=True, eq=False)
-class AttributionRequest:
-    """A batch of faces on a private copy of the network, which they pass once if need be."""
 
     net: nn.Module
-    """A twin: free to hook; eval mode; weights without gradients."""
+    """A shared-weight copy: free to hook; eval mode; weights without gradients."""
     faces: Tensor
     """``(N, 1, 48, 48)`` in [0, 1]."""
     baselines: Tensor
     """``(N, 1, 48, 48)``, face by face; or, unless `paired`, any number to average over."""
     paired: bool
     """Whether ``baselines[i]`` belongs to ``faces[i]``."""
-    inputs: tuple[Tensor, ...]
-    """The faces once per branch: leaves of the graph that ends in `logits` if no layer is asked."""
-    aim: Aim
-    """Makes the directions."""
-    layer: str
-    """Dotted name of the layer that class-activation methods weigh; empty for the others."""
     options: Options
+    """The method's settings, all of them."""
+    layer: str = ""
+    """Dotted name of the layer whose maps the method weighs; empty for methods without one."""
+    target: Classes | None = None
+    """The class to explain, ``(N,)``; None for what the network predicts."""
+    contrast: Classes | None = None
+    """The class whose logit is subtracted, ``(N,)``, if any."""
+    path_error: Tensor | None = field(default=None, init=False)
+    """Set by methods that follow a path: the estimated sum of each map's absolute errors,
+    ``(N,)``, in the map's unit."""
+
+    def __post_init__(self) -> None:
+        branches = 2 if getattr(self.net, "has_hog", False) else 1
+        self.inputs = tuple(self.faces.clone().requires_grad_() for _ in range(branches))
+        """The faces once per branch: where the graph of `logits` starts if there is no layer."""
+        self.target_class: Classes = (
+            self.logits.argmax(1).cpu().numpy() if self.target is None else self.target
+        )
+        """``(N,)``: the class that is explained."""
+        self.target_vector = target_vectors(self.target_class, self.contrast).to(self.faces)
+        """``(N, 7)``: +1 at the target, -1 at the contrast class; the score is its product with
+        the logits."""
 
     @cached_property
-    def _passed(self) -> tuple[Tensor, Tensor | None]:
+    def _forward(self) -> tuple[Tensor, Tensor | None]:
         inputs = tuple(x.detach() for x in self.inputs) if self.layer else self.inputs
         layers = [self.layer] if self.layer else []
-        with outputs_of(self.net, layers, graph_starts=True) as seen:
+        with outputs_of(self.net, layers, graph_starts=True) as outputs:
             logits = logits_of(self.net, inputs)
-        return expect(logits, len(self.faces), len(EMOTIONS)), seen.get(self.layer)
+        if logits.shape != (len(self.faces), len(EMOTIONS)):
+            raise ConfigError(
+                f"the model returned {tuple(logits.shape)} for {len(self.faces)} faces: "
+                f"expected logits ({len(self.faces)}, {len(EMOTIONS)})"
+            )
+        return logits, outputs.get(self.layer)
 
-    @cached_property
+    @property
     def logits(self) -> Tensor:
         """The faces' logits ``(N, 7)``, with graph: back to `inputs`, or to `maps` if any."""
-        return self._passed[0]
+        return self._forward[0]
 
     @property
-    def maps(self) -> Tensor | None:
-        """The layer's output ``(N, C, h, w)``, where the graph starts; None without a layer."""
-        return self._passed[1]
+    def maps(self) -> Tensor:
+        """The layer's output ``(N, C, h, w)``, where the graph starts.
+
+        Raises:
+            ConfigError: the layer gave no maps.
+        """
+        return check_maps(self._forward[1], self.layer)
 
     @cached_property
-    def directions(self) -> Tensor:
-        """``(N, 7)``: what to take from the logits; see `score`."""
-        return self.aim(lambda: self.logits.detach()).to(self.faces)
-
-    @property
-    def branches(self) -> tuple[str, ...]:
-        """Names of the paths on which a face enters the network."""
-        return ("conv", "hog") if len(self.inputs) == 2 else ("whole",)
-
-    def parts(self, tensors: Sequence[Tensor]) -> Parts:
-        """Name one tensor per branch."""
-        return dict(zip(self.branches, tensors, strict=True))
-
-    def gradients(self) -> tuple[Tensor, ...]:
-        """Return the score's gradient at the faces, per branch, without another forward pass."""
-        total = (self.logits * self.directions).sum()
-        return torch.autograd.grad(total, self.inputs, materialize_grads=True)
-
-    def score(self, *inputs: Tensor, directions: Tensor) -> Tensor:
-        """Score faces: one tensor for all branches, or one per branch; see `score`."""
-        every = inputs * len(self.inputs) if len(inputs) == 1 else inputs
-        return score(self.net, every, directions)
+    def scores(self) -> Tensor:
+        """The faces' scores ``(N,)``, without graph."""
+        return (self.logits.detach() * self.target_vector).sum(1)
 
     @cached_property
     def drop(self) -> Tensor:
@@ -138,72 +130,45 @@ class AttributionRequest:
             rows = self.baselines
             if self.paired and bool((rows == rows[:1]).all()):
                 rows = rows[:1]  # the same baseline for every face is scored once
-            below = torch.cat(
+            logits = torch.cat(
                 [logits_of(self.net, (part,) * len(self.inputs)) for part in in_batches(rows)]
             )
             if not self.paired:
-                below = below.mean(0, keepdim=True)
-            return ((self.logits.detach() - below) * self.directions).sum(1)
+                logits = logits.mean(0, keepdim=True)
+            return ((self.logits.detach() - logits) * self.target_vector).sum(1)
 
-    def pass_faces(self) -> None:
-        """Let the faces pass the network now, if they have not."""
-        _ = self._passed
+    def gradients(self) -> tuple[Tensor, ...]:
+        """Return the score's gradient at the faces, per branch, without another forward pass."""
+        total = (self.logits * self.target_vector).sum()
+        return torch.autograd.grad(total, self.inputs, materialize_grads=True)
 
-    def settle(self, logits: Tensor, below: Tensor) -> None:
-        """Take the faces' logits ``(N, 7)`` and the baselines' from a method that met both."""
-        vars(self).update(logits=logits)  # before the directions, which may ask for them
-        expect(logits, len(self.faces), self.directions.shape[1])
-        vars(self).update(drop=((logits - below) * self.directions).sum(1))
+    def score(self, *inputs: Tensor, rows: Tensor | int) -> Tensor:
+        """Score changed faces, ``(M,)``.
 
-    @cached_property
-    def path_miss(self) -> Tensor | None:
-        """How far each map may be off for want of points on its path, ``(N,)``, if it has one.
-
-        In the unit of the map: the sum of its pixels' absolute errors.
+        Args:
+            *inputs: ``(M, 1, 48, 48)``: one tensor for all branches, or one per branch.
+            rows: which face of the request each one is, ``(M,)``; or one index for all.
         """
-        return None
+        per_branch = inputs * len(self.inputs) if len(inputs) == 1 else inputs
+        return score(self.net, per_branch, self.target_vector[rows])
 
-    def report(self, path_miss: Tensor) -> None:
-        """Take `path_miss` from a method that follows a path."""
-        vars(self).update(path_miss=path_miss.to(self.faces))
-
-
-def ask(
-    net: nn.Module,
-    faces: Tensor,
-    baselines: Tensor,
-    paired: bool,
-    layer: str,
-    aim: Aim,
-    options: Options,
-) -> AttributionRequest:
-    """Put everything a method needs into a Question.
-
-    Args:
-        net: a twin.
-        faces: ``(N, 1, 48, 48)`` in [0, 1].
-        baselines: see `Question`.
-        paired: see `Question`.
-        layer: a layer whose maps to keep, or empty.
-        aim: makes directions; given the faces' logits, since a target may be the winner.
-        options: the method's settings.
-    """
-    branches = 2 if getattr(net, "has_hog", False) else 1
-    inputs = tuple(faces.clone().requires_grad_() for _ in range(branches))
-    return AttributionRequest(net, faces, baselines, paired, inputs, aim, layer, options)
+    def parts(self, tensors: Sequence[Tensor]) -> Parts:
+        """Name one tensor per branch: the paths on which a face enters the network."""
+        names = ("conv", "hog") if len(self.inputs) == 2 else ("whole",)
+        return dict(zip(names, tensors, strict=True))
 
 
-def class_indices(wanted: ClassLike, n: int, what: str) -> NDArray[np.int64]:
+def class_indices(wanted: ClassLike, n: int, what: str) -> Classes:
     """Return class indices ``(n,)`` of one class for all faces, or one per face.
 
     Raises:
         ConfigError: no such class, or not one per face; lists the choices.
     """
-    many = not isinstance(wanted, (int, str, np.integer))
-    each = list(wanted) if not isinstance(wanted, (int, str, np.integer)) else [wanted] * n
-    if many and len(each) != n:
-        raise ConfigError(f"{what} has {len(each)} entries for {n} faces: expected one per face")
-    return np.array([_class_index(one, what) for one in each], np.int64)
+    if isinstance(wanted, (int, str, np.integer)):
+        return np.full(n, _class_index(wanted, what), np.int64)
+    if len(wanted) != n:
+        raise ConfigError(f"{what} has {len(wanted)} entries for {n} faces: expected one per face")
+    return np.array([_class_index(one, what) for one in wanted], np.int64)
 
 
 def _class_index(wanted: int | str | np.integer, what: str) -> int:
@@ -220,14 +185,14 @@ def _class_index(wanted: int | str | np.integer, what: str) -> int:
     return int(wanted)
 
 
-def directions_of(target: NDArray[np.int64], contrast: NDArray[np.int64] | None) -> Tensor:
+def target_vectors(target: Classes, contrast: Classes | None) -> Tensor:
     """Return ``(N, 7)``: +1 at each face's target and, if contrasted, -1 at the other class.
 
     Raises:
         ConfigError: a face's target is also its contrast, so there is nothing to explain.
     """
-    directions = torch.zeros(len(target), len(EMOTIONS))
-    directions[torch.arange(len(target)), torch.from_numpy(target)] = 1.0
+    vectors = torch.zeros(len(target), len(EMOTIONS))
+    vectors[torch.arange(len(target)), torch.from_numpy(target)] = 1.0
     if contrast is not None:
         same = np.flatnonzero(target == contrast)
         if len(same):
@@ -235,25 +200,25 @@ def directions_of(target: NDArray[np.int64], contrast: NDArray[np.int64] | None)
                 f"face {same[0]}: target and contrast class are both "
                 f"{EMOTIONS[target[same[0]]]!r}; contrast it with another class"
             )
-        directions[torch.arange(len(target)), torch.from_numpy(contrast)] = -1.0
-    return directions
+        vectors[torch.arange(len(target)), torch.from_numpy(contrast)] = -1.0
+    return vectors
 
 
-def require_maps(q: AttributionRequest) -> Tensor:
-    """Return the layer's maps ``(N, C, h, w)``, with graph.
+def check_maps(output: Tensor | None, layer: str) -> Tensor:
+    """Return a layer's output if it is maps ``(N, C, h, w)``.
 
     Raises:
-        ConfigError: the layer gave no maps.
+        ConfigError: it is not.
     """
-    if q.maps is None or q.maps.ndim != 4:
-        shape = None if q.maps is None else tuple(q.maps.shape)
-        raise ConfigError(f"layer {q.layer!r} gave {shape}: expected maps (N, C, h, w)")
-    return q.maps
+    if output is None or output.ndim != 4:
+        shape = None if output is None else tuple(output.shape)
+        raise ConfigError(f"layer {layer!r} gave {shape}: expected maps (N, C, h, w)")
+    return output
 
 
-def enlarge(cam: Tensor) -> Tensor:
+def enlarge(cells: Tensor) -> Tensor:
     """Resize ``(N, 1, h, w)`` to 48x48, cells centred on the pixels they come from.
 
     Aligning corners instead would shift the outer cells of a 6x6 map by 3.5 pixels.
     """
-    return F.interpolate(cam, size=(FACE_SIDE, FACE_SIDE), mode="bilinear", align_corners=False)
+    return F.interpolate(cells, size=(FACE_SIDE, FACE_SIDE), mode="bilinear", align_corners=False)

@@ -12,7 +12,7 @@ from fermodels.nets.variants import VARIANTS
 from fermodels.xai.attribution.baselines import BASELINES
 from fermodels.xai.attribution.explain import explain
 from fermodels.xai.attribution.modified_backprop import deep_lift
-from fermodels.xai.attribution.request import ask, fixed
+from fermodels.xai.attribution.request import AttributionRequest
 from fermodels.xai.model_access import ROWS
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Captum's notices about hooks
@@ -94,11 +94,11 @@ def test_with_one_baseline_deep_lift_shap_is_deep_lift(net: FERNet, faces: np.nd
 
 def test_hog_is_back_in_its_place_after_an_exception(hybrid: FERNet, faces: np.ndarray) -> None:
     x = to_pixels(faces).float() / 255
-    one = torch.eye(7)[[0, 0, 0]]
-    q = ask(hybrid, x, hybrid.mean_face.expand_as(x), True, "", fixed(one), {})
+    target = np.zeros(3, np.int64)
+    request = AttributionRequest(hybrid, x, hybrid.mean_face.expand_as(x), True, {}, target=target)
     hog = hybrid.hog
     hybrid.classifier.register_forward_hook(lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        deep_lift(q)
+        deep_lift(request)
     assert hybrid.hog is hog
     assert not hybrid.get_submodule("conv1.relu")._forward_pre_hooks

@@ -31,7 +31,7 @@ def real_faces(count: int) -> np.ndarray:
 
 
 DIFFERENTIATED: list[Tensor] = []
-"""What `Tied` was given while gradients were asked for; a twin would have a list of its own."""
+"""What `Tied` was given while gradients were on; a copy of it would have a list of its own."""
 
 
 class Tied(nn.Module):
@@ -79,7 +79,10 @@ def test_a_random_walks_error_is_the_expected_one(steps: int) -> None:
     values = walk[(alphas * fine).long()]
     weights = with_ends((alphas[1:] + alphas[:-1]) / 2).diff()
     error = (torch.einsum("k,kp->p", weights.float(), values) - walk.mean(0)).abs().sum()
-    expected = expected_error(variances(alphas, values)) / SAFETY
+    expected = (
+        expected_error(variances(alphas, with_ends(alphas)[:, None, None], values[:, None]))
+        / SAFETY
+    )
     assert 0.8 < float(error / expected) < 1.2
 
 
