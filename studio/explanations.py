@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -103,20 +104,18 @@ def attribution(name: str, face: NDArray[np.uint8], asked: MapRequest) -> Method
             f"{method.title} with these options takes up to {passes:,} passes through the network: "
             f"a public studio makes at most {MOST_PASSES:,}; choose fewer steps, samples or copies"
         )
-    return _attribution(name, networks.stamp(name), networks.content_hash(face), asked, face)
+    return _attribution(name, face, asked)
 
 
-@st.cache_data(max_entries=1024, show_spinner=False, hash_funcs={MapRequest: repr})
-def _attribution(
-    name: str, stamp: str, face_hash: str, asked: MapRequest, _face: NDArray[np.uint8]
-) -> MethodMap:
+@networks.cached_per_weights(max_entries=1024, copies=True)
+def _attribution(name: str, face: NDArray[np.uint8], asked: MapRequest) -> MethodMap:
     from fermodels.xai.attribution.explain import explain
 
     method, settings = methods()[asked.method], dict[str, Any](asked.settings)
     with networks.computing():
         found = explain(
             networks.shared(name),
-            _face,
+            face,
             asked.method,
             target_class=asked.target_class,
             baseline=asked.baseline,
@@ -138,6 +137,7 @@ def _attribution(
     )
 
 
+@networks.cached_per_weights(max_entries=256, copies=True)
 def curves(
     name: str, face: NDArray[np.uint8], asked: MapRequest, attribution: NDArray[np.float32]
 ) -> dict[str, Curves]:
@@ -149,24 +149,11 @@ def curves(
         asked: the question that `attribution` answers.
         attribution: ``(48, 48)``.
     """
-    key = f"{networks.content_hash(face)} {asked!r}"
-    return _curves(name, networks.stamp(name), key, asked, face, attribution)
-
-
-@st.cache_data(max_entries=256, show_spinner=False, hash_funcs={MapRequest: repr})
-def _curves(
-    name: str,
-    stamp: str,
-    key: str,
-    asked: MapRequest,
-    _face: NDArray[np.uint8],
-    _attribution: NDArray[np.float32],
-) -> dict[str, Curves]:
     from fermodels.xai.trust.faithfulness import face_curves
 
     with networks.computing():
         return face_curves(
-            networks.shared(name), _face, _attribution, asked.target_class, asked.method,
+            networks.shared(name), face, attribution, asked.target_class, asked.method,
             asked.baseline,
         )  # fmt: skip
 
@@ -260,18 +247,14 @@ def _as_scored(asked: MapRequest) -> bool:
     return usual and asked.contrast_class is None and not asked.layer and not asked.settings
 
 
-def _card(name: str) -> Scorecard | None:
-    """Return a network's scorecard, read again when its file changes."""
+def _card_file(name: str) -> Path:
     from fermodels.xai.trust import scorecard_record
 
-    path = results.results_dir() / f"{scorecard_record.file_name(name)}.json"
-    if not path.is_file():
-        return scorecard_record.read(name)
-    return _card_of(name, str(path), path.stat().st_mtime_ns)
+    return results.results_dir() / f"{scorecard_record.file_name(name)}.json"
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
-def _card_of(name: str, path: str, changed: int) -> Scorecard | None:
+@networks.cached_per_weights(max_entries=16, reads=_card_file)
+def _card(name: str) -> Scorecard | None:
     from fermodels.xai.trust import scorecard_record
 
     return scorecard_record.read(name)

@@ -8,10 +8,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import wraps
 from pathlib import Path
 from threading import BoundedSemaphore, Lock, local
-from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from weakref import WeakKeyDictionary, WeakSet
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from fermodels.data import emotions
+from fermodels.data.dataset import FaceDataset
 from fermodels.errors import CheckpointError, DataError
 from fermodels.nets import catalog
 from studio import public
@@ -153,6 +155,85 @@ def _make_room(folder: Path, place: _Place) -> None:
             del _kept[other]
 
 
+# --- Results cached by a network's files and the content of the other arguments
+
+
+def content_hash(array: NDArray[Any]) -> str:
+    """Return a hex digest of an array's shape, dtype and content; for cache keys."""
+    head = f"{array.shape}{array.dtype}".encode()
+    return hashlib.blake2b(head + np.ascontiguousarray(array).tobytes(), digest_size=16).hexdigest()
+
+
+_faces_hashes: WeakKeyDictionary[FaceDataset, str] = WeakKeyDictionary()
+
+
+def _hash_of_faces(faces: FaceDataset) -> str:
+    """Return a digest of a data set's faces in their order, computed once."""
+    if faces not in _faces_hashes:
+        _faces_hashes[faces] = f"{faces.content_hash} {content_hash(faces.ids)}"
+    return _faces_hashes[faces]
+
+
+HASHES: dict[str | type[Any], Callable[[Any], Any]] = {
+    np.ndarray: content_hash,
+    FaceDataset: _hash_of_faces,
+}
+"""How Streamlit's caches tell large arguments apart (``hash_funcs``)."""
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+def cached_per_weights(
+    *,
+    max_entries: int,
+    copies: bool = False,
+    show_spinner: bool | str = False,
+    reads: Callable[[str], Path] | None = None,
+) -> Callable[
+    [Callable[Concatenate[str, Arguments], Result]], Callable[Concatenate[str, Arguments], Result]
+]:
+    """Return a decorator that caches a function of a network's name.
+
+    A result is computed again when a file of the checkpoint changes (`stamp`) or another argument
+    has another content. An argument whose name begins with ``_`` does not count.
+
+    Args:
+        max_entries: results kept; the oldest goes first.
+        copies: give every caller a copy of his own; else all share one result, to be left as it is.
+        show_spinner: text shown while computing; False for none.
+        reads: network's name -> a file besides the checkpoint's whose change counts.
+    """
+    cache = st.cache_data if copies else st.cache_resource
+
+    def decorate(
+        body: Callable[Concatenate[str, Arguments], Result],
+    ) -> Callable[Concatenate[str, Arguments], Result]:
+        @wraps(body)
+        def compute(
+            key: tuple[str, ...], *args: Arguments.args, **kwargs: Arguments.kwargs
+        ) -> Result:
+            return body(key[0], *args, **kwargs)
+
+        cached: Any = cache(max_entries=max_entries, show_spinner=show_spinner, hash_funcs=HASHES)(
+            compute
+        )
+
+        @wraps(body)
+        def with_stamp(name: str, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+            key = (name, stamp(name)) if reads is None else (name, stamp(name), *_read(reads(name)))
+            result: Result = cached(key, *args, **kwargs)
+            return result
+
+        return with_stamp
+
+    return decorate
+
+
+def _read(file: Path) -> tuple[str, str]:
+    return str(file), str(file.stat().st_mtime_ns if file.is_file() else None)
+
+
 FACE_PIXELS = 48 * 48
 PROBABILITY_COLUMNS = emotions.PROBABILITY_COLUMNS
 
@@ -236,13 +317,9 @@ def address(name: str) -> str:
     return "FOLDER-OF-YOUR-TWO-FILES" if guest.folder is None else guest.source
 
 
+@cached_per_weights(max_entries=16)
 def weights_hash(name: str) -> str:
-    """Return the SHA-256 of a bundled checkpoint's weights: what a computed result is held to."""
-    return _weights_hash(name, stamp(name))
-
-
-@st.cache_data(max_entries=16, show_spinner=False)
-def _weights_hash(name: str, stamp: str) -> str:
+    """Return the SHA-256 of a bundled checkpoint's weights, which computed results name."""
     return catalog.weights_hash(catalog.find(name))
 
 
@@ -265,46 +342,30 @@ def _folder(name: str) -> Path:
     return guest.folder
 
 
+@cached_per_weights(max_entries=32, copies=True)
 def metrics(name: str) -> dict[str, Any]:
     """Return a checkpoint's figures and provenance (``metrics.json``)."""
-    return _metrics(name, stamp(name))
-
-
-@st.cache_data(max_entries=32, show_spinner=False)
-def _metrics(name: str, stamp: str) -> dict[str, Any]:
     return catalog.read_metrics(_folder(name))
 
 
+@cached_per_weights(max_entries=16)
 def history(name: str) -> catalog.History:
     """Return a checkpoint's training history: steps and epochs."""
-    return _history(name, stamp(name))
-
-
-@st.cache_resource(max_entries=16, show_spinner=False)
-def _history(name: str, stamp: str) -> catalog.History:
     return catalog.read_history(_folder(name))
 
 
+@cached_per_weights(max_entries=16)
 def predictions(name: str) -> pd.DataFrame:
     """Return split, sample_id, label and p_angry .. p_neutral per validation and test face.
 
     The table is shared by all visitors: copy it before changing it.
     """
-    return _predictions(name, stamp(name))
-
-
-@st.cache_resource(max_entries=16, show_spinner=False)
-def _predictions(name: str, stamp: str) -> pd.DataFrame:
     return catalog.read_predictions(_folder(name))
 
 
+@cached_per_weights(max_entries=16)
 def predictions_hash(name: str) -> str:
-    """Return `catalog.answers_hash` of what a checkpoint said, worked out once."""
-    return _answers_hash(name, stamp(name))
-
-
-@st.cache_data(max_entries=16, show_spinner=False)
-def _answers_hash(name: str, stamp: str) -> str:
+    """Return `catalog.predictions_hash` of a checkpoint's stored predictions."""
     return catalog.predictions_hash(predictions(name))
 
 
@@ -327,23 +388,14 @@ def probabilities(name: str, faces: NDArray[np.uint8] | bytes) -> NDArray[np.flo
         faces = np.frombuffer(faces, dtype=np.uint8).reshape(48, 48)
     one = faces.ndim == 2
     batch = np.ascontiguousarray(faces[None] if one else faces)
-    found = _probabilities(name, stamp(name), content_hash(batch), batch)
-    return found[0] if one else found
+    values = _probabilities(name, batch)
+    return values[0] if one else values
 
 
-@st.cache_data(max_entries=4096, show_spinner=False)
-def _probabilities(
-    name: str, stamp: str, key: str, _faces: NDArray[np.uint8]
-) -> NDArray[np.float32]:
+@cached_per_weights(max_entries=4096, copies=True)
+def _probabilities(name: str, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
     with locked_network(name) as net:
-        found: NDArray[np.float32] = net.predict(_faces)
-    return found
-
-
-def content_hash(array: NDArray[Any]) -> str:
-    """Return a hex digest of an array's shape, dtype and content; for cache keys."""
-    head = f"{array.shape}{array.dtype}".encode()
-    return hashlib.blake2b(head + np.ascontiguousarray(array).tobytes(), digest_size=16).hexdigest()
+        return np.asarray(net.predict(faces), np.float32)
 
 
 # --- Networks a visitor brings (a folder, the Hub, two uploaded files), known in that session only

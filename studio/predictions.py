@@ -52,30 +52,22 @@ class Filter:
         )
 
 
+@networks.cached_per_weights(max_entries=8)
 def stored(name: str, faces: FaceDataset) -> NDArray[np.float32]:
     """Return the checkpoint's stored probabilities for these faces ``(N, 7)``; NaN where none."""
     if not networks.has(name, catalog.PREDICTIONS):
         return np.full((len(faces), len(EMOTIONS)), np.nan, np.float32)
-    return _stored(name, networks.stamp(name), faces.content_hash, faces)
-
-
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _stored(name: str, stamp: str, faces_key: str, _faces: FaceDataset) -> NDArray[np.float32]:
     table = networks.predictions(name).drop_duplicates("sample_id").set_index("sample_id")
-    rows: pd.DataFrame = table.reindex(_faces.ids)[networks.PROBABILITY_COLUMNS]
+    rows: pd.DataFrame = table.reindex(faces.ids)[networks.PROBABILITY_COLUMNS]
     return np.asarray(rows, dtype=np.float32)
 
 
+@st.cache_resource(max_entries=9, show_spinner=False, hash_funcs=networks.HASHES)
 def faces_of_split(faces: FaceDataset, split: str | None) -> FaceDataset:
-    """Return the faces of a split, or (None) all of them; kept, as are their ids."""
-    return _part(faces.content_hash, split, faces)
-
-
-@st.cache_resource(max_entries=9, show_spinner=False)
-def _part(key: str, split: str | None, _faces: FaceDataset) -> FaceDataset:
-    found = _faces if split is None else _faces.split(split)
-    _ = found.ids, found.content_hash  # hashed once, here
-    return found
+    """Return the faces of a split, or (None) all of them; always the same object."""
+    part = faces if split is None else faces.split(split)
+    _ = part.ids, part.content_hash  # hashed once, here
+    return part
 
 
 def computed(

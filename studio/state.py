@@ -110,21 +110,18 @@ def _ask_for_faces() -> None:
 
 def read_or_say(source: str) -> FaceDataset | None:
     """Read faces; what is wrong with them is said, and None returned."""
+    path = Path(source).expanduser()
     try:
-        return _read(source)
+        if path.exists():
+            return _read(str(path), path.stat().st_mtime_ns)
+        return _read(source, 0)
     except FerError as error:
         say_error(error)
         return None
 
 
-def _read(source: str) -> FaceDataset:
-    path = Path(source).expanduser()
-    changed = path.stat().st_mtime_ns if path.exists() else 0
-    return _read_cached(str(path) if path.exists() else source, changed)
-
-
 @st.cache_resource(max_entries=3, show_spinner="Reading faces…")
-def _read_cached(source: str, changed: int) -> FaceDataset:
+def _read(source: str, changed: int) -> FaceDataset:
     faces = read_faces(source)
     _ = faces.ids  # hashing every face once takes a moment: here, behind the spinner
     return faces

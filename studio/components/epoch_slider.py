@@ -42,17 +42,13 @@ class Record:
         return int(np.abs(np.array(self.epochs) - epoch).argmin())
 
 
+@networks.cached_per_weights(max_entries=16)
 def record(name: str) -> Record:
     """Return what a network's history holds, epoch by epoch.
 
     Raises:
         CheckpointError: it has no history.
     """
-    return _record(name, networks.stamp(name))
-
-
-@st.cache_resource(max_entries=16, show_spinner=False)
-def _record(name: str, stamp: str) -> Record:
     return of_epochs(networks.history(name).epochs)
 
 

@@ -171,14 +171,14 @@ def open_with(name: str, face: CarriedFace, wish: Wish) -> None:
         run_one(name, face, wish)
         return
     with st.spinner("Dreaming…"):
-        film = _first_dream(name, networks.stamp(name), face.sample_id, wish, face)
+        film = _first_dream(name, wish, face)
     st.session_state[FILM] = film
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
-def _first_dream(name: str, stamp: str, sample_id: str, wish: Wish, _face: CarriedFace) -> Film:
-    film = Film((name, sample_id, wish), _face)
-    _dream_into(film, _face.image, lambda step: None)
+@networks.cached_per_weights(max_entries=16)
+def _first_dream(name: str, wish: Wish, face: CarriedFace) -> Film:
+    film = Film((name, face.sample_id, wish), face)
+    _dream_into(film, face.image, lambda step: None)
     return film
 
 

@@ -134,17 +134,13 @@ class FilterRecord:
         return [len(found.likenesses) for found in self.filters]
 
 
+@networks.cached_per_weights(max_entries=16)
 def filter_record(name: str) -> FilterRecord:
     """Return a model's recorded first-layer filters, audited; without a history, those it has.
 
     Raises:
         CheckpointError: its history holds none.
     """
-    return _filter_record(name, networks.stamp(name))
-
-
-@st.cache_resource(max_entries=16, show_spinner=False)
-def _filter_record(name: str, stamp: str) -> FilterRecord:
     from fermodels.nets.catalog import History
     from fermodels.xai.inspect.filters import WHITE_SMOOTHNESS, epoch_filters, first_layer_filters
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -209,20 +210,14 @@ def learned(names: Sequence[str], chosen: Sequence[str]) -> dict[str, TrainingCu
         if run.name in chosen:
             title = f"{run.name} (run)" if run.name in found else run.name
             code = snippets.run_history(run.name)
-            found[title] = TrainingCurves(_history_of(run), run.best_epoch, code)
+            changed = (run.folder / catalog.HISTORY).stat().st_mtime_ns
+            found[title] = TrainingCurves(_read_run(run.folder, changed), run.best_epoch, code)
     return found
 
 
-def _history_of(run: TrainingRun) -> catalog.History:
-    path = run.folder / catalog.HISTORY
-    return _read_run(str(run.folder), path.stat().st_mtime_ns)
-
-
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _read_run(folder: str, changed: int) -> catalog.History:
-    from pathlib import Path
-
-    return catalog.read_history(Path(folder))
+def _read_run(folder: Path, changed: int) -> catalog.History:
+    return catalog.read_history(folder)
 
 
 def histories(found: Mapping[str, TrainingCurves]) -> dict[str, catalog.History]:

@@ -242,7 +242,7 @@ def channels(name: str, layer: str, faces: FaceDataset) -> Channels | None:
     part = looked_at(faces)
     if len(part) > predictions.AT_ONCE:
         return None
-    census = _census(name, networks.stamp(name), part.content_hash, part)[layer]
+    census = _census(name, part)[layer]
     return _of_census(census, split_of(faces))
 
 
@@ -265,31 +265,24 @@ def _of_census(census: ChannelCensus, split: str | None) -> Channels:
     )  # fmt: skip
 
 
-@st.cache_resource(max_entries=16, show_spinner="Looking at the faces…")
-def _census(name: str, stamp: str, key: str, _faces: FaceDataset) -> dict[str, ChannelCensus]:
+@networks.cached_per_weights(max_entries=16, show_spinner="Computing responses…")
+def _census(name: str, faces: FaceDataset) -> dict[str, ChannelCensus]:
     from fermodels.xai.inspect.channels import channel_census
 
     with networks.computing():
-        return channel_census(networks.own_copy(name), _faces)
+        return channel_census(networks.own_copy(name), faces)
 
 
+@networks.cached_per_weights(
+    max_entries=16,
+    reads=lambda name: fermodels_results.results_dir() / f"channels-{name}.parquet",
+)
 def recorded(name: str, layer: str, faces: FaceDataset) -> Channels | None:
     """Return what was recorded of a bundled network; None without a record of it and these faces.
 
     Raises:
         CheckpointError: the record is damaged.
     """
-    path = fermodels_results.results_dir() / f"channels-{name}.parquet"
-    if not path.is_file():
-        return None
-    changed = f"{path} {path.stat().st_mtime_ns}"
-    return _recorded(name, networks.stamp(name), changed, layer, faces.content_hash, faces)
-
-
-@st.cache_resource(max_entries=16, show_spinner="Looking at the faces…")
-def _recorded(
-    name: str, stamp: str, changed: str, layer: str, key: str, _faces: FaceDataset
-) -> Channels | None:
     table = fermodels_results.read_result_table(f"channels-{name}")
     about = fermodels_results.read_result(f"channels-{name}")
     if table is None or about is None:
@@ -297,10 +290,10 @@ def _recorded(
     with fermodels_results.complete(
         f"channels-{name} in {fermodels_results.results_dir()}", command(name)
     ):
-        return _held_to(name, layer, table[table["layer"] == layer], about, _faces)
+        return _matching(name, layer, table[table["layer"] == layer], about, faces)
 
 
-def _held_to(
+def _matching(
     name: str, layer: str, table: pd.DataFrame, about: dict[str, Any], faces: FaceDataset
 ) -> Channels | None:
     """Return a record if it is of the faces at hand and of this network's weights."""
@@ -321,17 +314,13 @@ def command(name: str) -> str:
     return f"python -m fermodels.xai.inspect.channels --model {name} --data PATH"
 
 
+@networks.cached_per_weights(max_entries=128, show_spinner="Dreaming…")
 def dream(name: str, layer: str, channel: int, seed: int) -> Dream:
     """Return what one channel wants to see, dreamed from noise; about a second.
 
     Raises:
         ConfigError: unknown layer or channel.
     """
-    return _dream(name, networks.stamp(name), layer, channel, seed)
-
-
-@st.cache_resource(max_entries=128, show_spinner="Dreaming…")
-def _dream(name: str, stamp: str, layer: str, channel: int, seed: int) -> Dream:
     from fermodels.xai.inspect.channels import channel_dream
 
     with networks.computing():

@@ -116,7 +116,7 @@ def draw_depth(name: str, face: CarriedFace, found: Mapping[str, Responses], vie
 
 def draw_likeness(name: str, face: CarriedFace, other: CarriedFace, view: View) -> None:
     """Draw how alike the layers find two faces, and name the channels that differ most."""
-    found = {one.layer: one for one in layer_similarity(name, face, other)}
+    found = {one.layer: one for one in layer_similarity(name, face.image, other.image)}
     blocks = [layer.split(".")[0] for layer in found if layer.endswith(".relu")]
     lines = {
         "correlation": [found[f"{block}.relu"].correlation for block in blocks],
@@ -169,6 +169,7 @@ class Responses:
         return [int(channel) for channel in order]
 
 
+@networks.cached_per_weights(max_entries=12)  # 3 to 5 MB each
 def responses(name: str, face: NDArray[np.uint8]) -> Responses:
     """Return what a network makes of one face, computed once per model and face.
 
@@ -176,17 +177,12 @@ def responses(name: str, face: NDArray[np.uint8]) -> Responses:
         name: one of `models.choices()`.
         face: uint8 ``(48, 48)``.
     """
-    return _responses(name, networks.stamp(name), networks.content_hash(face), face)
-
-
-@st.cache_resource(max_entries=12, show_spinner=False)  # 3 to 5 MB each
-def _responses(name: str, stamp: str, face_hash: str, _face: NDArray[np.uint8]) -> Responses:
     import torch
 
     from fermodels.xai.inspect.activations import activations, sparsity, spatial_entropy
 
     with networks.locked_network(name) as net:
-        maps, blocks = activations(net, _face), tuple(net.conv_layers)
+        maps, blocks = activations(net, face), tuple(net.conv_layers)
     for values in maps.values():
         values.flags.writeable = False
     rectified = [maps[f"{block}.relu"] for block in blocks]
@@ -194,20 +190,21 @@ def _responses(name: str, stamp: str, face_hash: str, _face: NDArray[np.uint8]) 
     return Responses(blocks, maps, tuple(sparsity(values) for values in rectified), spread)
 
 
-def layer_similarity(name: str, first: CarriedFace, second: CarriedFace) -> list[LayerLikeness]:
-    """Return how alike a network's layers find two faces, layer by layer, computed once."""
-    key = f"{networks.content_hash(first.image)} {networks.content_hash(second.image)}"
-    return _likeness(name, networks.stamp(name), key, first.image, second.image)
-
-
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _likeness(
-    name: str, stamp: str, key: str, _first: NDArray[np.uint8], _second: NDArray[np.uint8]
+@networks.cached_per_weights(max_entries=64)
+def layer_similarity(
+    name: str, first: NDArray[np.uint8], second: NDArray[np.uint8]
 ) -> list[LayerLikeness]:
+    """Return the similarity of a network's responses to two faces, layer by layer.
+
+    Args:
+        name: one of `networks.choices()`.
+        first: uint8 ``(48, 48)``.
+        second: likewise.
+    """
     from fermodels.xai.inspect.channels import face_against_face
 
     with networks.locked_network(name) as net:
-        return face_against_face(net, _first, _second)
+        return face_against_face(net, first, second)
 
 
 def common_response(answers: Iterable[Responses], layer: str) -> float:

@@ -21,34 +21,30 @@ ENOUGH = 0.02
 LAYOUTS = {"UMAP": ("x_umap", "y_umap"), "PCA": ("x_pca", "y_pca")}
 
 
+@networks.cached_per_weights(
+    max_entries=8,
+    show_spinner="Projecting the features…",
+    reads=lambda name: fermodels_results.results_dir() / f"representation-{name}.parquet",
+)
 def table(name: str, faces: FaceDataset) -> pd.DataFrame | None:
     """Return a network's map of these faces: row, label and coordinates; None if there is none.
 
     A recorded map is used where it is of these faces; a small set is laid out now, along its
     principal axes.
     """
-    path = fermodels_results.results_dir() / f"representation-{name}.parquet"
-    changed = path.stat().st_mtime_ns if path.is_file() else 0
-    return _table(name, networks.stamp(name), changed, faces.content_hash, faces)
-
-
-@st.cache_resource(max_entries=8, show_spinner="Projecting the features…")
-def _table(
-    name: str, stamp: str, changed: int, key: str, _faces: FaceDataset
-) -> pd.DataFrame | None:
     stored = fermodels_results.read_result_table(f"representation-{name}")
     if stored is not None:
-        rows = pd.Series(np.arange(len(_faces)), index=_faces.ids, name="row")
+        rows = pd.Series(np.arange(len(faces)), index=faces.ids, name="row")
         found = stored.join(rows, on="sample_id", how="inner")
-        if len(found) >= ENOUGH * len(_faces):
+        if len(found) >= ENOUGH * len(faces):
             return found
-    if len(_faces) > predictions.AT_ONCE:
+    if len(faces) > predictions.AT_ONCE:
         return None
     from fermodels.xai.inspect.features import representation
 
     with networks.locked_network(name) as net:
-        found, _ = representation(net, _faces, umap=False)
-    return found.assign(row=np.arange(len(_faces)))
+        found, _ = representation(net, faces, umap=False)
+    return found.assign(row=np.arange(len(faces)))
 
 
 def pick(faces: FaceDataset, allowed: NDArray[np.intp]) -> NDArray[np.intp] | None:

@@ -225,11 +225,7 @@ def pages(count: int, per_page: int) -> slice:
     return slice(first, first + per_page)
 
 
+@st.cache_data(max_entries=4, show_spinner=False, hash_funcs=networks.HASHES)
 def mean_faces(faces: FaceDataset) -> dict[str, NDArray[np.uint8]]:
-    """Return the mean face of each expression, worked out once per data set."""
-    return _mean_faces(faces.content_hash, faces)
-
-
-@st.cache_data(max_entries=4, show_spinner=False)
-def _mean_faces(key: str, _faces: FaceDataset) -> dict[str, NDArray[np.uint8]]:
-    return figures.mean_faces(_faces.images, _faces.labels)
+    """Return the mean face of each expression."""
+    return figures.mean_faces(faces.images, faces.labels)

@@ -221,17 +221,18 @@ def curves(name: str, unit: str, worn: Worn) -> ResponseCurves:
         worn: what the faces wear besides.
     """
     besides = tuple((other, level) for other, level in worn if other != unit)
-    return _curves(name, networks.stamp(name), unit, besides)
+    return _curves(name, unit, besides)
 
 
-@st.cache_resource(max_entries=128, show_spinner="Rendering 72 faces…")
-def _curves(name: str, stamp: str, unit: str, worn: Worn) -> ResponseCurves:
+@networks.cached_per_weights(max_entries=128, show_spinner="Rendering 72 faces…")
+def _curves(name: str, unit: str, worn: Worn) -> ResponseCurves:
     from fermodels.xai.counterfactuals.response_curves import response_curves
 
     with networks.computing():
         return response_curves(networks.own_copy(name), unit, dict(worn))
 
 
+@networks.cached_per_weights(max_entries=64, show_spinner="Searching for the smallest change…")
 def flip(
     name: str, person: int, worn: Worn, target: str | None, norm: str
 ) -> SmallestChange | None:
@@ -247,13 +248,6 @@ def flip(
     Raises:
         ConfigError: the model says `target` already.
     """
-    return _flip(name, networks.stamp(name), person, worn, target, norm)
-
-
-@st.cache_resource(max_entries=64, show_spinner="Searching for the smallest change…")
-def _flip(
-    name: str, stamp: str, person: int, worn: Worn, target: str | None, norm: str
-) -> SmallestChange | None:
     from fermodels.xai.counterfactuals.response_curves import puppet
     from fermodels.xai.counterfactuals.smallest_change import smallest_flip
 

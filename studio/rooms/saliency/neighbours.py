@@ -176,39 +176,31 @@ def nearest(name: str, face: CarriedFace, train: FaceDataset, report: Report) ->
     Raises:
         CheckpointError: the network cannot be loaded.
     """
-    stamp, parts = networks.stamp(name), []
+    parts = []
     for start in range(0, len(train), CHUNK):
-        parts.append(_directions(name, stamp, train.content_hash, start, train))
+        parts.append(_features(name, train, start))
         report(min(1.0, (start + CHUNK) / len(train)))
-    key = f"{train.content_hash} {face.sample_id} {networks.content_hash(face.image)}"
-    return _nearest(name, stamp, key, face, train, parts)
+    return _nearest(name, face, train, parts)
 
 
 # half a megabyte each; FER-2013 takes 29 for every network, and six networks are bundled
-@st.cache_resource(max_entries=180, show_spinner=False)
-def _directions(
-    name: str, stamp: str, key: str, start: int, _train: FaceDataset
-) -> NDArray[np.float16]:
+@networks.cached_per_weights(max_entries=180)
+def _features(name: str, train: FaceDataset, start: int) -> NDArray[np.float16]:
     from fermodels.xai.inspect.neighbours import feature_bank
 
-    part = _train.select(np.arange(start, min(start + CHUNK, len(_train))))
+    part = train.select(np.arange(start, min(start + CHUNK, len(train))))
     with networks.computing():
         return feature_bank(networks.own_copy(name), part).directions
 
 
-@st.cache_resource(max_entries=256, show_spinner=False)
+@networks.cached_per_weights(max_entries=256)
 def _nearest(
-    name: str,
-    stamp: str,
-    key: str,
-    _face: CarriedFace,
-    _train: FaceDataset,
-    _parts: list[NDArray[np.float16]],
+    name: str, face: CarriedFace, train: FaceDataset, _parts: list[NDArray[np.float16]]
 ) -> Neighbours:
     from fermodels.xai.inspect import neighbours
 
     # the ids are those of the whole split: a chunk would count repeated faces anew
-    bank = neighbours.FeatureBank(np.concatenate(_parts), _train.ids, _train.labels)
+    bank = neighbours.FeatureBank(np.concatenate(_parts), train.ids, train.labels)
     return neighbours.nearest(
-        bank, networks.own_copy(name), _face.image, count_of(_train, _face), besides=_face.sample_id
+        bank, networks.own_copy(name), face.image, count_of(train, face), besides=face.sample_id
     )

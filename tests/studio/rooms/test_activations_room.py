@@ -100,7 +100,7 @@ def test_the_code_compares_the_same_two_faces(faces: Path, monkeypatch: pytest.M
     pair = [state.example(every, label) for label in ("sad", "happy")]
     made: dict[str, Any] = {}
     exec(compile(snippets.similarity_code("shallow", *pair), "snippet", "exec"), made)
-    shown = layers.layer_similarity("shallow", *pair)
+    shown = layers.layer_similarity("shallow", *(face.image for face in pair))
     assert [one.cosine for one in made["found"]] == pytest.approx([one.cosine for one in shown])
 
 
