@@ -159,7 +159,9 @@ def test_compare_shows_averages_over_views_where_they_were_computed(
     monkeypatch.undo()
     monkeypatch.setenv("FER_CHECKPOINTS", str(place / "shelf"))
     table = tables.overall(["shallow", "deep"], "test")
-    assert set(table["ten-crop averaging (TTA)"]) == set(table["flip averaging"]) == {"not computed"}
+    assert (
+        set(table["ten-crop averaging (TTA)"]) == set(table["flip averaging"]) == {"not computed"}
+    )
 
 
 def test_compare_names_the_variants_without_checkpoint(place: Path) -> None:
