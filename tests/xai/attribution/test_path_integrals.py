@@ -31,7 +31,7 @@ def real_faces(count: int) -> np.ndarray:
 
 
 DIFFERENTIATED: list[Tensor] = []
-"""What `Tied` was given while gradients were on; a copy of it would have a list of its own."""
+"""Where a gradient of `Tied` was taken; a copy of it would have a list of its own."""
 
 
 class Tied(nn.Module):
@@ -42,8 +42,8 @@ class Tied(nn.Module):
         self.register_buffer("mean_face", torch.full((1, 1, 48, 48), 0.5))
 
     def forward(self, x: Tensor) -> Tensor:
-        if torch.is_grad_enabled():
-            DIFFERENTIATED.append(x.detach())
+        if x.requires_grad:
+            x.register_hook(lambda _: DIFFERENTIATED.append(x.detach()))
         a, b = x[:, 0, 0, 0], x[:, 0, 0, 1]
         return torch.stack([torch.maximum(a, b), *[torch.zeros_like(a)] * 6], 1)
 
