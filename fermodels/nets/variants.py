@@ -9,14 +9,12 @@ from fermodels.nets.config import ConvSpec, FCSpec, NetConfig
 
 @dataclass(frozen=True)
 class Variant:
-    """One architecture, and where Grad-CAM should look in it."""
+    """One architecture."""
 
     family: str
     """``shallow`` or ``deep``: variants of a family share recipes and search spaces."""
     config: NetConfig
     """The network's layers."""
-    target_layer: str
-    """Dotted name of the module whose maps class-activation methods weigh."""
     summary: str
     """One line for a picker."""
 
@@ -36,19 +34,12 @@ _SHALLOW = NetConfig((ConvSpec(32, 3, pool=0), ConvSpec(64, 3)), (FCSpec(512),))
 _DEEP = _deep(extra=0)
 
 VARIANTS: dict[str, Variant] = {
-    "shallow": Variant("shallow", _SHALLOW, "conv2.relu", "2 conv layers and 1 hidden FC layer"),
-    "deep": Variant("deep", _DEEP, "conv4.relu", "4 conv layers and 2 hidden FC layers"),
-    "deep-5": Variant("deep", _deep(extra=1), "conv5.relu", "the deep net with a fifth conv layer"),
-    "deep-6": Variant(
-        "deep", _deep(extra=2), "conv6.relu", "the deep net with a fifth and sixth layer"
-    ),
+    "shallow": Variant("shallow", _SHALLOW, "2 conv layers and 1 hidden FC layer"),
+    "deep": Variant("deep", _DEEP, "4 conv layers and 2 hidden FC layers"),
+    "deep-5": Variant("deep", _deep(extra=1), "the deep net with a fifth conv layer"),
+    "deep-6": Variant("deep", _deep(extra=2), "the deep net with a fifth and sixth layer"),
     "hybrid-shallow": Variant(
-        "shallow",
-        replace(_SHALLOW, hog=True),
-        "conv2.relu",
-        "the shallow net joined by HOG features",
+        "shallow", replace(_SHALLOW, hog=True), "the shallow net joined by HOG features"
     ),
-    "hybrid-deep": Variant(
-        "deep", replace(_DEEP, hog=True), "conv4.relu", "the deep net joined by HOG features"
-    ),
+    "hybrid-deep": Variant("deep", replace(_DEEP, hog=True), "the deep net joined by HOG features"),
 }

@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from fermodels.errors import ConfigError
 from fermodels.nets.config import NetConfig
 from fermodels.nets.fernet import FERNet, to_pixels
-from fermodels.nets.variants import VARIANTS
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -285,17 +284,13 @@ def layer_names(model: nn.Module) -> list[str]:
 
 
 def target_layer(model: nn.Module) -> str:
-    """Return the layer that class-activation methods weigh unless told otherwise.
+    """Return the layer that class-activation methods weigh by default.
 
-    A variant's own choice, else the last ReLU among the conv blocks, else their last layer.
+    The last ReLU among the conv blocks, or else their last layer.
 
     Raises:
         ConfigError: the model has no conv layer.
     """
-    if isinstance(model, FERNet):
-        for variant in VARIANTS.values():
-            if variant.config == model.config:
-                return variant.target_layer
     layers = map_layers(model)
     if not layers:
         raise ConfigError(f"{type(model).__name__} has no conv layer: choose another method")

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from fermodels.nets.fernet import to_pixels
 from fermodels.xai.attribution.baselines import BaselineLike, baseline_faces
 from fermodels.xai.attribution.explain import explain
-from fermodels.xai.attribution.registry import Number
+from fermodels.xai.attribution.registry import METHODS, Number
 from fermodels.xai.fast_forward.prepare import quicken
 from fermodels.xai.model_access import in_batches, locked_copy, shared_weight_copy
 
@@ -27,15 +27,6 @@ Classes = NDArray[np.int64]
 
 Explainer = Callable[[nn.Module, Faces, Classes], Maps]
 """``(model, faces, target classes)`` -> one map per face."""
-
-GRADIENTS = frozenset(
-    {"saliency", "smoothgrad", "guided-backprop", "deconvolution", "guided-grad-cam"}
-)
-"""Methods whose values are slopes: how the score would move if a pixel got brighter.
-
-The others' are contributions: what a pixel added to the score. A slope's sign speaks of the
-pixel's brightness, not for or against the class.
-"""
 
 
 def explainer(method: str, options: Mapping[str, Number] | None = None) -> Explainer:
@@ -69,9 +60,18 @@ CONTROLS: dict[str, Explainer] = {"random": random_maps, "edge": edge_maps}
 def importance(attribution: Maps, method: str) -> Maps:
     """Return maps whose largest values mark the pixels that counted most for the class.
 
-    Contributions as they are, the size of slopes (see GRADIENTS).
+    Contributions as they are, the size of sensitivities (see `Method.kind`).
+
+    Args:
+        attribution: ``(N, 48, 48)``.
+        method: its name in METHODS; any other name is taken for contributions.
     """
-    return np.abs(attribution) if method in GRADIENTS else attribution
+    return np.abs(attribution) if is_sensitivity(method) else attribution
+
+
+def is_sensitivity(method: str) -> bool:
+    """Return whether a name in METHODS stands for slopes; other names stand for contributions."""
+    return method in METHODS and METHODS[method].kind == "sensitivity"
 
 
 def ranks(importances: Maps, seed: int = 0) -> NDArray[np.int64]:

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from fermodels.xai.attribution.baselines import BaselineLike, baseline_faces
 from fermodels.xai.trust.maps import (
-    GRADIENTS,
     Classes,
     Explainer,
     Faces,
     Maps,
+    is_sensitivity,
     lent,
     logits,
     to_unit,
@@ -67,7 +67,7 @@ def infidelity(
         faces: uint8 ``(N, 48, 48)``.
         attribution: the method's own values, ``(N, 48, 48)``.
         target_class: ``(N,)`` class indices.
-        method: says whether values are contributions or slopes (see GRADIENTS).
+        method: its name in METHODS; says whether values are contributions or sensitivities.
         baseline: what covers a square.
         count: squares per face.
         seed: where the squares lie; the same for every method.
@@ -78,7 +78,7 @@ def infidelity(
 
     def cover(inputs: Tensor, baselines: Tensor) -> tuple[Tensor, Tensor]:
         mask = masks.to(inputs.device)
-        moved = inputs - baselines if method in GRADIENTS else torch.ones_like(inputs)
+        moved = inputs - baselines if is_sensitivity(method) else torch.ones_like(inputs)
         return mask * moved, torch.where(mask, baselines, inputs)
 
     with lent(model) as net:

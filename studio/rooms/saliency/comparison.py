@@ -195,7 +195,7 @@ def explain_methods(found: Sequence[MethodMap]) -> None:
         for name in dict.fromkeys(m.method for m in found):
             method = explanations.methods()[name]
             st.markdown(f"**{method.title}.** {method.help}")
-            st.caption(method.source)
+            st.caption(method.reference)
 
 
 def _draw_part(part: str, comparison: Comparison) -> None:

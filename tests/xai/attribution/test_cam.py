@@ -85,10 +85,9 @@ def test_enlarging_keeps_cells_where_they_are() -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_a_variants_target_layer_exists_and_is_the_default(variant, build) -> None:
-    small = build(VARIANTS[variant].config)
-    assert VARIANTS[variant].target_layer in layer_names(small)
-    assert target_layer(small) == VARIANTS[variant].target_layer
+def test_the_default_layer_is_the_last_conv_relu(variant, build) -> None:
+    config = VARIANTS[variant].config
+    assert target_layer(build(config)) == f"conv{len(config.conv)}.relu"
 
 
 def test_unknown_layers_are_refused_with_the_choices(net: FERNet, faces: np.ndarray) -> None:

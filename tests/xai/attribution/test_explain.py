@@ -22,7 +22,8 @@ def test_methods_describe_themselves() -> None:
     for name, method in METHODS.items():
         assert name == method.name == name.lower()
         assert method.title and len(method.help) > 80 and "\n" in method.help
-        assert any(mark in method.source for mark in ("arXiv", "doi")), name
+        assert method.formula and method.passes(method.settings({})) >= 1
+        assert any(mark in method.reference for mark in ("arXiv", "doi")), name
         for option in method.options.values():
             assert option.low <= option.default <= option.high and option.help
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from fermodels.xai.attribution.explain import explain
 from fermodels.xai.attribution.registry import METHODS
-from fermodels.xai.trust.maps import GRADIENTS, edge_maps, importance, random_maps, ranks
+from fermodels.xai.trust.maps import edge_maps, importance, random_maps, ranks
 from tests.xai.trust.trust_toys import straight
 
 CHEAP = {"steps": 2, "refine": 0.0, "samples": 40, "segments": 9, "follow": False}
@@ -15,18 +15,14 @@ CHEAP = {"steps": 2, "refine": 0.0, "samples": 40, "segments": 9, "follow": Fals
 def test_slopes_are_the_methods_whose_map_of_a_linear_model_is_the_same_for_every_face(
     make_faces,
 ) -> None:
-    """A new method that fails here belongs into GRADIENTS, or out of it."""
+    """A new method that fails here has the wrong `kind`."""
     faces = make_faces(2) // 4 + 96  # far from black, where a ReLU bends
     for name, method in METHODS.items():
         if method.needs_layer:  # its values are a layer's, spread over the face
             continue
         options = {key: CHEAP[key] for key in method.options if key in CHEAP}
         one, two = explain(straight(), faces, name, 3, baseline="black", **options).attribution
-        assert np.allclose(one, two, rtol=1e-3, atol=1e-6) == (name in GRADIENTS), name
-
-
-def test_names_of_slopes_are_methods() -> None:
-    assert set(METHODS) >= GRADIENTS
+        assert np.allclose(one, two, rtol=1e-3, atol=1e-6) == (method.kind == "sensitivity"), name
 
 
 def test_the_size_of_a_slope_and_the_sign_of_a_contribution_count() -> None:
