@@ -26,19 +26,19 @@ def of_this_face() -> tuple[str, str]:
             "Compare with", ["no other face", *EMOTIONS], key="beside",
             help="A typical test face with that label, for comparison.", **state.BOUND,
         )  # fmt: skip
-        found = {f"this face, {face.expression}": layers.responses(name, face.image)}
+        by_face = {f"this face, {face.expression}": layers.responses(name, face.image)}
         if beside in EMOTIONS:
             other = state.example(state.faces_shown(), beside)
-            found[f"another, {other.expression}"] = layers.responses(name, other.image)
-    here = next(iter(found.values()))
-    view = layers.pick_view(here)
-    layers.draw_channels(name, face, found, view)
-    channels.inspect(name, view, here)
+            by_face[f"another, {other.expression}"] = layers.responses(name, other.image)
+    first = next(iter(by_face.values()))
+    view = layers.pick_view(first)
+    layers.draw_channels(name, face, by_face, view)
+    channels.inspect(name, view, first)
     st.subheader("Sparsity and spatial entropy by layer", anchor=False)
-    layers.draw_depth(name, face, found, view)
+    layers.draw_depth(name, face, by_face, view)
     if beside in EMOTIONS:
         st.subheader("Similarity of the two faces by layer", anchor=False)
-        layers.draw_likeness(name, face, other, view)
+        layers.draw_similarity(name, face, other, view)
     return name, view.block
 
 

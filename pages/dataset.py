@@ -19,26 +19,26 @@ widgets.opening(
     "labels you would not have given. Click a face to select it: every room then shows it.",
 )
 faces = state.dataset()
-held = state.carried(faces)
+selected = state.selected_face(faces)
 for note in faces.notes:
     st.caption(plain(note))
 
 wanted, model = filters.pick_filter(faces)
-answers = filters.predictions_of(model, faces, wanted)
-rows = filters.sliced(predictions.choose(faces, wanted, answers), faces, wanted)
+probabilities = filters.predictions_of(model, faces, wanted)
+rows = filters.sliced(predictions.choose(faces, wanted, probabilities), faces, wanted)
 if st.toggle("Feature map: lasso similar faces", key="mapped", **state.BOUND):
     inside = feature_map.pick(faces, rows)
     rows = rows if inside is None else rows[np.isin(rows, inside)]
 if len(rows) == 0:
     st.info("No face passes these filters: widen one of them.", icon=":material/filter_alt_off:")
 else:
-    here = rows[filters.pages(len(rows), PER_PAGE)]
-    notes = predictions.notes(faces, here, answers)
-    picked = gallery(faces, here, key="faces", notes=notes, selected=held.sample_id)
+    on_page = rows[filters.pages(len(rows), PER_PAGE)]
+    notes = predictions.notes(faces, on_page, probabilities)
+    picked = gallery(faces, on_page, key="faces", notes=notes, selected=selected.sample_id)
     if picked is not None:
-        state.carry(state.face_at(faces, picked))
+        state.select_face(state.face_at(faces, picked))
         st.rerun()
-    face_picker.in_hand(held)
+    face_picker.show_selected(selected)
 
 left, right = st.columns(2, gap="large")
 with left:

@@ -13,8 +13,8 @@ widgets.opening(
     "else it is inconclusive. Each says by which rule it was judged, and what else could explain "
     "it.",
 )
-found = paper.ledger()
-claims = found["claims"]
+table = paper.ledger()
+claims = table["claims"]
 st.markdown(paper.by_recipe(claims))
 paper.tally(claims)
 chosen = paper.choose(claims)
@@ -24,7 +24,7 @@ download.download_data(paper.as_table(chosen), "claims", "Download the claims ta
 st.subheader("Its figures, reproduced", anchor=False)
 paper.figures(claims)
 st.markdown(f"The paper: {CITATION}.")
-paper.provenance(found["provenance"])
+paper.provenance(table["provenance"])
 
 widgets.footer(
     "That the paper is right or wrong: these are other weights, other seeds and settings it does "

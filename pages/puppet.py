@@ -25,14 +25,14 @@ def play() -> None:
     puppet_sliders.presets()
     shown, sliders = st.columns([2, 3], gap="large")
     with sliders:
-        worn = puppet_sliders.pick_units()
+        intensities = puppet_sliders.pick_units()
     with shown:
-        puppet_sliders.draw_face(person, worn)
-        puppet_sliders.draw_answers(person, worn)
+        puppet_sliders.draw_face(person, intensities)
+        puppet_sliders.draw_predictions(person, intensities)
     st.subheader("What does one unit do?", anchor=False)
-    puppet_sliders.draw_curves(name, worn)
+    puppet_sliders.draw_curves(name, intensities)
     st.subheader("Smallest change that flips the answer", anchor=False)
-    puppet_sliders.ask_for_flip(name, person, worn)
+    puppet_sliders.counterfactual(name, person, intensities)
 
 
 play()

@@ -38,7 +38,7 @@ saliency_comparison.draw_probabilities(names, face, target_class)
 
 if comparison.every:
     st.subheader("Where on the face?", anchor=False)
-    code = snippets.attribution_code(names[0], face, options.asked(comparison.every[0].method))
+    code = snippets.attribution_code(names[0], face, options.request(comparison.every[0].method))
     trust.draw_regions(saliency_comparison.titled(comparison), code)
 
 

@@ -93,10 +93,10 @@ def files_of(sdk: str, root: Path = ROOT) -> dict[str, Path]:
     missing = [name for name in (*wanted, *FOLDERS) if not (root / name).exists()]
     if missing:
         raise ConfigError(f"{root} has no {', '.join(missing)}: run this in a whole checkout")
-    found = {name: root / name for name in wanted}
+    content = {name: root / name for name in wanted}
     for folder in FOLDERS:
-        found |= {str(p.relative_to(root).as_posix()): p for p in _inside(root / folder)}
-    return found
+        content |= {str(p.relative_to(root).as_posix()): p for p in _inside(root / folder)}
+    return content
 
 
 def _inside(folder: Path) -> Iterator[Path]:
@@ -168,12 +168,14 @@ def _make(api: HfApi, space: str, sdk: str, private: bool, overwrite: bool) -> N
     from huggingface_hub.errors import RepositoryNotFoundError
 
     try:
-        held = {entry.rfilename for entry in api.space_info(space, timeout=TIMEOUT).siblings or []}
+        present = {
+            entry.rfilename for entry in api.space_info(space, timeout=TIMEOUT).siblings or []
+        }
     except RepositoryNotFoundError:
         api.create_repo(space, repo_type="space", space_sdk=sdk, private=private, exist_ok=True)
         return
-    is_studio = {name.split("/")[0] for name in held} >= {*FOLDERS, *FILES}
-    strange = sorted(held - {".gitattributes"})
+    is_studio = {name.split("/")[0] for name in present} >= {*FOLDERS, *FILES}
+    strange = sorted(present - {".gitattributes"})
     if strange and not (is_studio or overwrite):
         raise HubError(
             f"the Space {space} holds {', '.join(strange)[:200]} but no studio: choose another "
@@ -191,17 +193,17 @@ def main(words: Sequence[str] | None = None) -> int:
         "--overwrite", action="store_true", help="send it even where something else is"
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be sent")
-    asked = parser.parse_args(words)
+    options = parser.parse_args(words)
 
     def work() -> None:
-        if asked.dry_run:
-            files = files_of(asked.sdk)
+        if options.dry_run:
+            files = files_of(options.sdk)
             size = sum(path.stat().st_size for path in files.values())
             print(*sorted([*files, "README.md"]), sep="\n")
             print(f"{len(files) + 1} files, {size / 1e6:.1f} MB")
         else:
-            private, overwrite = not asked.public, asked.overwrite
-            print(f"deployed: {deploy(asked.space, asked.sdk, private, overwrite=overwrite)}")
+            private, overwrite = not options.public, options.overwrite
+            print(f"deployed: {deploy(options.space, options.sdk, private, overwrite=overwrite)}")
 
     return exit_status(work)
 

@@ -1,4 +1,4 @@
-"""What the networks' explainers say, cached by content; torch is imported at the first question."""
+"""Attributions, faithfulness curves and scorecards, cached; torch comes with the first request."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class MethodMap:
 
 @dataclass(frozen=True)
 class MapRequest:
-    """A question to one attribution method, but for model and face."""
+    """What one attribution method is asked for, except network and face."""
 
     method: str
     target_class: int
@@ -86,75 +86,75 @@ def baselines() -> dict[str, Baseline]:
     return BASELINES
 
 
-def attribution(name: str, face: NDArray[np.uint8], asked: MapRequest) -> MethodMap:
-    """Return one method's map of one face, computed once per model, face and question.
+def attribution(name: str, face: NDArray[np.uint8], request: MapRequest) -> MethodMap:
+    """Return one method's map of one face, computed once per network, face and request.
 
     Args:
         name: one of `models.choices()`.
         face: uint8 ``(48, 48)``.
-        asked: method, class, baseline, contrast, layer and options.
+        request: method, class, baseline, contrast, layer and options.
 
     Raises:
-        ConfigError: the question has no answer, or takes too long for a public studio.
+        ConfigError: the request makes no sense, or takes too long for a public studio.
     """
-    method = methods()[asked.method]
-    passes = method.passes(method.settings(dict[str, Any](asked.settings)))
+    method = methods()[request.method]
+    passes = method.passes(method.settings(dict[str, Any](request.settings)))
     if public.is_public() and passes > MOST_PASSES:
         raise ConfigError(
             f"{method.title} with these options takes up to {passes:,} passes through the network: "
             f"a public studio makes at most {MOST_PASSES:,}; choose fewer steps, samples or copies"
         )
-    return _attribution(name, face, asked)
+    return _attribution(name, face, request)
 
 
 @networks.cached_per_weights(max_entries=1024, copies=True)
-def _attribution(name: str, face: NDArray[np.uint8], asked: MapRequest) -> MethodMap:
+def _attribution(name: str, face: NDArray[np.uint8], request: MapRequest) -> MethodMap:
     from fermodels.xai.attribution.explain import explain
 
-    method, settings = methods()[asked.method], dict[str, Any](asked.settings)
+    method, settings = methods()[request.method], dict[str, Any](request.settings)
     with networks.computing():
-        found = explain(
+        explanation = explain(
             networks.shared(name),
             face,
-            asked.method,
-            target_class=asked.target_class,
-            baseline=asked.baseline,
-            contrast_class=asked.contrast_class,
-            layer=asked.layer if method.needs_layer else None,
+            request.method,
+            target_class=request.target_class,
+            baseline=request.baseline,
+            contrast_class=request.contrast_class,
+            layer=request.layer if method.needs_layer else None,
             **settings,
         )
-    error = found.completeness_error
+    error = explanation.completeness_error
     return MethodMap(
-        asked.method,
+        request.method,
         method.title,
-        found.signed,
-        found.attribution[0],
-        {part: values[0] for part, values in found.parts.items()},
+        explanation.signed,
+        explanation.attribution[0],
+        {part: values[0] for part, values in explanation.parts.items()},
         None if error is None else float(error[0]),
-        found.notes,
-        found.versions,
-        None if found.path_error is None else float(found.path_error[0]),
+        explanation.notes,
+        explanation.versions,
+        None if explanation.path_error is None else float(explanation.path_error[0]),
     )
 
 
 @networks.cached_per_weights(max_entries=256, copies=True)
 def curves(
-    name: str, face: NDArray[np.uint8], asked: MapRequest, attribution: NDArray[np.float32]
+    name: str, face: NDArray[np.uint8], request: MapRequest, attribution: NDArray[np.float32]
 ) -> dict[str, Curves]:
     """Return a map's deletion and insertion curves and those of the controls.
 
     Args:
         name: one of `models.choices()`.
         face: uint8 ``(48, 48)``.
-        asked: the question that `attribution` answers.
+        request: what `attribution` was computed for.
         attribution: ``(48, 48)``.
     """
     from fermodels.xai.trust.faithfulness import face_curves
 
     with networks.computing():
         return face_curves(
-            networks.shared(name), face, attribution, asked.target_class, asked.method,
-            asked.baseline,
+            networks.shared(name), face, attribution, request.target_class, request.method,
+            request.baseline,
         )  # fmt: skip
 
 
@@ -200,12 +200,12 @@ class Badge:
         return self.reasons[0]
 
 
-def badge(name: str, asked: MapRequest) -> Badge:
+def badge(name: str, request: MapRequest) -> Badge:
     """Return the scorecard's verdict on a method for a network; never a guess.
 
     Args:
         name: one of `models.choices()`.
-        asked: method, baseline, layer and options of the map that carries the badge.
+        request: method, baseline, layer and options of the map that carries the badge.
     """
     if name in networks.mine():
         return _unscored(f"{name} is yours: `fermodels.judge` tries a method on it.")
@@ -222,29 +222,29 @@ def badge(name: str, asked: MapRequest) -> Badge:
         return _unscored(
             f"{name}'s scorecard was made for other weights; {command} makes a new one."
         )
-    if asked.method not in card.methods:
-        return _unscored(f"{name}'s scorecard has no entry for {asked.method} yet.")
-    if not _as_scored(asked):
+    if request.method not in card.methods:
+        return _unscored(f"{name}'s scorecard has no entry for {request.method} yet.")
+    if not _as_scored(request):
         return _unscored(
-            f"Scorecards judge usual settings; this map of {asked.method} was made with others, or "
-            "with a contrast, a layer or a baseline of your choice."
+            f"Scorecards judge usual settings; this map of {request.method} was made with others, "
+            "or with a contrast, a layer or a baseline of your choice."
         )
-    found, same = card.verdict(asked.method), card.same_as(asked.method)
-    reasons = found.reasons
+    verdict, same = card.verdict(request.method), card.same_as(request.method)
+    reasons = verdict.reasons
     if same:
         reasons += (f"With one baseline its maps are those of {same}: no second opinion.",)
-    return Badge(f"{SIGNS[found.trusted]} {found.words}", reasons, found.trusted is False)
+    return Badge(f"{SIGNS[verdict.trusted]} {verdict.words}", reasons, verdict.trusted is False)
 
 
 def _unscored(why: str) -> Badge:
     return Badge(UNSCORED, (why,))
 
 
-def _as_scored(asked: MapRequest) -> bool:
+def _as_scored(request: MapRequest) -> bool:
     """Whether a map was asked for in the way that the scorecards judge; any class may be asked."""
-    method = methods()[asked.method]
-    usual = not method.uses_baseline or asked.baseline == USUAL_BASELINE
-    return usual and asked.contrast_class is None and not asked.layer and not asked.settings
+    method = methods()[request.method]
+    usual = not method.uses_baseline or request.baseline == USUAL_BASELINE
+    return usual and request.contrast_class is None and not request.layer and not request.settings
 
 
 def _card_file(name: str) -> Path:
@@ -285,9 +285,9 @@ def explain(badges: Mapping[tuple[str, str], Badge], titles: Mapping[str, str]) 
                     st.caption(plain(why))
                 continue
             lines = []
-            for method, found in of_name.items():
-                lines.append(f"- {found.words}, **{titles[method]}**")
-                lines += [f"    - {plain(reason, 600)}" for reason in found.reasons]
+            for method, badge in of_name.items():
+                lines.append(f"- {badge.words}, **{titles[method]}**")
+                lines += [f"    - {plain(reason, 600)}" for reason in badge.reasons]
             st.markdown("\n".join(lines))
 
 
@@ -306,18 +306,18 @@ def planted_cue(methods: Mapping[str, str]) -> str:
         known = planted_cue_record.read()
     except CheckpointError as error:
         return str(error)
-    found = {} if known is None else {m: known.methods[m] for m in methods if m in known.methods}
-    if not found:
+    scores = {} if known is None else {m: known.methods[m] for m in methods if m in known.methods}
+    if not scores:
         return ""
-    said = [
+    sentences = [
         f"{methods[name]} {CUE[one.verdict]} ({one.near.mean:.0%}, 95% {one.near.low:.0%} to "
         f"{one.near.high:.0%})"
-        for name, one in found.items()
+        for name, one in scores.items()
     ]
-    n = next(iter(found.values())).near.n
+    n = next(iter(scores.values())).near.n
     return (
         f"Planted cue: in a network that a small mark alone decides, the peak lies at the mark on "
-        f"more than half of {n} faces? " + "; ".join(said) + "."
+        f"more than half of {n} faces? " + "; ".join(sentences) + "."
     )
 
 

@@ -10,28 +10,13 @@ from PIL import Image, ImageDraw
 
 from studio import public, server, state, visitor_networks
 from studio.components import widgets
+from studio.theme import asset
 
-STYLE = """
-<style>
-[data-testid=stPlotlyChart] :is(.xtick, .ytick) text { fill: currentColor !important; }
-[data-testid=stPlotlyChart] :is(.xtitle, .ytitle) { fill: currentColor !important; }
-[class*=st-key-taps-] { display: none; }
-@media (max-width: 640px) { [class*=st-key-to-] { width: 100% !important; } }
-.st-key-classifier iframe { background: no-repeat center 120px url("data:image/svg+xml,\
-%3Csvg xmlns='http://www.w3.org/2000/svg' width='320' height='24'%3E\
-%3Ctext x='160' y='17' text-anchor='middle' fill='%238c8c8c' font-family='sans-serif' \
-font-size='15'%3EOpening, some seconds the first time…%3C/text%3E%3C/svg%3E"); }
-</style>
-"""
+STYLE = f"<style>{asset('rooms.css')}</style>"
 """Streamlit writes a chart's axes in a grey too pale to read; they take the page's own ink. On a
 phone Home's cards take the whole width. A frame whose page is still on its way is blank: it says
 so instead."""
-DARK_STYLE = """
-<style>
-[data-testid=stMultiSelect] span[title], [data-testid=stMultiSelect] span[title] + *,
-[data-testid=stBaseButton-primary] { color: #0b1220; }
-</style>
-"""
+DARK_STYLE = f"<style>{asset('rooms_dark.css')}</style>"
 """Streamlit writes white on the primary colour, which is pale where the background is dark."""
 PAGES = Path(__file__).resolve().parents[1] / "pages"
 
@@ -81,11 +66,11 @@ SECTIONS: dict[str, tuple[Room, ...]] = {
 
 def open_rooms() -> dict[str, list[Room]]:
     """Return the sections with the rooms whose page exists."""
-    found = {
+    rooms_with_page = {
         section: [room for room in rooms if room.path.is_file()]
         for section, rooms in SECTIONS.items()
     }
-    return {section: rooms for section, rooms in found.items() if rooms}
+    return {section: rooms for section, rooms in rooms_with_page.items() if rooms}
 
 
 def page(room: Room) -> st.Page:
@@ -122,7 +107,7 @@ def run() -> None:
         st.set_option("client.showErrorDetails", "full")
     visitor_networks.sidebar()
     try:
-        with widgets.said():
+        with widgets.errors_shown():
             state.open_old_address()
             chosen.run()
     finally:  # also where a room stops or starts anew

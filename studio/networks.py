@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 # --- Loaded networks, lent to one thread at a time; shared by the Streamlit rooms and Gradio
 
 
-MOST_KEPT = 8
+MOST_LOADED = 8
 """Networks held in memory at a time: the paper's six and two brought by visitors."""
-MOST_KEPT_BYTES = 2_000_000_000
+MOST_LOADED_BYTES = 2_000_000_000
 """What their parameters may take together; the paper's six take 260 MB."""
 
 
@@ -59,10 +59,10 @@ up to a few hundred megabytes."""
 _at_work = BoundedSemaphore(AT_ONCE)
 _mine = local()
 
-_kept: OrderedDict[Path, _Place] = OrderedDict()
+_loaded: OrderedDict[Path, _Place] = OrderedDict()
 """The least recently used first."""
 _table = Lock()
-"""Held to look at or change `_kept`, never while a network is loaded or used."""
+"""Held to look at or change `_loaded`, never while a network is loaded or used."""
 
 
 @contextmanager
@@ -108,8 +108,10 @@ def locked_checkpoint(name: str | Path) -> Iterator[FERNet]:
     """
     folder = catalog.find(name)
     with _table:
-        place = _kept.setdefault(folder, _Place(bundled=folder.parent == catalog.checkpoints_dir()))
-        _kept.move_to_end(folder)
+        place = _loaded.setdefault(
+            folder, _Place(bundled=folder.parent == catalog.checkpoints_dir())
+        )
+        _loaded.move_to_end(folder)
     with place.lock:
         try:
             net = _current(place, folder)
@@ -122,8 +124,8 @@ def locked_checkpoint(name: str | Path) -> Iterator[FERNet]:
 
 def _forget(folder: Path, place: _Place) -> None:
     with _table:
-        if _kept.get(folder) is place:
-            del _kept[folder]
+        if _loaded.get(folder) is place:
+            del _loaded[folder]
 
 
 def _current(place: _Place, folder: Path) -> FERNet:
@@ -134,8 +136,8 @@ def _current(place: _Place, folder: Path) -> FERNet:
 
         place.net, place.stamp, place.bytes = None, "", 0
         net = checkpoint.load(folder)
-        held = sum(t.numel() * t.element_size() for t in net.state_dict().values())
-        place.net, place.stamp, place.bytes = net, now, held
+        size = sum(t.numel() * t.element_size() for t in net.state_dict().values())
+        place.net, place.stamp, place.bytes = net, now, size
     return place.net
 
 
@@ -144,15 +146,15 @@ def _make_room(folder: Path, place: _Place) -> None:
 
     Of a visitor's network that alone would push out the others nothing is kept after its use.
     """
-    if not place.bundled and place.bytes > MOST_KEPT_BYTES // 2:
+    if not place.bundled and place.bytes > MOST_LOADED_BYTES // 2:
         _forget(folder, place)
     with _table:
-        others = [other for other in _kept if other != folder]
-        for other in sorted(others, key=lambda other: _kept[other].bundled):
-            held = sum(kept.bytes for kept in _kept.values())
-            if len(_kept) <= MOST_KEPT and held <= MOST_KEPT_BYTES:
+        others = [other for other in _loaded if other != folder]
+        for other in sorted(others, key=lambda other: _loaded[other].bundled):
+            total = sum(other.bytes for other in _loaded.values())
+            if len(_loaded) <= MOST_LOADED and total <= MOST_LOADED_BYTES:
                 return
-            del _kept[other]
+            del _loaded[other]
 
 
 # --- Results cached by a network's files and the content of the other arguments
@@ -272,8 +274,8 @@ def stamp(name: str) -> str:
     Raises:
         CheckpointError: there is none of that name.
     """
-    guest = mine().get(name)
-    return stamp_of_checkpoint(name) if guest is None else stamp_of_visitor_network(guest)
+    visitor = mine().get(name)
+    return stamp_of_checkpoint(name) if visitor is None else stamp_of_visitor_network(visitor)
 
 
 @contextmanager
@@ -286,8 +288,8 @@ def locked_network(name: str) -> Iterator[FERNet]:
     Raises:
         CheckpointError: missing, altered, or weights that do not fit the config.
     """
-    guest = mine().get(name)
-    with locked_checkpoint(name) if guest is None else locked_visitor_network(guest) as net:
+    visitor = mine().get(name)
+    with locked_checkpoint(name) if visitor is None else locked_visitor_network(visitor) as net:
         yield net
 
 
@@ -311,10 +313,10 @@ def own_copy(name: str) -> FERNet:
 
 def address(name: str) -> str:
     """Return what `fermodels.load` takes to load the same network elsewhere."""
-    guest = mine().get(name)
-    if guest is None:
+    visitor = mine().get(name)
+    if visitor is None:
         return name
-    return "FOLDER-OF-YOUR-TWO-FILES" if guest.folder is None else guest.source
+    return "FOLDER-OF-YOUR-TWO-FILES" if visitor.folder is None else visitor.source
 
 
 @cached_per_weights(max_entries=16)
@@ -325,21 +327,21 @@ def weights_hash(name: str) -> str:
 
 def has(name: str, file: str) -> bool:
     """Return whether a checkpoint came with one of `catalog.FILES` besides weights and config."""
-    guest = mine().get(name)
-    if guest is not None and guest.folder is None:
+    visitor = mine().get(name)
+    if visitor is not None and visitor.folder is None:
         return False
     return (_folder(name) / file).is_file()
 
 
 def _folder(name: str) -> Path:
-    guest = mine().get(name)
-    if guest is None:
+    visitor = mine().get(name)
+    if visitor is None:
         return catalog.find(name)
-    if guest.folder is None:
+    if visitor.folder is None:
         raise CheckpointError(
             f"{name} was uploaded as weights and config alone: give its whole folder instead"
         )
-    return guest.folder
+    return visitor.folder
 
 
 @cached_per_weights(max_entries=32, copies=True)
@@ -452,26 +454,26 @@ _counting = Lock()
 
 
 def mine() -> dict[str, VisitorNetwork]:
-    """Return this session's guests by name; none outside a session."""
+    """Return this visitor's networks by name; none outside a session."""
     if get_script_run_ctx(suppress_warning=True) is None:
         return {}
-    found: dict[str, VisitorNetwork] = st.session_state.setdefault("guests", {})
-    return found
+    visitors: dict[str, VisitorNetwork] = st.session_state.setdefault("visitor-networks", {})
+    return visitors
 
 
-def stamp_of_visitor_network(guest: VisitorNetwork) -> str:
-    """Return a key that changes when the guest's files do."""
-    return guest.stamp if guest.folder is None else stamp_of_checkpoint(guest.folder)
+def stamp_of_visitor_network(visitor: VisitorNetwork) -> str:
+    """Return a key that changes when the files of a visitor's network do."""
+    return visitor.stamp if visitor.folder is None else stamp_of_checkpoint(visitor.folder)
 
 
 @contextmanager
-def locked_visitor_network(guest: VisitorNetwork) -> Iterator[FERNet]:
-    """Lend a guest's network, one thread at a time."""
-    if guest.net is not None:
-        with guest.lock:
-            yield guest.net
+def locked_visitor_network(visitor: VisitorNetwork) -> Iterator[FERNet]:
+    """Lend a visitor's network to one thread at a time."""
+    if visitor.net is not None:
+        with visitor.lock:
+            yield visitor.net
         return
-    with locked_checkpoint(guest.folder or guest.source) as net:
+    with locked_checkpoint(visitor.folder or visitor.source) as net:
         yield net
 
 
@@ -518,31 +520,31 @@ def invite_upload(config: bytes, weights: bytes) -> VisitorNetwork:
             "run the studio on your own machine"
         )
     digest = hashlib.blake2b(config + weights, digest_size=16).hexdigest()
-    guest = VisitorNetwork(
+    visitor = VisitorNetwork(
         _free_name(str(identity.get("name", "uploaded"))), "upload", None, digest, net
     )
     with _counting:
-        held = sum(other.bytes for other in _uploads)
-        if held + guest.bytes > MOST_BYTES:
+        total = sum(other.bytes for other in _uploads)
+        if total + visitor.bytes > MOST_BYTES:
             raise CheckpointError(
-                f"visitors' networks already take {held / 1e6:.0f} MB of {MOST_BYTES / 1e6:.0f}: "
+                f"visitors' networks already take {total / 1e6:.0f} MB of {MOST_BYTES / 1e6:.0f}: "
                 "try again later, or run the studio on your own machine"
             )
-        _uploads.add(guest)
-    return _welcome(guest)
+        _uploads.add(visitor)
+    return _welcome(visitor)
 
 
 def dismiss(name: str) -> None:
-    """Let a guest go."""
+    """Remove a visitor's network."""
     mine().pop(name, None)
 
 
-def _welcome(guest: VisitorNetwork) -> VisitorNetwork:
-    here = mine()
-    if len(here) >= MOST_PER_SESSION:
-        here.pop(next(iter(here)))  # the one brought first makes room
-    here[guest.name] = guest
-    return guest
+def _welcome(visitor: VisitorNetwork) -> VisitorNetwork:
+    visitors = mine()
+    if len(visitors) >= MOST_PER_SESSION:
+        visitors.pop(next(iter(visitors)))  # the one brought first makes room
+    visitors[visitor.name] = visitor
+    return visitor
 
 
 def _free_name(title: str) -> str:

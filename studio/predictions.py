@@ -1,4 +1,4 @@
-"""Faces joined with what a model said about them, and the filters of the gallery."""
+"""A network's predictions for the faces of a data set, and the filters of the gallery."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ class Filter:
     expressions: tuple[str, ...] = ()
     """True labels to show; empty for all."""
     outcome: str = "all"
-    """``right`` or ``wrong`` needs answers; faces without an answer then drop out."""
+    """``right`` or ``wrong`` needs predictions; faces without one then drop out."""
     confidence: tuple[float, float] = (0.0, 1.0)
-    """Span of the winning probability; anything but all needs answers."""
+    """Span of the winning probability; anything but all needs predictions."""
     order: str = "shuffled"
     """One of ORDERS."""
     slices: tuple[str, ...] = ()
     """Names in `studio.rooms.dataset.filters.SLICES`, all of which a face must belong to."""
 
     @property
-    def needs_answers(self) -> bool:
-        """Whether a model's answers decide what is shown."""
+    def needs_predictions(self) -> bool:
+        """Whether a network's predictions decide what is shown."""
         return (
             self.outcome != "all" or self.confidence != (0.0, 1.0) or self.order not in FREE_ORDERS
         )
@@ -99,9 +99,9 @@ def of_rows(name: str, faces: FaceDataset, rows: NDArray[np.intp]) -> NDArray[np
     Returns:
         None where some are not stored and there are more than `AT_ONCE` rows.
     """
-    found: NDArray[np.float32] = stored(name, faces)[rows]
-    if np.isfinite(found).all():
-        return found
+    probabilities: NDArray[np.float32] = stored(name, faces)[rows]
+    if np.isfinite(probabilities).all():
+        return probabilities
     if len(rows) > AT_ONCE:
         return None
     with st.spinner(f"{plain(name)} predicts…"):
@@ -109,14 +109,14 @@ def of_rows(name: str, faces: FaceDataset, rows: NDArray[np.intp]) -> NDArray[np
 
 
 def choose(
-    faces: FaceDataset, wanted: Filter, answers: NDArray[np.float32] | None
+    faces: FaceDataset, wanted: Filter, probabilities: NDArray[np.float32] | None
 ) -> NDArray[np.intp]:
     """Return the rows that a filter lets through, in its order.
 
     Args:
         faces: all of them.
         wanted: the filter.
-        answers: probabilities ``(N, 7)``, NaN where the model was not asked; None for no model.
+        probabilities: ``(N, 7)``, NaN where the network was not run; None for no network.
     """
     keep = np.ones(len(faces), dtype=bool)
     if wanted.splits:
@@ -124,19 +124,19 @@ def choose(
     if wanted.expressions:
         keep &= np.isin(faces.labels, [EMOTIONS.index(name) for name in wanted.expressions])
     confidence = np.zeros(len(faces), dtype=np.float32)
-    if answers is not None and wanted.needs_answers:
-        confidence = np.nan_to_num(answers).max(1)
-        keep &= _answered_as_wanted(faces, wanted, answers)
+    if probabilities is not None and wanted.needs_predictions:
+        confidence = np.nan_to_num(probabilities).max(1)
+        keep &= _matches_prediction(faces, wanted, probabilities)
     return _in_order(np.flatnonzero(keep), wanted.order, faces, confidence)
 
 
-def _answered_as_wanted(
-    faces: FaceDataset, wanted: Filter, answers: NDArray[np.float32]
+def _matches_prediction(
+    faces: FaceDataset, wanted: Filter, probabilities: NDArray[np.float32]
 ) -> NDArray[np.bool_]:
-    asked = np.isfinite(answers[:, 0])
-    filled = np.nan_to_num(answers)
+    predicted = np.isfinite(probabilities[:, 0])
+    filled = np.nan_to_num(probabilities)
     low, high = wanted.confidence
-    fits = asked & (filled.max(1) >= low) & (filled.max(1) <= high)
+    fits = predicted & (filled.max(1) >= low) & (filled.max(1) <= high)
     if wanted.outcome != "all":
         fits &= (filled.argmax(1) == faces.labels) == (wanted.outcome == "right")
     return np.asarray(fits)
@@ -155,18 +155,18 @@ def _in_order(
 
 
 def notes(
-    faces: FaceDataset, rows: NDArray[np.intp], answers: NDArray[np.float32] | None
+    faces: FaceDataset, rows: NDArray[np.intp], probabilities: NDArray[np.float32] | None
 ) -> list[Note]:
     """Say under each face what it is and, when a model was asked, what that model said."""
-    found = []
+    lines = []
     for row in rows:
         truth = EMOTIONS[faces.labels[row]]
         text, tone = truth, EXPRESSION_COLORS[truth]
-        if answers is not None and np.isfinite(answers[row, 0]):
-            guess, sure = int(answers[row].argmax()), float(answers[row].max())
+        if probabilities is not None and np.isfinite(probabilities[row, 0]):
+            guess, sure = int(probabilities[row].argmax()), float(probabilities[row].max())
             right = guess == faces.labels[row]
             text = f"{'✓' if right else '✗'} {EMOTIONS[guess]} {sure:.0%}"
             if not right:
                 text = f"{truth}\n{text}"
-        found.append(Note(text, tone))
-    return found
+        lines.append(Note(text, tone))
+    return lines

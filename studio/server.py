@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from streamlit import net_util
 
 from fermodels.memory import return_freed_memory
-from studio.server_guard import held_by, secured
+from studio.server_guard import secured, upload_sizes
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -130,9 +130,11 @@ async def let_visits_end(every: float = 30.0) -> None:
         if runtime.exists():
             now = runtime.Runtime.instance()
             known = end_visits(now._session_mgr, now.uploaded_file_mgr, known)
-            kept = sys.modules.get("fermodels.xai.fast_forward.convolution")
-            if kept is not None and not known:  # nobody is there: what is quickly made again goes
-                kept.forget()
+            convolution = sys.modules.get("fermodels.xai.fast_forward.convolution")
+            if (
+                convolution is not None and not known
+            ):  # nobody is there: what is quickly made again goes
+                convolution.forget()
         return_freed_memory()
 
 
@@ -150,7 +152,9 @@ def end_visits(
     for name in known.keys() - current.keys():
         known[name].shutdown()
         known[name].session_state.clear()
-    for name in held_by(uploads).keys() - current.keys():  # of one that came and went meanwhile
+    for name in (
+        upload_sizes(uploads).keys() - current.keys()
+    ):  # of one that came and went meanwhile
         uploads.remove_session_files(name)
     return current
 

@@ -341,7 +341,7 @@ class BoundedBody:
 
         files: dict[str, list[int]] = {}
         if runtime.exists():
-            files = held_by(runtime.Runtime.instance().uploaded_file_mgr)
+            files = upload_sizes(runtime.Runtime.instance().uploaded_file_mgr)
         own = files.get(session, [])
         if len(own) >= SESSION_FILES or (sum(own) + self.arriving[session] + size > SESSION_BYTES):
             raise Refusal(
@@ -452,28 +452,28 @@ def is_fit(content: bytes | None) -> bool:
     if content is None or len(content) > message_limit():
         return False
     try:
-        asked = BackMsg.FromString(content)
+        message = BackMsg.FromString(content)
     except DecodeError:
         return False
     return (
-        asked.WhichOneof("type") in MESSAGES
-        and asked.backend_operation_request.WhichOneof("payload") in OPERATIONS
-        and len(asked.file_urls_request.file_names) <= SESSION_FILES
-        and len(asked.rerun_script.widget_states.widgets) <= MAX_WIDGETS
-        and len(asked.rerun_script.cached_message_hashes) <= MAX_WIDGETS
+        message.WhichOneof("type") in MESSAGES
+        and message.backend_operation_request.WhichOneof("payload") in OPERATIONS
+        and len(message.file_urls_request.file_names) <= SESSION_FILES
+        and len(message.rerun_script.widget_states.widgets) <= MAX_WIDGETS
+        and len(message.rerun_script.cached_message_hashes) <= MAX_WIDGETS
     )
 
 
 def _length(headers: Headers) -> int:
-    told = headers.get("content-length", "")
-    if not re.fullmatch(r"[0-9]{1,15}", told):
+    declared = headers.get("content-length", "")
+    if not re.fullmatch(r"[0-9]{1,15}", declared):
         raise Refusal(411, "the request does not tell its length: send Content-Length")
-    if int(told) > MAX_BODY:
-        raise Refusal(413, f"the request has {int(told):,} bytes, more than {MAX_BODY:,}")
-    return int(told)
+    if int(declared) > MAX_BODY:
+        raise Refusal(413, f"the request has {int(declared):,} bytes, more than {MAX_BODY:,}")
+    return int(declared)
 
 
-def held_by(manager: UploadedFileManager) -> dict[str, list[int]]:
+def upload_sizes(manager: UploadedFileManager) -> dict[str, list[int]]:
     """Return the bytes of each upload that Streamlit holds, by session."""
     storage: dict[str, dict[str, Any]] = manager.file_storage  # type: ignore[attr-defined]
     return {

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from fermodels.data.edits import Step, write
 from studio import networks
 from studio.explanations import MapRequest
-from studio.state import CarriedFace, source
+from studio.state import SelectedFace, source
 
 
-def face(held: CarriedFace) -> str:
+def face(selected: SelectedFace) -> str:
     """Return lines that put the face in hand, uint8 ``(48, 48)``, into ``face``."""
-    if held.split == "upload":
+    if selected.split == "upload":
         return (
             "import fermodels\n\n"
             'face = fermodels.read_photo("YOUR-PHOTO")[0].image  # uint8 (48, 48)\n'
@@ -20,28 +20,28 @@ def face(held: CarriedFace) -> str:
     return (
         "import fermodels\n\n"
         f"faces = fermodels.read_faces({source()!r})\n"
-        f"face = faces.images[faces.ids == {held.sample_id!r}][0]  # uint8 (48, 48)\n"
+        f"face = faces.images[faces.ids == {selected.sample_id!r}][0]  # uint8 (48, 48)\n"
     )
 
 
 def edited(
-    names: Sequence[str], held: CarriedFace, steps: Sequence[Step], donors: Mapping[str, str]
+    names: Sequence[str], selected: SelectedFace, steps: Sequence[Step], donors: Mapping[str, str]
 ) -> str:
     """Return code that edits the face and asks networks about it.
 
     Args:
         names: the networks.
-        held: the face.
+        selected: the face.
         steps: the edits, in order.
         donors: expression -> id of the face that is pasted from.
     """
     given = ", ".join(f"{k!r}: faces.images[faces.ids == {v!r}][0]" for k, v in donors.items())
     loads = [networks.address(name) for name in names]
     return (
-        f"{face(held)}"
+        f"{face(selected)}"
         "from fermodels.data import edits\n\n"
         f"changed = edits.apply(face, edits.read({write(steps)!r}), {{{given}}})\n"
-        "answers = {\n    name: fermodels.load(name).predict(changed[None])[0]\n"
+        "predictions = {\n    name: fermodels.load(name).predict(changed[None])[0]\n"
         f"    for name in {loads!r}\n}}\n"
     )
 
@@ -51,47 +51,48 @@ def net(name: str) -> str:
     return f"net = fermodels.load({networks.address(name)!r})\n"
 
 
-def attribution_code(name: str, held: CarriedFace, asked: MapRequest) -> str:
+def attribution_code(name: str, selected: SelectedFace, request: MapRequest) -> str:
     """Return code that makes one method's map of one face."""
     words = {
-        "target_class": asked.target_class,
-        "baseline": asked.baseline,
-        "contrast_class": asked.contrast_class,
-        "layer": asked.layer,
-        **dict(asked.settings),
+        "target_class": request.target_class,
+        "baseline": request.baseline,
+        "contrast_class": request.contrast_class,
+        "layer": request.layer,
+        **dict(request.settings),
     }
     given = "".join(f"    {key}={value!r},\n" for key, value in words.items() if value is not None)
     return (
-        f"{face(held)}{net(name)}"
-        f"why = fermodels.explain(\n    net,\n    face,\n    {asked.method!r},\n{given})\n"
+        f"{face(selected)}{net(name)}"
+        f"why = fermodels.explain(\n    net,\n    face,\n    {request.method!r},\n{given})\n"
         "why.attribution[0]       # (48, 48)\nwhy.completeness_error   # None where no sum is due\n"
     )
 
 
-def probabilities_code(names: Sequence[str], held: CarriedFace) -> str:
+def probabilities_code(names: Sequence[str], selected: SelectedFace) -> str:
     """Return code that asks networks for their seven probabilities of a face."""
     loads = [networks.address(name) for name in names]
     return (
-        f"{face(held)}"
-        f"answers = {{name: fermodels.load(name).predict(face[None])[0] for name in {loads!r}}}\n"
+        f"{face(selected)}"
+        "predictions = {\n    name: fermodels.load(name).predict(face[None])[0]\n"
+        f"    for name in {loads!r}\n}}\n"
     )
 
 
-def activations_code(name: str, held: CarriedFace, layer: str) -> str:
+def activations_code(name: str, selected: SelectedFace, layer: str) -> str:
     """Return code that makes one layer's maps of a face."""
     return (
-        f"{face(held)}{net(name)}"
+        f"{face(selected)}{net(name)}"
         "from fermodels.xai.inspect.activations import activations\n\n"
         f"maps = activations(net, face)[{layer!r}]  # (channels, height, width)\n"
     )
 
 
-def similarity_code(name: str, first: CarriedFace, second: CarriedFace) -> str:
+def similarity_code(name: str, first: SelectedFace, second: SelectedFace) -> str:
     """Return code that compares what every layer makes of two faces."""
     return (
         f"{face(second)}other = face\n{face(first)}{net(name)}"
         "from fermodels.xai.inspect.channels import face_against_face\n\n"
-        "found = face_against_face(net, face, other)  # cosine and correlation per layer\n"
+        "similarities = face_against_face(net, face, other)  # cosine and correlation per layer\n"
     )
 
 
@@ -130,12 +131,14 @@ def evidence_code(name: str, epoch: int, lines: str | None = None) -> str:
     )
 
 
-def dream_code(name: str, held: CarriedFace, start: str | None, keywords: dict[str, object]) -> str:
+def dream_code(
+    name: str, selected: SelectedFace, start: str | None, keywords: dict[str, object]
+) -> str:
     """Return code that dreams the same dream; `start` names a start that is not the face."""
     first = "face" if start is None else repr(start)
     given = "".join(f"    {key}={value!r},\n" for key, value in keywords.items())
     return (
-        f"{face(held)}{net(name)}"
+        f"{face(selected)}{net(name)}"
         f"film = fermodels.dream(\n    net,\n    {first},\n{given})\n"
         "film.frames[-1]  # uint8 (48, 48)\n"
     )
@@ -165,13 +168,13 @@ def channel_dream_code(name: str, layer: str, number: int, seed: int) -> str:
     )
 
 
-def neighbours(name: str, held: CarriedFace, split: str, count: int) -> str:
+def neighbours(name: str, selected: SelectedFace, split: str, count: int) -> str:
     """Return code that finds the faces of a split which a network takes for most like this one."""
-    besides = None if held.split == "upload" else held.sample_id
+    besides = None if selected.split == "upload" else selected.sample_id
     return (
-        f"{face(held)}{net(name)}"
+        f"{face(selected)}{net(name)}"
         "from fermodels.xai.inspect.neighbours import feature_bank, nearest\n\n"
         f"bank = feature_bank(net, fermodels.read_faces({source()!r}).split({split!r}))\n"
-        f"found = nearest(bank, net, face, {count}, besides={besides!r})\n"
-        "found.ids, found.labels, found.distances  # nearest first\n"
+        f"nearest_faces = nearest(bank, net, face, {count}, besides={besides!r})\n"
+        "nearest_faces.ids, nearest_faces.labels, nearest_faces.distances  # nearest first\n"
     )

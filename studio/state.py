@@ -1,4 +1,4 @@
-"""What a visitor chose: the dataset and the face that goes along from room to room."""
+"""What a visitor chose: the dataset and the face, the same in every room and in the address."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def open_old_address() -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class CarriedFace:
-    """The face a person carries from room to room."""
+class SelectedFace:
+    """The face that every room shows."""
 
     sample_id: str
     """Stable id; ``upload-...`` for a photo, which never enters the URL."""
@@ -75,7 +75,7 @@ def dataset() -> FaceDataset:
     """
     with st.sidebar:
         if not public.is_public():
-            _ask_for_faces()
+            _pick_dataset()
         faces = read_or_say(source())
         if faces is not None:
             st.caption(f"{plain(faces.name)}: {len(faces):,} faces")
@@ -97,7 +97,7 @@ def source() -> str:
     return typed or SAMPLES
 
 
-def _ask_for_faces() -> None:
+def _pick_dataset() -> None:
     st.text_input(
         "Dataset",
         key="data",
@@ -127,39 +127,39 @@ def _read(source: str, changed: int) -> FaceDataset:
     return faces
 
 
-def carry(face: CarriedFace) -> None:
-    """Take a face along: every room shows it from now on, and the URL names it."""
-    st.session_state["carried"] = face
+def select_face(face: SelectedFace) -> None:
+    """Select a face: every room shows it from now on, and the URL names it."""
+    st.session_state["selected-face"] = face
     _to_url(face)
 
 
-def _to_url(face: CarriedFace) -> None:
+def _to_url(face: SelectedFace) -> None:
     if face.split == "upload":
         st.query_params.pop("face", None)  # a stranger's photo has no address
     elif st.query_params.get("face") != face.sample_id:
         st.query_params["face"] = face.sample_id
 
 
-def face_at(faces: FaceDataset, row: int) -> CarriedFace:
-    """Return row `row` of a dataset as a face to carry."""
-    return CarriedFace(
+def face_at(faces: FaceDataset, row: int) -> SelectedFace:
+    """Return row `row` of a dataset as a face to select."""
+    return SelectedFace(
         str(faces.ids[row]), faces.images[row], int(faces.labels[row]), str(faces.splits[row])
     )
 
 
-def carried(faces: FaceDataset) -> CarriedFace:
-    """Return the face in hand: the URL's, else the one carried so far, else the first test face."""
-    asked = st.query_params.get("face")
-    held = st.session_state.get("carried")
-    if isinstance(held, CarriedFace) and asked in (None, held.sample_id):
-        face = held
+def selected_face(faces: FaceDataset) -> SelectedFace:
+    """Return the selected face: the URL's, else the last one chosen, else the first test face."""
+    in_address = st.query_params.get("face")
+    selected = st.session_state.get("selected-face")
+    if isinstance(selected, SelectedFace) and in_address in (None, selected.sample_id):
+        face = selected
     else:
-        face = _find(faces, asked)
-    carry(face)
+        face = _find(faces, in_address)
+    select_face(face)
     return face
 
 
-def _find(faces: FaceDataset, sample_id: str | None) -> CarriedFace:
+def _find(faces: FaceDataset, sample_id: str | None) -> SelectedFace:
     rows = np.flatnonzero(faces.ids == sample_id) if sample_id else np.array([], dtype=int)
     if len(rows):
         return face_at(faces, int(rows[0]))
@@ -184,7 +184,7 @@ def faces_shown() -> FaceDataset:
     return faces
 
 
-def example(faces: FaceDataset, label: str) -> CarriedFace:
+def example(faces: FaceDataset, label: str) -> SelectedFace:
     """Return a typical test face of that label: of the first 200, the most like their mean.
 
     The first of all would do, were it not that FER-2013 holds pictures of no face.

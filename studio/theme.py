@@ -1,8 +1,10 @@
-"""One look for every figure: the palette of the seven expressions, two colour scales, `figure`."""
+"""One look everywhere: the seven expressions' palette, colour scales, `figure`, style sheets."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -74,7 +76,13 @@ CONFIG = {
     "displayModeBar": "hover",
     "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"],
 }
-"""What `st.plotly_chart` gets as `config`; see `widgets.show`."""
+"""What `st.plotly_chart` gets as `config`; see `download.show`."""
+
+
+@cache
+def asset(name: str) -> str:
+    """Return a style sheet or script of ``components/assets``, such as ``gallery.css``."""
+    return (Path(__file__).parent / "components" / "assets" / name).read_text(encoding="utf-8")
 
 
 def luminance(
@@ -85,8 +93,8 @@ def luminance(
     channels = np.array([[int(str(c)[i : i + 2], 16) for i in (1, 3, 5)] for _, c in scale]) / 255
     mixed = np.stack([np.interp(share, stops, channels[:, i]) for i in range(3)], -1)
     linear = np.where(mixed <= 0.04045, mixed / 12.92, ((mixed + 0.055) / 1.055) ** 2.4)
-    found: NDArray[np.float64] = linear @ np.array([0.2126, 0.7152, 0.0722])
-    return found
+    values: NDArray[np.float64] = linear @ np.array([0.2126, 0.7152, 0.0722])
+    return values
 
 
 def model_color(names: list[str], name: str) -> str:
@@ -106,10 +114,10 @@ def upright(at: float, **line: object) -> dict[str, object]:
 def level(at: float, words: str, **line: object) -> dict[str, Any]:
     """Return, as layout, a line across the whole plot at `at` and its name at the right end."""
     look = {"color": MUTED, "dash": "dash", "width": 1.5, **line}
-    across = {"type": "line", "x0": 0, "x1": 1, "xref": "x domain", "y0": at, "y1": at}
+    line_shape = {"type": "line", "x0": 0, "x1": 1, "xref": "x domain", "y0": at, "y1": at}
     place = {"x": 1, "xref": "x domain", "y": at, "xanchor": "right", "yanchor": "bottom"}
     name = {"text": words, "showarrow": False, "font": {"color": MUTED, "size": 12}}
-    return {"shapes": [across | {"line": look}], "annotations": [place | name]}
+    return {"shapes": [line_shape | {"line": look}], "annotations": [place | name]}
 
 
 def figure(
@@ -133,19 +141,19 @@ def figure(
         layout: what this figure has of its own, such as ``xaxis={"title": "epoch"}``; joined to
             the look, and winning over it.
     """
-    left, below = room or (8, 8)
+    left, bottom = room or (8, 8)
     axis = {"gridcolor": GRID, "linecolor": AXIS, "zerolinecolor": AXIS, "automargin": room is None}
-    sizes = {"height": height, "margin": {"l": left, "r": 8, "t": 28, "b": below}}
+    sizes = {"height": height, "margin": {"l": left, "r": 8, "t": 28, "b": bottom}}
     return go.Figure(traces, _joined({**LOOK, **sizes, "xaxis": axis, "yaxis": axis}, layout))
 
 
 def _joined(base: Mapping[str, object], own: Mapping[str, object]) -> dict[str, object]:
     """Return both nested mappings in one; where both speak, `own` is heard."""
-    found = dict(base)
+    joined = dict(base)
     for key, value in own.items():
-        under = found.get(key)
+        under = joined.get(key)
         if isinstance(under, Mapping) and isinstance(value, Mapping):
-            found[key] = _joined(under, value)
+            joined[key] = _joined(under, value)
         else:
-            found[key] = value
-    return found
+            joined[key] = value
+    return joined

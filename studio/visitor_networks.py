@@ -42,15 +42,15 @@ def _named() -> str:
 
 
 def _let_go(name: str) -> None:
-    guest = networks.mine().get(name)
-    if guest is not None and guest.source == st.session_state.get("own"):
+    visitor = networks.mine().get(name)
+    if visitor is not None and visitor.source == st.session_state.get("own"):
         st.session_state["own"] = ""
     networks.dismiss(name)
 
 
 def _by_source(source: str) -> None:
     """Load what is typed or linked once; a failure is said again, not tried again, on reruns."""
-    if not source or any(guest.source == source for guest in networks.mine().values()):
+    if not source or any(visitor.source == source for visitor in networks.mine().values()):
         return
     trouble: dict[str, str] = st.session_state.setdefault("guest-trouble", {})
     if source not in trouble:
@@ -79,16 +79,16 @@ def _by_upload() -> None:
             lacking = catalog.CONFIG if "safetensors" in parts else catalog.WEIGHTS
             st.caption(f"Now add {lacking}.")
         return
-    seen = ":".join(file.file_id for file in parts.values())
+    upload_id = ":".join(file.file_id for file in parts.values())
     trouble: dict[str, str] = st.session_state.setdefault("upload-trouble", {})
-    if seen not in trouble:
+    if upload_id not in trouble:
         try:
             with st.spinner("Loading the network…"):
                 networks.invite_upload(parts["json"].getvalue(), parts["safetensors"].getvalue())
         except FerError as error:
             trouble.clear()
-            trouble[seen] = str(error)
+            trouble[upload_id] = str(error)
         else:
             st.session_state["upload-turn"] = turn + 1
             st.rerun()
-    say_error(trouble[seen])
+    say_error(trouble[upload_id])

@@ -11,7 +11,15 @@ import gradio as gr
 from fermodels.classify.table import COLUMNS, Row, to_csv
 from fermodels.errors import ConfigError, FerError, PhotoError
 from studio.classify_tab import html, reading
-from studio.classify_tab.html import METHOD, NOTHING, PREDICTED, Why, ask_why, why_html, why_json
+from studio.classify_tab.html import (
+    METHOD,
+    NOTHING,
+    PREDICTED,
+    Why,
+    explain_photo,
+    why_html,
+    why_json,
+)
 from studio.classify_tab.reading import (
     ALL,
     Reading,
@@ -23,11 +31,13 @@ from studio.classify_tab.reading import (
 )
 from studio.classify_tab.uploads import Upload, photo_bytes, photo_name
 
-Asked = ParamSpec("Asked")
-Told = TypeVar("Told")
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 
-def answered(work: Callable[Asked, Told], *args: Asked.args, **kwargs: Asked.kwargs) -> Told:
+def answered(
+    work: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
+) -> Result:
     """Return what `work` returns; an error of ours becomes Gradio's, one sentence, no trace.
 
     Raises:
@@ -71,7 +81,7 @@ def _explain(
     photo: object, model: object, expression: object, instead_of: object, method: object,
     whole: object,
 ) -> Why:  # fmt: skip
-    return ask_why(
+    return explain_photo(
         _given(photo), _word(model, "model"), _word(expression, "expression"),
         _word(instead_of, "instead_of"), _word(method, "method"), _switch(whole, "whole_picture"),
     )  # fmt: skip
@@ -193,14 +203,14 @@ def explain(
         logits, attribution (48 rows of 48), signed, completeness_error, path_error, notes,
         versions.
     """
-    asked = (photo, model, expression, instead_of, method, whole_picture)
-    return answered(lambda: why_json(_explain(*asked)))
+    arguments = (photo, model, expression, instead_of, method, whole_picture)
+    return answered(lambda: why_json(_explain(*arguments)))
 
 
 def networks_with_accuracy() -> dict[str, float | None]:
     """Return the networks that answer, each with its accuracy on its test faces (0 to 1)."""
     scored = {name: accuracy(name) for name in reading.networks()}
-    return {name: found and found[0] for name, found in scored.items()}
+    return {name: figures and figures[0] for name, figures in scored.items()}
 
 
 def best_network() -> str | None:

@@ -34,6 +34,7 @@ from studio.classify_tab.reading import ALL, MAX_BYTES, MAX_PHOTOS
 from studio.classify_tab.security import Guard
 from studio.classify_tab.uploads import in_memory, photos, private_folder, remove_folder
 from studio.server_guard import secured
+from studio.theme import asset
 
 QUEUE_LENGTH = 32
 """Waiting requests; one more is told to come back later."""
@@ -43,7 +44,7 @@ AT_ONCE = 2
 
 SWEEP_SECONDS = 60.0
 
-SESSIONS_KEPT = 100
+MOST_SESSIONS = 100
 """Visits whose page Gradio remembers (70 to 190 KB each); an older one is made anew when needed."""
 
 EXAMPLE_CLASSES = ("happy", "surprise", "sad", "angry")
@@ -54,39 +55,6 @@ FOOT = """<p class="fer-foot"><span class="fer-alone">An expression is not an em
 were taught on noisy labels, and none of this may be used to decide anything about a person.
 {calibration}</span>Your photo stays in this server's {where} for at most 11 minutes, then it is
 deleted. It is not {stored}shared or used for training.</p>"""
-FIT_FRAME = """
-const frame = window.frameElement;
-if (frame) {
-  const main = element.closest('main'), root = element.closest('.gradio-container');
-  root.classList.add('fer-framed');
-  element.style.display = 'none';
-  new ResizeObserver(() => {
-    const end = document.querySelector('.fer-foot').getBoundingClientRect().bottom;
-    const height = Math.ceil(end + window.scrollY + 64) + 'px';
-    frame.style.height = frame.parentElement.style.height = height;
-  }).observe(main);
-}
-"""
-"""Within the studio's page: its title is there already, and the frame grows with the answer."""
-TAKE_PASTED = """
-const take = (event) => {
-  const picture = [...event.clipboardData.files].find((file) => file.type.startsWith('image/'));
-  const place = document.querySelector('.fer-left');
-  const field = place && place.offsetParent && place.querySelector('input[type=file]');
-  if (!picture || !field) return;
-  const carried = new DataTransfer();
-  carried.items.add(picture);
-  field.files = carried.files;
-  field.dispatchEvent(new Event('change', { bubbles: true }));
-};
-const pages = window.frameElement ? [document, window.parent.document] : [document];
-pages.forEach((page) => page.addEventListener('paste', take));
-window.addEventListener('pagehide', () => {
-  pages.forEach((page) => page.removeEventListener('paste', take));
-});
-"""
-"""A photo pasted by its key, in the tab or in the page around it. Gradio has a button for it alone,
-which needs https."""
 
 ONE: dict[str, Any] = {
     "preprocess": False,
@@ -139,7 +107,7 @@ def build_demo() -> gr.Blocks:
     os.environ["GRADIO_ANALYTICS_MAX_EVENTS"] = "10"
     demo: gr.Blocks
     with gr.Blocks(title="FER Studio: classify a photo", analytics_enabled=False) as demo:
-        gr.HTML(HEAD, js_on_load=FIT_FRAME + TAKE_PASTED)
+        gr.HTML(HEAD, js_on_load=asset("fit_frame.js") + asset("paste_photo.js"))
         with gr.Tab("One photo"):
             one_photo()
         with gr.Tab("Many photos"):
@@ -149,7 +117,7 @@ def build_demo() -> gr.Blocks:
         gr.HTML(FOOT.format(where=where, stored=stored, calibration=text))
         api(answers.networks_with_accuracy, api_name="networks")
     demo.queue(max_size=QUEUE_LENGTH, default_concurrency_limit=AT_ONCE)
-    demo.state_session_capacity = SESSIONS_KEPT
+    demo.state_session_capacity = MOST_SESSIONS
     return demo
 
 
@@ -185,7 +153,7 @@ def one_photo() -> None:
     """Lay out the first tab: a photo, the answer, and why."""
     with gr.Row(elem_classes="fer-row"):
         with gr.Column(scale=4, min_width=300, elem_classes="fer-left"):
-            one = ask_for_photo()
+            one = photo_inputs()
         with gr.Column(scale=7, min_width=320, elem_classes="fer-answer"):
             answer = gr.HTML(html.EMPTY)
             if best := answers.best_network():
@@ -203,7 +171,7 @@ def one_photo() -> None:
     _endpoint(answers.classify, inputs, "classify")
 
 
-def ask_for_photo() -> _One:
+def photo_inputs() -> _One:
     """Lay out what is asked: the photo, the network, the whole picture or a face; examples."""
     photo = gr.Image(
         label="Photo",
@@ -229,7 +197,7 @@ def why(one: _One, best: str) -> None:
     methods = [(title, name) for name, title in answers.method_titles().items()]
     with gr.Accordion("Explain the prediction", open=False):
         with gr.Row():
-            asked = [
+            choices = [
                 gr.Dropdown(list(catalog.available()), value=best, label="Model", min_width=220),
                 gr.Dropdown(expressions, value=PREDICTED, label="Explain", min_width=220),
                 gr.Dropdown(against, value=NOTHING, label="instead of", min_width=220),
@@ -237,7 +205,7 @@ def why(one: _One, best: str) -> None:
             ]
         button = gr.Button("Explain", size="sm")
         map_ = gr.HTML()
-    inputs = [one.photo, *asked, one.whole]
+    inputs = [one.photo, *choices, one.whole]
     button.click(answers.show_why, inputs, map_, **ONE, **QUIET)
     # A map of the photo before would stand under the new one.
     one.photo.change(None, None, map_, js="() => ''")
@@ -267,8 +235,8 @@ def many_photos() -> None:
 
 def _endpoint(work: Any, inputs: list[Any], name: str, **how: Any) -> None:
     """Add an endpoint of the API, typed by the page's own components."""
-    told, asked = gr.JSON(label="answer", visible=False), gr.Button(visible=False)
-    asked.click(work, inputs, told, api_name=name, **(how or ONE))
+    output, trigger = gr.JSON(label="answer", visible=False), gr.Button(visible=False)
+    trigger.click(work, inputs, output, api_name=name, **(how or ONE))
 
 
 @asynccontextmanager
@@ -293,14 +261,14 @@ async def _sweep(demo: gr.Blocks) -> None:
         return_freed_memory()
 
 
-def drop_results(demo: gr.Blocks, seen: set[str]) -> set[str]:
+def drop_results(demo: gr.Blocks, ended_before: set[str]) -> set[str]:
     """Forget results that were fetched, and those nobody fetched since the sweep before.
 
     Gradio keeps them for whoever may still come: up to 2,000, each of 0.1 MB.
 
     Args:
         demo: the tab.
-        seen: sessions whose events had all ended at the sweep before.
+        ended_before: sessions whose events had all ended at the sweep before.
 
     Returns:
         The sessions whose events have all ended now.
@@ -311,10 +279,10 @@ def drop_results(demo: gr.Blocks, seen: set[str]) -> set[str]:
         waiting = queue.pending_event_ids_session.get(session, set())
         if not any(event in queue.event_ids_to_events for event in waiting):
             ended.add(session)
-    for session in ended & seen:
+    for session in ended & ended_before:
         queue.pending_messages_per_session.pop(session, None)
         queue.pending_event_ids_session.pop(session, None)
-    return ended - seen
+    return ended - ended_before
 
 
 def mount_options(demo: gr.Blocks, *, alone: bool = False) -> dict[str, Any]:
@@ -326,7 +294,7 @@ def mount_options(demo: gr.Blocks, *, alone: bool = False) -> dict[str, Any]:
     """
     return {
         "theme": theme.theme(),
-        "css": theme.font_faces(private_folder() / "fonts") + theme.CSS,
+        "css": theme.font_faces(private_folder() / "fonts") + asset("classify.css"),
         "max_file_size": MAX_BYTES,
         "footer_links": ["api"],
         "run_history": False,
@@ -349,7 +317,7 @@ def main() -> None:
         server_port=int(os.environ.get("GRADIO_SERVER_PORT", "7860")),
         share=False,
         prevent_thread_lock=True,
-        state_session_capacity=SESSIONS_KEPT,
+        state_session_capacity=MOST_SESSIONS,
         **mount_options(demo, alone=True),
     )
     stop.wait()

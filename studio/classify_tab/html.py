@@ -40,7 +40,7 @@ EMPTY = (
     '<div class="fer-empty"><p><b>Add a photo of a face.</b></p><p>Every network of the studio '
     "names the expression it sees in each face; try one of the examples.</p></div>"
 )
-Answers = dict[str, NDArray[np.float64]]
+Probabilities = dict[str, NDArray[np.float64]]
 """Network -> the probabilities shown, (F, 7): calibrated where the network is."""
 
 
@@ -54,11 +54,11 @@ def reading_html(reading: Reading) -> str:
             "<b>My picture is already a cropped face</b> to read its central "
             "square.</p></div></div></div>"
         )
-    shown = {name: confidence(name, answers) for name, answers in reading.answers.items()}
-    found = _photo(reading) + _crop(reading.face) + _verdict(shown)
-    cards = "".join(_card(name, answers[0]) for name, answers in shown.items())
+    shown = {name: confidence(name, values) for name, values in reading.probabilities.items()}
+    summary = _photo(reading) + _crop(reading.face) + _verdict(shown)
+    cards = "".join(_card(name, values[0]) for name, values in shown.items())
     return (
-        f'<div class="fer-result"><div class="fer-found">{found}</div>'
+        f'<div class="fer-result"><div class="fer-found">{summary}</div>'
         f'<div class="fer-models">{cards}</div>{_others(reading, shown)}</div>'
     )
 
@@ -114,13 +114,13 @@ def _number(face: Face, number: int, longest: int) -> str:
     return f'<text {at} font-size="{size:.0f}">{number}</text>'
 
 
-def _others(reading: Reading, shown: Answers) -> str:
+def _others(reading: Reading, shown: Probabilities) -> str:
     """Return the faces after the first as a table: crop, place, score and each network's word."""
     if len(reading.faces) < 2:
         return ""
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in shown)
     rows = "".join(
-        _other(number, face, [answers[number] for answers in shown.values()])
+        _other(number, face, [values[number] for values in shown.values()])
         for number, face in enumerate(reading.faces)
         if number
     )
@@ -131,13 +131,13 @@ def _others(reading: Reading, shown: Answers) -> str:
     )
 
 
-def _other(number: int, face: Face, answers: list[NDArray[np.float64]]) -> str:
-    said = "".join(
-        f"<td>{EMOTIONS[int(a.argmax())]} {_percent(float(a.max()))}</td>" for a in answers
+def _other(number: int, face: Face, predictions: list[NDArray[np.float64]]) -> str:
+    cells = "".join(
+        f"<td>{EMOTIONS[int(a.argmax())]} {_percent(float(a.max()))}</td>" for a in predictions
     )
     crop = f'<img src="{data_uri(face.image)}" width="48" height="48" alt="Face {number + 1}">'
     box = ", ".join(map(str, face.box))
-    return f"<tr><td>{crop} {number + 1}</td><td>{face.score:.2f}</td><td>{box}</td>{said}</tr>"
+    return f"<tr><td>{crop} {number + 1}</td><td>{face.score:.2f}</td><td>{box}</td>{cells}</tr>"
 
 
 def _crop(face: Face) -> str:
@@ -148,20 +148,20 @@ def _crop(face: Face) -> str:
     )
 
 
-def _verdict(shown: Answers) -> str:
+def _verdict(shown: Probabilities) -> str:
     """Return the expression most networks name for the largest face, and how many do."""
-    answers = {name: found[0] for name, found in shown.items()}
-    if not answers:
+    predictions = {name: values[0] for name, values in shown.items()}
+    if not predictions:
         return (
             '<div class="fer-verdict"><p class="fer-title">No network yet</p><p>Train one: '
             "<code>python -m train.run</code>.</p></div>"
         )
-    named = Counter(int(answer.argmax()) for answer in answers.values())
-    mean = np.mean(list(answers.values()), axis=0)
+    named = Counter(int(answer.argmax()) for answer in predictions.values())
+    mean = np.mean(list(predictions.values()), axis=0)
     winner = max(named, key=lambda index: (named[index], mean[index]))
-    emotion, n = EMOTIONS[winner], len(answers)
+    emotion, n = EMOTIONS[winner], len(predictions)
     share = _percent(float(mean[winner]))
-    verdict = f"{escape(next(iter(answers)))} predicts <b>{emotion}</b> ({share})"
+    verdict = f"{escape(next(iter(predictions)))} predicts <b>{emotion}</b> ({share})"
     if n > 1:
         verdict = f"{named[winner]} of {n} networks say <b>{emotion}</b> (mean probability {share})"
     return (
@@ -219,29 +219,29 @@ class Why:
     model: str
     face: NDArray[np.uint8]
     """``(48, 48)``."""
-    found: Explanation
+    explanation: Explanation
     """Of that face alone."""
 
     @property
     def target(self) -> str:
         """The expression explained."""
-        return EMOTIONS[int(self.found.target_class[0])]
+        return EMOTIONS[int(self.explanation.target_class[0])]
 
     @property
     def contrast(self) -> str | None:
         """The expression it is set against, if any."""
-        classes = self.found.contrast_class
+        classes = self.explanation.contrast_class
         return None if classes is None else EMOTIONS[int(classes[0])]
 
     @property
     def score(self) -> float:
         """The number explained: a logit, or the difference of two."""
-        logits = self.found.logits[0]
+        logits = self.explanation.logits[0]
         against = 0.0 if self.contrast is None else logits[EMOTIONS.index(self.contrast)]
         return float(logits[EMOTIONS.index(self.target)] - against)
 
 
-def ask_why(
+def explain_photo(
     photo: bytes,
     model: str,
     expression: str = PREDICTED,
@@ -283,8 +283,8 @@ def _explanation(
     with studio_networks.locked_checkpoint(name) as net:
         pass  # `explain` works on a copy of its own: others use the network meanwhile
     with studio_networks.computing():
-        said = int(net.predict(face)[0].argmax())
-        target = said if expression == PREDICTED else parse_emotion(expression)
+        predicted = int(net.predict(face)[0].argmax())
+        target = predicted if expression == PREDICTED else parse_emotion(expression)
         contrast = None if instead_of == NOTHING else parse_emotion(instead_of)
         if target == contrast:
             raise ConfigError(
@@ -295,26 +295,26 @@ def _explanation(
 
 def why_json(why: Why) -> dict[str, object]:
     """Return an explanation as JSON types: the documented answer of the API's ``/explain``."""
-    error, off = why.found.completeness_error, why.found.path_error
+    error, off = why.explanation.completeness_error, why.explanation.path_error
     return {
         "model": why.model,
-        "method": why.found.method,
+        "method": why.explanation.method,
         "expression": why.target,
         "instead_of": why.contrast,
         "score": why.score,
-        "logits": {e: float(v) for e, v in zip(EMOTIONS, why.found.logits[0], strict=True)},
-        "attribution": why.found.attribution[0].astype(float).tolist(),
-        "signed": why.found.signed,
+        "logits": {e: float(v) for e, v in zip(EMOTIONS, why.explanation.logits[0], strict=True)},
+        "attribution": why.explanation.attribution[0].astype(float).tolist(),
+        "signed": why.explanation.signed,
         "completeness_error": None if error is None else float(error[0]),
         "path_error": None if off is None else float(off[0]),
-        "notes": list(why.found.notes),
-        "versions": why.found.versions,
+        "notes": list(why.explanation.notes),
+        "versions": why.explanation.versions,
     }
 
 
 def why_html(why: Why) -> str:
     """Return the face, the map over it and what it means, as HTML."""
-    values, signed = why.found.attribution[0], why.found.signed
+    values, signed = why.explanation.attribution[0], why.explanation.signed
     table = images.colour_table(theme.DIVERGING if signed else theme.SEQUENTIAL)
     limit = images.common_limit([values])
     laid = images.overlay(why.face, values, limit, table, OPACITY, signed=signed)
@@ -342,7 +342,7 @@ def _question(why: Why) -> str:
 
 
 def _unit(why: Why) -> str:
-    if not why.found.signed:
+    if not why.explanation.signed:
         return f"how much each pixel matters to {escape(why.model)}, in the method's own unit"
     against = f" and for {why.contrast}" if why.contrast else ""
     return f"amber is evidence for {why.target}, blue against it{against}"
@@ -355,16 +355,16 @@ def _sums(why: Why) -> str:
         if why.contrast is None
         else (f"{why.target}'s logit less {why.contrast}'s")
     )
-    text = f"{escape(why.model)}, {escape(why.found.method)}: {what} is {why.score:+.2f}."
-    error = why.found.completeness_error
+    text = f"{escape(why.model)}, {escape(why.explanation.method)}: {what} is {why.score:+.2f}."
+    error = why.explanation.completeness_error
     if error is None:
         return f"{text} This method does not promise that the map adds up."
     text = f"{text} The map adds up to the change from the baseline within {error[0]:.2%}"
-    off = why.found.path_error
+    off = why.explanation.path_error
     return (
         f"{text}." if off is None else f"{text}; its pixels are off by about {off[0]:.1%} at most."
     )
 
 
 def _notes(why: Why) -> str:
-    return "".join(f"<p>{escape(note)}</p>" for note in why.found.notes)
+    return "".join(f"<p>{escape(note)}</p>" for note in why.explanation.notes)

@@ -1,4 +1,4 @@
-"""A photo's bytes -> the faces in it and the networks' answers; no Gradio, no Streamlit."""
+"""A photo's bytes -> the faces in it and the networks' predictions; no Gradio, no Streamlit."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ALL = "all"
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """What was found in a photo."""
+    """The faces of a photo and what the networks predict."""
 
     picture: Image.Image
     """The photo upright, RGB, at most SHOWN_SIDE a side."""
@@ -43,7 +43,7 @@ class Reading:
     """Width and height of the photo itself, in whose pixels faces have their boxes."""
     faces: tuple[Face, ...]
     """Faces found, largest first; the whole picture as one if that was asked for."""
-    answers: dict[str, NDArray[np.float32]]
+    probabilities: dict[str, NDArray[np.float32]]
     """Network -> probabilities (F, 7), one row per face; empty without a face or a network."""
 
     @property
@@ -87,8 +87,8 @@ def read(photo: bytes, whole: bool = False, model: str = ALL) -> Reading:
         faces = (whole_face(picture, size),) if whole else tuple(faces_of(picture, size))
         picture.thumbnail((SHOWN_SIDE, SHOWN_SIDE), Image.Resampling.BICUBIC)
     crops = [face.image for face in faces]
-    answers = {name: ask(name, np.stack(crops)) for name in names} if crops else {}
-    return Reading(picture, size, faces, answers)
+    probabilities = {name: predict(name, np.stack(crops)) for name in names} if crops else {}
+    return Reading(picture, size, faces, probabilities)
 
 
 def read_many(
@@ -115,10 +115,10 @@ def read_many(
     for name, data in photos:
         if data not in looks:
             looks[data] = look(_source(name, data), settings)
-    seen = [replace(one, file=name) for name, data in photos for one in looks[data]]
+    pictures = [replace(one, file=name) for name, data in photos for one in looks[data]]
     with ExitStack() as stack:
         return answer(
-            seen, {n: stack.enter_context(studio_networks.locked_checkpoint(n)) for n in names}
+            pictures, {n: stack.enter_context(studio_networks.locked_checkpoint(n)) for n in names}
         )
 
 
@@ -179,23 +179,27 @@ def calibration_line(name: str) -> str:
     Raises:
         CheckpointError: its metrics cannot be read.
     """
-    found = catalog.read_metrics(catalog.find(name)).get("calibration") or {}
-    measured = found.get(FITTED_ON, {})
+    record = catalog.read_metrics(catalog.find(name)).get("calibration") or {}
+    measured = record.get(FITTED_ON, {})
     when = "before" if temperature(name) is None else "after"
     return leaning(measured, when) if f"gap_{when}" in measured else ""
 
 
-def confidence(name: str, answers: NDArray[np.float32]) -> NDArray[np.float64]:
+def confidence(name: str, probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return probabilities (F, 7) as they may be believed: at the network's temperature, if any.
 
     Raises:
         CheckpointError: its metrics cannot be read.
     """
-    found = temperature(name)
-    return answers.astype(np.float64) if found is None else at_temperature(answers, found)
+    fitted = temperature(name)
+    return (
+        probabilities.astype(np.float64)
+        if fitted is None
+        else at_temperature(probabilities, fitted)
+    )
 
 
-def ask(name: str, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
+def predict(name: str, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return a network's probabilities (F, 7) for faces (F, 48, 48) uint8."""
     with studio_networks.locked_checkpoint(name) as net:
         probabilities: NDArray[np.float32] = net.predict(faces)
@@ -204,15 +208,15 @@ def ask(name: str, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def as_json(reading: Reading) -> dict[str, object]:
     """Return a reading as JSON types: the documented answer of the API's ``/classify``."""
-    sure = {name: confidence(name, answers) for name, answers in reading.answers.items()}
-    heat = {name: temperature(name) for name in reading.answers}
+    calibrated = {name: confidence(name, values) for name, values in reading.probabilities.items()}
+    heat = {name: temperature(name) for name in reading.probabilities}
     return {
         "faces": [
             _place(face)
             | {
                 "models": {
-                    name: _told(answers[number], sure[name][number], heat[name])
-                    for name, answers in reading.answers.items()
+                    name: _prediction_json(values[number], calibrated[name][number], heat[name])
+                    for name, values in reading.probabilities.items()
                 }
             }
             for number, face in enumerate(reading.faces)
@@ -229,15 +233,15 @@ def _place(face: Face) -> dict[str, object]:
     }
 
 
-def _told(
-    own: NDArray[np.float32], sure: NDArray[np.float64], heat: float | None
+def _prediction_json(
+    own: NDArray[np.float32], calibrated: NDArray[np.float64], heat: float | None
 ) -> dict[str, object]:
     return {
         "expression": EMOTIONS[int(own.argmax())],
-        "confidence": float(sure.max()),
+        "confidence": float(calibrated.max()),
         "temperature": heat,
         "probabilities": {e: float(p) for e, p in zip(EMOTIONS, own, strict=True)},
         "calibrated": None
         if heat is None
-        else {e: float(p) for e, p in zip(EMOTIONS, sure, strict=True)},
+        else {e: float(p) for e, p in zip(EMOTIONS, calibrated, strict=True)},
     }

@@ -120,14 +120,14 @@ class Guard:
 
     def _check_reading(self, path: str, scope: Scope) -> None:
         """See that what is read is there for everybody, or belongs to whoever knows its name."""
-        asked = parse_qsl(scope["query_string"].decode("latin-1"))
+        query = parse_qsl(scope["query_string"].decode("latin-1"))
         if file := FILE.fullmatch(path):
-            if not photos().holds(file["path"]):
+            if not photos().contains(file["path"]):
                 raise Refusal(403, "no such photo: photos are kept for ten minutes")
         elif stream := STREAM.fullmatch(path):
-            self._check_waiting(stream["event"] or dict(asked).get("session_hash", ""))
+            self._check_waiting(stream["event"] or dict(query).get("session_hash", ""))
         elif READ.fullmatch(path):
-            used = [(key, value) for key, value in asked if key in QUERIES]
+            used = [(key, value) for key, value in query if key in QUERIES]
             scope["query_string"] = urlencode(used).encode()
         else:
             raise NO_ROUTE
@@ -141,15 +141,15 @@ class Guard:
 
     def _call(self, name: str, named: bool, body: dict[str, Any]) -> dict[str, Any]:
         """Return the body of a call of a public endpoint, its values in a list or by name."""
-        found = [fn for fn in self.blocks.fns.values() if fn.api_name == name and is_open(fn)]
-        if not found:
+        endpoints = [fn for fn in self.blocks.fns.values() if fn.api_name == name and is_open(fn)]
+        if not endpoints:
             raise NO_ENDPOINT
         content: dict[str, Any] = {}
         if "session_hash" in body:
             content["session_hash"] = _name(body, "session_hash")
         if named:
             body = {"data": self._in_order(name, body)}
-        return content | {"data": _values(body, found[0])}
+        return content | {"data": _values(body, endpoints[0])}
 
     def _in_order(self, name: str, given: dict[str, Any]) -> list[Any]:
         """Return values that are given by name as the list that an endpoint takes."""
@@ -230,12 +230,14 @@ async def _receive_upload(scope: Scope, receive: Receive) -> Response:
 
 def _length(scope: Scope, most: int) -> int:
     """Return a request's declared length; the server cuts off what exceeds it."""
-    told = Headers(scope=scope).get("content-length", "")
-    if not re.fullmatch(r"[0-9]{1,15}", told):
+    declared = Headers(scope=scope).get("content-length", "")
+    if not re.fullmatch(r"[0-9]{1,15}", declared):
         raise Refusal(411, "the request does not tell its length: send Content-Length")
-    if int(told) > most:
-        raise Refusal(413, f"the request has {int(told):,} bytes, more than {most:,}: send less")
-    return int(told)
+    if int(declared) > most:
+        raise Refusal(
+            413, f"the request has {int(declared):,} bytes, more than {most:,}: send less"
+        )
+    return int(declared)
 
 
 async def _json(scope: Scope, receive: Receive) -> dict[str, Any]:
@@ -302,16 +304,16 @@ def _photos(value: object) -> list[dict[str, Any]]:
     given = value if isinstance(value, list) else [value]
     if len(given) > MAX_PHOTOS:
         raise Refusal(400, f"{len(given)} photos were given: send 1 to {MAX_PHOTOS} at a time")
-    found = [_photo(one) for one in given]
-    if len({photo["path"] for photo in found}) < len(found):
+    photos_given = [_photo(one) for one in given]
+    if len({photo["path"] for photo in photos_given}) < len(photos_given):
         raise Refusal(400, "a photo is named twice in one request: name each once")
-    return found
+    return photos_given
 
 
 def _photo(value: object) -> dict[str, Any]:
     """Return what Gradio may know of an upload, rebuilt; its path must be one of ours."""
-    told = value.get("path") if isinstance(value, dict) else None
-    if not (isinstance(value, dict) and photos().holds(told)):
+    path = value.get("path") if isinstance(value, dict) else None
+    if not (isinstance(value, dict) and photos().contains(path)):
         raise Refusal(
             400,
             "a photo is not one that was uploaded here in the last ten minutes: upload it and "
@@ -319,7 +321,7 @@ def _photo(value: object) -> dict[str, Any]:
         )
     name = value.get("orig_name")
     return {
-        "path": told,
+        "path": path,
         "orig_name": clean(name) if isinstance(name, str) else None,
         "meta": {"_type": "gradio.FileData"},
     }

@@ -42,7 +42,7 @@ LOCK = ".lock"
 MAX_UPLOAD = 100 * 1024 * 1024
 """Bytes of one upload request, of however many photos."""
 
-MAX_HELD = 512 * 1024 * 1024
+MAX_STORED = 512 * 1024 * 1024
 """Bytes of photos held at once by all visitors, those being received among them."""
 
 MAX_ARRIVING = 128 * 1024 * 1024
@@ -81,7 +81,7 @@ class Photos:
     """Bytes of the uploads that are being received, so far."""
 
     @property
-    def held(self) -> int:
+    def total_bytes(self) -> int:
         """Bytes of all uploads, stored or being received."""
         return self.arriving + sum(size for size, _ in self.sizes.values())
 
@@ -91,7 +91,7 @@ class Photos:
         Raises:
             FullError: too much is held already.
         """
-        full = self.held + size > MAX_HELD or len(self.sizes) >= MAX_FILES
+        full = self.total_bytes + size > MAX_STORED or len(self.sizes) >= MAX_FILES
         if full or self.arriving > MAX_ARRIVING:
             raise FullError("too many photos are being looked at: try again in ten minutes")
 
@@ -154,7 +154,7 @@ class Photos:
         shutil.rmtree(path.parent, ignore_errors=True)
         self.sizes.pop(path, None)
 
-    def holds(self, path: object) -> bool:
+    def contains(self, path: object) -> bool:
         """Return whether `path` is, to the letter, a file here that is everybody's to name.
 
         That is an upload, whose name only its sender was told, an example or a font.
@@ -175,7 +175,7 @@ class Photos:
         gone = PhotoError(
             "the photo is no longer here, photos are kept for ten minutes: add it again"
         )
-        if not self.holds(path):
+        if not self.contains(path):
             raise gone
         try:
             # not through a link, and without waiting for the other end of a pipe
@@ -280,7 +280,7 @@ def remove_orphans(place: Path) -> None:
 
 def _place() -> str | None:
     roomy = MEMORY.is_dir() and os.access(MEMORY, os.W_OK | os.X_OK)
-    roomy = roomy and shutil.disk_usage(MEMORY).free > 2 * MAX_HELD
+    roomy = roomy and shutil.disk_usage(MEMORY).free > 2 * MAX_STORED
     return str(MEMORY) if roomy else None
 
 
@@ -292,8 +292,8 @@ def in_memory() -> bool:
 def remove_folder() -> None:
     """Remove the private folder and all that is in it; nothing if there is none."""
     while _photos:
-        held, handle = _photos.pop()
-        shutil.rmtree(held.folder, ignore_errors=True)
+        stored, handle = _photos.pop()
+        shutil.rmtree(stored.folder, ignore_errors=True)
         os.close(handle)
 
 
@@ -310,9 +310,9 @@ def photo_bytes(upload: object) -> bytes:
 
 def photo_name(upload: Upload) -> str:
     """Return the file name that a visitor gave a photo, without any folder."""
-    for told in (upload.get("orig_name"), upload.get("path")):
-        if isinstance(told, str) and told:
-            return _base_name(told)[:200]
+    for name in (upload.get("orig_name"), upload.get("path")):
+        if isinstance(name, str) and name:
+            return _base_name(name)[:200]
     return "photo"
 
 

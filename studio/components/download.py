@@ -1,4 +1,4 @@
-"""What a person takes home from a figure: the picture, its numbers and the code that makes them."""
+"""A figure and its export: the picture, its numbers and the code that makes them."""
 
 from __future__ import annotations
 
@@ -13,81 +13,12 @@ from studio import theme
 from studio.components.text import plain
 from studio.figures import images, tables
 from studio.figures.images import Tile
+from studio.theme import asset
 
 SCALE = 8
-"""Screen pixels per pixel of a picture that is taken home."""
+"""Screen pixels per pixel of an exported picture."""
 
-CSS = """
-.save { display: flex; gap: 8px; flex-wrap: wrap; }
-.save button { font: 400 14px var(--st-font); color: var(--st-text-color); cursor: pointer;
-               background: var(--st-secondary-background-color); padding: 6px 14px;
-               border: 1px solid var(--st-border-color); border-radius: 6px; }
-.save button:focus-visible { outline: 3px solid var(--st-primary-color); outline-offset: 2px; }
-"""
-
-JS = """
-const SVG = "http://www.w3.org/2000/svg";
-
-function drawing(chart) {
-  const { width, height } = chart.getBoundingClientRect();
-  const whole = document.createElementNS(SVG, "svg");
-  whole.setAttribute("xmlns", SVG);
-  whole.setAttribute("xmlns:xlink", "http://www.w3.org/1999/xlink");
-  whole.setAttribute("width", width);
-  whole.setAttribute("height", height);
-  const paper = document.createElementNS(SVG, "rect");
-  paper.setAttribute("width", "100%");
-  paper.setAttribute("height", "100%");
-  const app = document.querySelector("[data-testid=stApp]");
-  paper.setAttribute("fill", getComputedStyle(app).backgroundColor);
-  whole.append(paper);
-  for (const layer of chart.querySelectorAll(".main-svg"))
-    whole.append(...[...layer.childNodes].map((node) => node.cloneNode(true)));
-  return [new XMLSerializer().serializeToString(whole), width, height];
-}
-
-function keep(href, name) {
-  const link = document.createElement("a");
-  link.href = href;
-  link.download = name;
-  link.click();
-}
-
-export default function (component) {
-  const { data, parentElement } = component;
-  const chart = () => document.querySelector(`.st-key-${data.chart} .js-plotly-plot`);
-  const link = (text) => "data:image/svg+xml;charset=utf-8," + encodeURIComponent(text);
-  parentElement.querySelector(".svg").onclick = () => {
-    keep(link(drawing(chart())[0]), data.chart + ".svg");
-  };
-  parentElement.querySelector(".png").onclick = () => {
-    const [text, width, height] = drawing(chart());
-    const picture = new Image();
-    picture.onload = () => {
-      const canvas = document.createElement("canvas");
-      canvas.width = 2 * width;
-      canvas.height = 2 * height;
-      canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
-      keep(canvas.toDataURL("image/png"), data.chart + ".png");
-    };
-    picture.src = link(text);
-  };
-}
-"""
-
-TAPS = """
-<script>
-if (!window.tapsAreClicks) {
-  window.tapsAreClicks = true;
-  document.addEventListener("touchstart", (event) => {
-    const plot = event.target.closest?.(".nsewdrag")?.closest(".js-plotly-plot");
-    const layout = plot?._fullLayout;
-    if (layout?.clickmode.includes("select") && layout.dragmode === "pan")
-      event.stopPropagation();
-  }, { capture: true, passive: true });
-}
-</script>
-"""
+TAPS = f"<script>\n{asset('tap_is_click.js')}</script>"
 """On charts that answer clicks a finger taps and scrolls as elsewhere in the page. Plotly would
 take every touch for a drag, and select on a tap only what the one before had hovered over."""
 
@@ -95,8 +26,8 @@ _saver = st.components.v2.component(
     "fer_saver",
     html='<div class="save"><button type="button" class="png">PNG</button>'
     '<button type="button" class="svg">SVG</button></div>',
-    css=CSS,
-    js=JS,
+    css=asset("export.css"),
+    js=asset("export.js"),
 )
 
 
@@ -109,7 +40,7 @@ def show(
     code: str | None = None,
     note: str = "",
 ) -> list[dict[str, Any]]:
-    """Draw a figure in the page's width, with what can be taken home of it.
+    """Draw a figure in the page's width, with its export.
 
     Args:
         fig: made by `theme.figure`.
@@ -135,13 +66,13 @@ def show(
     else:
         st.plotly_chart(fig, key=key, config=config, alt=alt)
     if code is not None:
-        take_home(key, lambda: tables.of_figure(fig), code, chart=True, note=note)
+        export(key, lambda: tables.of_figure(fig), code, chart=True, note=note)
     elif note:
         st.caption(plain(note))
     return points
 
 
-def take_home(
+def export(
     key: str,
     data: Callable[[], pd.DataFrame],
     code: str,

@@ -74,8 +74,8 @@ def pick_epoch(epochs: Sequence[int]) -> int:
     if first == last:
         st.caption(f"One epoch was recorded: {last}.")
         return last
-    held = st.session_state.get("epoch")
-    if isinstance(held, int) and not first <= held <= last:
+    chosen = st.session_state.get("epoch")
+    if isinstance(chosen, int) and not first <= chosen <= last:
         st.session_state["epoch"] = last  # chosen for a network that learned longer
     return int(st.slider("Epoch", first, last, last, key="epoch", help=HELP, **BOUND))
 
@@ -89,43 +89,43 @@ def through(name: str, *, block: str | None = None) -> None:
     """
     if widgets.lacks(name, catalog.HISTORY, "what was recorded while it learned"):
         return
-    found = record(name)
-    draw(name, found, pick_epoch(found.epochs), block=block)
+    history = record(name)
+    draw(name, history, pick_epoch(history.epochs), block=block)
 
 
 def draw(
-    name: str, found: Record, epoch: int, *, block: str | None = None, code: str | None = None
+    name: str, history: Record, epoch: int, *, block: str | None = None, code: str | None = None
 ) -> None:
     """Draw an epoch's sparsity and spatial entropy by layer, and its confusion matrix.
 
     Args:
         name: whose record it is.
-        found: the record.
+        history: the record.
         epoch: which one.
         block: a layer to mark.
         code: Python that reads the record; the checkpoint's by default.
     """
-    at = found.index(epoch)
-    code = code or snippets.evidence_code(name, found.epochs[at])
+    at = history.index(epoch)
+    code = code or snippets.evidence_code(name, history.epochs[at])
     left, right = st.columns(2, gap="large")
     with left:
-        _draw_layers(name, found, at, block, code)
+        _draw_layers(name, history, at, block, code)
     with right:
-        _draw_confusion(name, found, at, code)
+        _draw_confusion(name, history, at, code)
 
 
-def _draw_layers(name: str, found: Record, at: int, block: str | None, code: str) -> None:
+def _draw_layers(name: str, history: Record, at: int, block: str | None, code: str) -> None:
     """Draw both quantities over depth, the chosen epoch against the last."""
-    both = {"sparsity": found.sparsity, "spatial entropy": found.entropy}
+    both = {"sparsity": history.sparsity, "spatial entropy": history.entropy}
     lines = {
-        f"{title}, epoch {found.epochs[when]}": values[when].tolist()
-        for when in dict.fromkeys((at, len(found.epochs) - 1))
+        f"{title}, epoch {history.epochs[when]}": values[when].tolist()
+        for when in dict.fromkeys((at, len(history.epochs) - 1))
         for title, values in both.items()
     }
     fig = charts.lines_by_layer(
-        found.layers, lines, title="share", chosen=block, height=440, group=len(both)
+        history.layers, lines, title="share", chosen=block, height=440, group=len(both)
     )
-    alt = f"Sparsity and spatial entropy per layer of {name} after epoch {found.epochs[at]}"
+    alt = f"Sparsity and spatial entropy per layer of {name} after epoch {history.epochs[at]}"
     note = (
         "On 64 validation faces. Sparsity: share of exact zeros after ReLU. Spatial entropy: "
         "0% = one pixel, 100% = uniform."
@@ -133,14 +133,14 @@ def _draw_layers(name: str, found: Record, at: int, block: str | None, code: str
     download.show(fig, "layers-at-epoch", alt, code=code, note=note)
 
 
-def _draw_confusion(name: str, found: Record, at: int, code: str) -> None:
-    if found.confusion_matrix is None:
+def _draw_confusion(name: str, history: Record, at: int, code: str) -> None:
+    if history.confusion_matrix is None:
         st.info("No confusion matrix was recorded for this network's epochs.")
         return
-    fig = heatmaps.matrix(found.confusion_matrix[at], shares=True, height=440)
-    alt = f"Confusion matrix of {name} on validation after epoch {found.epochs[at]}"
+    fig = heatmaps.matrix(history.confusion_matrix[at], shares=True, height=440)
+    alt = f"Confusion matrix of {name} on validation after epoch {history.epochs[at]}"
     note = (
-        f"Validation after epoch {found.epochs[at]}, % of each row: "
-        f"{found.accuracy[at]:.1%} of all faces right."
+        f"Validation after epoch {history.epochs[at]}, % of each row: "
+        f"{history.accuracy[at]:.1%} of all faces right."
     )
     download.show(fig, "confusion-at-epoch", alt, code=code, note=note)

@@ -1,4 +1,4 @@
-"""The face a person carries along: shown, stepped through the set, chosen from a gallery."""
+"""The selected face: shown, stepped through the data set, chosen from a gallery."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from fermodels.data.emotions import EMOTIONS
 from studio.components.gallery import gallery
 from studio.components.text import code
 from studio.figures.images import data_uri
-from studio.state import CarriedFace, carried, carry, dataset, face_at
+from studio.state import SelectedFace, dataset, face_at, select_face, selected_face
 
 
-def in_hand(face: CarriedFace) -> None:
+def show_selected(face: SelectedFace) -> None:
     """Show the selected face."""
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         _portrait(face, 56)
         st.markdown(f"Selected face: **{face.expression}**, {face.split}, {code(face.sample_id)}")
 
 
-def _portrait(face: CarriedFace, side: int) -> None:
+def _portrait(face: SelectedFace, side: int) -> None:
     st.html(
         f'<img src="{data_uri(face.image)}" width="{side}" height="{side}" '
         f'style="image-rendering:pixelated;border-radius:6px;display:block" '
@@ -30,14 +30,14 @@ def _portrait(face: CarriedFace, side: int) -> None:
     )
 
 
-def pick_face(key: str = "face") -> CarriedFace:
-    """Show the face in hand and ways to change it (previous, next, random, gallery).
+def pick_face(key: str = "face") -> SelectedFace:
+    """Show the selected face and ways to change it (previous, next, random, gallery).
 
     Args:
         key: prefix of the widgets' keys; the face itself is shared by all rooms.
     """
     faces = dataset()
-    face = carried(faces)
+    face = selected_face(faces)
     rows = np.flatnonzero(faces.ids == face.sample_id)
     row = int(rows[0]) if len(rows) else 0
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
@@ -60,7 +60,7 @@ def pick_face(key: str = "face") -> CarriedFace:
 
 def _step(faces: FaceDataset, row: int, help_text: str, icon: str, key: str) -> None:
     target = row % len(faces)
-    st.button(icon, help=help_text, key=key, on_click=lambda: carry(face_at(faces, target)))
+    st.button(icon, help=help_text, key=key, on_click=lambda: select_face(face_at(faces, target)))
 
 
 def _choose(faces: FaceDataset, row: int, key: str) -> None:
@@ -74,7 +74,7 @@ def _choose(faces: FaceDataset, row: int, key: str) -> None:
         rows = rows[np.linspace(0, len(rows) - 1, 48).astype(int)]
     picked = gallery(faces, rows, key=f"{key}-gallery", selected=str(faces.ids[row]))
     if picked is not None:
-        carry(face_at(faces, picked))
+        select_face(face_at(faces, picked))
         st.rerun()
 
 

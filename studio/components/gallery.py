@@ -11,69 +11,16 @@ from numpy.typing import NDArray
 from fermodels.data.dataset import FaceDataset
 from fermodels.data.emotions import EMOTIONS
 from studio.figures import images as figures_images
-from studio.theme import EXPRESSION_COLORS
+from studio.theme import EXPRESSION_COLORS, asset
 
 COLUMNS_IN_SPRITE = 16
 
-CSS = """
-.grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(var(--side), 18%), 1fr));
-        gap: 8px; }
-.face { padding: 0; border: 0; background: none; cursor: pointer; color: var(--st-text-color);
-        font: 400 11.5px/1.3 var(--st-font); text-align: left; border-radius: 6px;
-        display: flex; flex-direction: column; justify-content: flex-start; }
-.pixels { width: 100%; aspect-ratio: 1; image-rendering: pixelated; border-radius: 5px;
-          background-repeat: no-repeat; border-bottom: 4px solid var(--tone);
-          box-sizing: border-box; }
-.note { display: block; padding-top: 2px; white-space: pre-line; overflow-wrap: anywhere; }
-.face:hover .pixels { filter: brightness(1.12); }
-.face:focus-visible { outline: 3px solid var(--st-primary-color); outline-offset: 2px; }
-.face[aria-pressed="true"] { outline: 3px solid var(--st-primary-color); outline-offset: 2px; }
-"""
-
-JS = """
-export default function (component) {
-  const { data, parentElement, setTriggerValue } = component;
-  const grid = parentElement.querySelector(".grid");
-  grid.style.setProperty("--side", data.side + "px");
-  const across = data.across, down = Math.ceil(data.cells.length / across);
-  grid.replaceChildren(...data.cells.map((cell, i) => {
-    const face = document.createElement("button");
-    face.className = "face";
-    face.type = "button";
-    face.setAttribute("aria-label", cell.label);
-    face.setAttribute("aria-pressed", String(cell.id === data.selected));
-    face.title = cell.label;
-    const pixels = document.createElement("div");
-    pixels.className = "pixels";
-    pixels.style.setProperty("--tone", cell.tone);
-    pixels.style.backgroundImage = "url(" + data.sprite + ")";
-    pixels.style.backgroundSize = across * 100 + "% " + down * 100 + "%";
-    const x = across > 1 ? (i % across) / (across - 1) * 100 : 0;
-    const y = down > 1 ? Math.floor(i / across) / (down - 1) * 100 : 0;
-    pixels.style.backgroundPosition = x + "% " + y + "%";
-    face.append(pixels);
-    if (cell.note) {
-      const note = document.createElement("span");
-      note.className = "note";
-      note.textContent = cell.note;
-      face.append(note);
-    }
-    face.onclick = () => setTriggerValue("picked", cell.id);
-    return face;
-  }));
-  grid.onkeydown = (event) => {
-    const faces = [...grid.children], at = faces.indexOf(event.target.closest(".face"));
-    const row = getComputedStyle(grid).gridTemplateColumns.split(" ").length;
-    const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: row, ArrowUp: -row }[event.key];
-    if (at < 0 || step === undefined || !faces[at + step]) return;
-    event.preventDefault();
-    faces[at + step].focus();
-  };
-}
-"""
 
 _component = st.components.v2.component(
-    "fer_gallery", html='<div class="grid" role="group" aria-label="Faces"></div>', css=CSS, js=JS
+    "fer_gallery",
+    html='<div class="grid" role="group" aria-label="Faces"></div>',
+    css=asset("gallery.css"),
+    js=asset("gallery.js"),
 )
 
 
@@ -138,11 +85,11 @@ def gallery(
         }
         for name, note in zip(ids, shown, strict=True)
     ]
-    across = min(COLUMNS_IN_SPRITE, len(rows))
-    picture = figures_images.data_uri(sprite(faces.images[rows], across))
+    columns = min(COLUMNS_IN_SPRITE, len(rows))
+    picture = figures_images.data_uri(sprite(faces.images[rows], columns))
     data = {
         "sprite": picture,
-        "across": across,
+        "across": columns,
         "cells": cells,
         "selected": selected,
         "side": side,

@@ -1,4 +1,4 @@
-"""What every room shares: its opening and footer, the data, the model and the face in hand."""
+"""What every room shares: its opening and footer, and the choice of networks."""
 
 from __future__ import annotations
 
@@ -12,10 +12,6 @@ import streamlit as st
 from fermodels.errors import FerError
 from fermodels.nets import catalog
 from studio import networks, public
-from studio.components.download import download_data as download_data
-from studio.components.download import show as show
-from studio.components.download import take_home as take_home
-from studio.components.gallery import face_png as face_png
 from studio.components.text import plain, say_error
 from studio.state import BOUND
 
@@ -63,10 +59,10 @@ def pick_model(label: str = "Model", key: str = "model") -> str:
 
 def pick_one(label: str, options: tuple[str, ...], key: str) -> str:
     """Return one of a few options, the first unless the URL or the visitor says otherwise."""
-    found = st.segmented_control(
+    chosen = st.segmented_control(
         label, options, default=options[0], required=True, key=key, **BOUND
     )
-    return str(found)
+    return str(chosen)
 
 
 def pick_models(
@@ -126,12 +122,12 @@ def no_checkpoint(*, stop: bool = True) -> None:
 # --- Parts of a room that answer alone, so that one widget does not draw the whole room again
 
 
-Told = TypeVar("Told")
-Given = ParamSpec("Given")
+Result = TypeVar("Result")
+Arguments = ParamSpec("Arguments")
 
 
 @contextmanager
-def said() -> Iterator[None]:
+def errors_shown() -> Iterator[None]:
     """Show an error of ours as its one sentence, where it happened, and stop; others pass.
 
     Within a fragment this stops the room, while that is drawn, and else the fragment alone.
@@ -144,8 +140,8 @@ def said() -> Iterator[None]:
 
 
 def fragment(
-    body: Callable[Given, None], *, run_every: float | None = None
-) -> Callable[Given, None]:
+    body: Callable[Arguments, None], *, run_every: float | None = None
+) -> Callable[Arguments, None]:
     """Return `body` as Streamlit's fragment, in which an error of ours is one sentence.
 
     A fragment is run again without the room around it: what catches the room's errors is not there.
@@ -156,15 +152,15 @@ def fragment(
     """
 
     @wraps(body)
-    def guarded(*args: Given.args, **kwargs: Given.kwargs) -> None:
-        with said():
+    def guarded(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+        with errors_shown():
             body(*args, **kwargs)
 
-    drawn: Callable[Given, None] = st.fragment(guarded, run_every=run_every)
+    drawn: Callable[Arguments, None] = st.fragment(guarded, run_every=run_every)
     return drawn
 
 
-def fragment_part(body: Callable[[], Told]) -> Told:
+def fragment_part(body: Callable[[], Result]) -> Result:
     """Draw a part as a fragment and return what it tells the rest of the room.
 
     Its widgets draw the part again, and the room only if `body` then tells something else.
@@ -172,18 +168,18 @@ def fragment_part(body: Callable[[], Told]) -> Told:
     Args:
         body: draws the part; returns what the rest depends on, comparable by ``==``.
     """
-    told: list[Told] = []
+    results: list[Result] = []
 
     @fragment
     def draw() -> None:
         now = body()
-        if not told:  # the whole room is being drawn
-            told.append(now)
-        elif now != told[0]:
+        if not results:  # the whole room is being drawn
+            results.append(now)
+        elif now != results[0]:
             st.rerun()
 
     draw()
-    return told[0]
+    return results[0]
 
 
 def origin_lines(origin: dict[str, Any]) -> str:

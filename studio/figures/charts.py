@@ -75,11 +75,11 @@ def marked_lines(
             time, dotted. None if all differ.
     """
     looks = list(zip(MODEL_COLORS, SYMBOLS, strict=False))[: group or len(lines)]
-    found = []
+    traces = []
     for at, (name, values) in enumerate(lines.items()):
         colour, symbol = looks[at % len(looks)]
         again = at >= len(looks)
-        found.append(
+        traces.append(
             go.Scatter(
                 x=list(x),
                 y=list(values),
@@ -90,7 +90,7 @@ def marked_lines(
                 hovertemplate=hover,
             )
         )
-    return found
+    return traces
 
 
 # --- How a class fades and returns as ranked pixels are replaced and restored
@@ -223,18 +223,18 @@ def _curve(name: str, bins: list[ReliabilityBin], color: str) -> go.Scatter:
 
 
 def sweep_trials(
-    found: Sequence[Mapping[str, Any]], *, best: int | None, paper: int | None, height: int = 380
+    trials: Sequence[Mapping[str, Any]], *, best: int | None, paper: int | None, height: int = 380
 ) -> go.Figure:
     """Draw every trial's validation accuracy per epoch; the best and the paper's stand out.
 
     Args:
-        found: the sweep's ``trials``: number, accuracies (0..1 per epoch), state, parameters.
+        trials: the sweep's ``trials``: number, accuracies (0..1 per epoch), state, parameters.
         best: number of the best trial, if any.
         paper: number of the trial with the paper's settings, if any.
         height: in pixels.
     """
     drawn, rank = [], {best: 2, paper: 1}
-    for trial in sorted(found, key=lambda one: rank.get(one["number"], 0)):
+    for trial in sorted(trials, key=lambda one: rank.get(one["number"], 0)):
         number, values = trial["number"], [100 * value for value in trial["accuracies"]]
         title = f"trial {number}"
         look: dict[str, Any] = {"color": theme.MUTED, "width": 1.2}
@@ -251,7 +251,7 @@ def sweep_trials(
                 hovertemplate=hover,
             )
         )  # fmt: skip
-    longest = max((len(trial["accuracies"]) for trial in found), default=0)
+    longest = max((len(trial["accuracies"]) for trial in trials), default=0)
     return theme.figure(
         drawn, height,
         xaxis={"title": "epoch", "showgrid": False, "dtick": max(1, longest // 8)},
@@ -262,14 +262,14 @@ def sweep_trials(
 # --- What models say to a rendered face, and how that follows one action unit
 
 
-def probability_bars(found: Mapping[str, NDArray[np.floating]]) -> go.Figure:
+def probability_bars(models: Mapping[str, NDArray[np.floating]]) -> go.Figure:
     """Draw one bar per expression and model, with its figure in per cent.
 
     Args:
-        found: model -> seven probabilities; one model is drawn in the expressions' colours,
+        models: model -> seven probabilities; one model is drawn in the expressions' colours,
             several in their own.
     """
-    names, expressions = list(found), list(EMOTIONS)
+    names, expressions = list(models), list(EMOTIONS)
     one = list(theme.EXPRESSION_COLORS.values())
     drawn = [
         go.Bar(
@@ -285,7 +285,7 @@ def probability_bars(found: Mapping[str, NDArray[np.floating]]) -> go.Figure:
             cliponaxis=False,
             hovertemplate="%{y}: %{x:.1%}<extra>" + name + "</extra>",
         )
-        for name, values in found.items()
+        for name, values in models.items()
     ]
     return theme.figure(
         drawn, max(300, 40 + 7 * (16 * len(names) + 14)), showlegend=len(names) > 1,
@@ -294,18 +294,18 @@ def probability_bars(found: Mapping[str, NDArray[np.floating]]) -> go.Figure:
     )  # fmt: skip
 
 
-def response_curves(found: ResponseCurves, at: float) -> go.Figure:
+def response_curves(curves: ResponseCurves, at: float) -> go.Figure:
     """Draw seven mean probabilities over one unit's intensity, each with its interval.
 
     Args:
-        found: the curves.
+        curves: the curves.
         at: the intensity on view, 0..1, marked by a dotted line.
     """
-    bands = [_band(found, k, theme.EXPRESSION_COLORS[name]) for k, name in enumerate(EMOTIONS)]
+    bands = [_band(curves, k, theme.EXPRESSION_COLORS[name]) for k, name in enumerate(EMOTIONS)]
     lines = [
         go.Scatter(
-            x=found.intensities.tolist(),
-            y=found.mean[:, k].tolist(),
+            x=curves.intensities.tolist(),
+            y=curves.mean[:, k].tolist(),
             name=name,
             mode="lines",
             line={"color": theme.EXPRESSION_COLORS[name], "width": 2.5},
@@ -313,20 +313,20 @@ def response_curves(found: ResponseCurves, at: float) -> go.Figure:
         )
         for k, name in enumerate(EMOTIONS)
     ]
-    across = {"title": f"intensity of {found.unit}", "range": [0, 1.01], "showgrid": False}
+    xaxis = {"title": f"intensity of {curves.unit}", "range": [0, 1.01], "showgrid": False}
     return theme.figure(
         [*bands, *lines], 380, room=(76, 52), shapes=[theme.upright(at)],
-        xaxis={**across, "tickformat": ".0%"},
+        xaxis={**xaxis, "tickformat": ".0%"},
         yaxis={"title": "probability", "tickformat": ".0%", "range": [0, 1.02]},
     )  # fmt: skip
 
 
-def _band(found: ResponseCurves, k: int, colour: str) -> go.Scatter:
+def _band(curves: ResponseCurves, k: int, colour: str) -> go.Scatter:
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    there, back = found.intensities.tolist(), found.intensities[::-1].tolist()
+    rising, falling = curves.intensities.tolist(), curves.intensities[::-1].tolist()
     return go.Scatter(
-        x=there + back,
-        y=found.high[:, k].tolist() + found.low[::-1, k].tolist(),
+        x=rising + falling,
+        y=curves.high[:, k].tolist() + curves.low[::-1, k].tolist(),
         fill="toself",
         fillcolor=f"rgba({red},{green},{blue},.13)",
         line={"width": 0},

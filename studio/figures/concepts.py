@@ -122,10 +122,10 @@ def probe_accuracy(record: ConceptRecord) -> go.Figure:
     """
     rows = _rows(record)
     low = min(EVEN, float(record.accuracy_low.min()))
-    across = {"title": "% of people", "range": [100 * low - 4, 102], "side": "bottom"}
+    xaxis = {"title": "% of people", "range": [100 * low - 4, 102], "side": "bottom"}
     labels = {"ticktext": [*record.units, ""][: len(rows)], "tickvals": rows}
     return _level_rows(
-        [_dots(record)], rows, xaxis={**across, "showgrid": True},
+        [_dots(record)], rows, xaxis={**xaxis, "showgrid": True},
         yaxis={"showgrid": True, **labels}, shapes=[theme.upright(100 * EVEN, dash="dash")],
     )  # fmt: skip
 
@@ -155,10 +155,11 @@ def _level_rows(
     """Return a figure whose rows stand where those of the other figure do."""
     bare = {"showgrid": False, "showline": False, "zeroline": False, "ticks": ""}
     ends = {"categoryorder": "array", "categoryarray": list(rows), "autorange": False}
-    across = {**bare, "automargin": False, **xaxis}
+    horizontal = {**bare, "automargin": False, **xaxis}
     down = {**bare, **ends, "range": [len(rows) - 0.5, -0.5], "tickfont": {"size": 12}}
     # fixed margins: the rows stand level, and the last slanted name has room
     return theme.figure(
         traces, HEAD + FOOT + ROW * len(rows), margin={"t": HEAD, "b": FOOT, "r": 34},
-        xaxis=across, yaxis={**down, **(yaxis or {})}, showlegend=False, dragmode=False, **layout,
+        xaxis=horizontal, yaxis={**down, **(yaxis or {})}, showlegend=False, dragmode=False,
+        **layout,
     )  # fmt: skip

@@ -103,11 +103,11 @@ def _numbers(
     text: str,
 ) -> list[go.Scatter]:
     shades = luminance(scale, (values - span[0]) / ((span[1] - span[0]) or 1.0))
-    found = []
+    numbers = []
     for row, column in np.argwhere(np.isfinite(values)):
         word = "0" if abs(values[row, column]) < 0.5 else text.format(values[row, column])
-        found.append(Number(EMOTIONS[column], EMOTIONS[row], word, float(shades[row, column])))
-    return on_cells(found)
+        numbers.append(Number(EMOTIONS[column], EMOTIONS[row], word, float(shades[row, column])))
+    return on_cells(numbers)
 
 
 def _targets(values: NDArray[np.float64], unit: str) -> go.Scatter:
@@ -144,24 +144,24 @@ def per_expression(models: Mapping[str, Accuracies], height: int = 460) -> go.Fi
     ]
     order = {"categoryorder": "array", "categoryarray": list(EMOTIONS)[::-1]}
     return figure(
-        [_dots(name, found) for name, found in models.items()], height, shapes=lines,
+        [_dots(name, accuracies) for name, accuracies in models.items()], height, shapes=lines,
         xaxis={"title": "accuracy, %", "range": [0, 100], "ticksuffix": ""},
         yaxis={**order, "showgrid": False}, scattermode="group", scattergap=0.35,
     )  # fmt: skip
 
 
-def _dots(name: str, found: Accuracies) -> go.Scatter:
-    shown = [e for e in EMOTIONS if e in found.values]
-    x = [found.values[e] * 100 for e in shown]
+def _dots(name: str, accuracies: Accuracies) -> go.Scatter:
+    shown = [e for e in EMOTIONS if e in accuracies.values]
+    x = [accuracies.values[e] * 100 for e in shown]
     error = None
-    if found.intervals:
-        ends = [found.intervals[e] for e in shown]
+    if accuracies.intervals:
+        ends = [accuracies.intervals[e] for e in shown]
         error = {
             "type": "data",
             "symmetric": False,
             "array": [high * 100 - v for (_, high), v in zip(ends, x, strict=True)],
             "arrayminus": [v - low * 100 for (low, _), v in zip(ends, x, strict=True)],
-            "color": found.color,
+            "color": accuracies.color,
             "thickness": 2,
             "width": 0,
         }
@@ -174,10 +174,10 @@ def _dots(name: str, found: Accuracies) -> go.Scatter:
         offsetgroup=name.removesuffix(PAPER_SUFFIX),
         error_x=error,
         marker={
-            "color": found.color,
+            "color": accuracies.color,
             "size": 10,
-            "symbol": "diamond-open" if found.quoted else "circle",
-            "line": {"width": 2 if found.quoted else 0, "color": found.color},
+            "symbol": "diamond-open" if accuracies.quoted else "circle",
+            "line": {"width": 2 if accuracies.quoted else 0, "color": accuracies.color},
         },
         hovertemplate="%{y}: %{x:.1f}%<extra>" + name + "</extra>",
     )
@@ -217,19 +217,19 @@ def on_cells(numbers: Iterable[Number]) -> list[go.Scatter]:
     inks: dict[str, list[Number]] = {}
     for number in numbers:
         inks.setdefault(ink_on(number.luminance), []).append(number)
-    return [_in_ink(ink, told) for ink, told in inks.items()]
+    return [_in_ink(ink, group) for ink, group in inks.items()]
 
 
-def _in_ink(ink: str, told: list[Number]) -> go.Scatter:
-    kept = {"textfont": {"color": ink}}
+def _in_ink(ink: str, numbers: list[Number]) -> go.Scatter:
+    same_ink = {"textfont": {"color": ink}}
     return go.Scatter(
-        x=[n.x for n in told],
-        y=[n.y for n in told],
-        text=[n.text for n in told],
+        x=[n.x for n in numbers],
+        y=[n.y for n in numbers],
+        text=[n.text for n in numbers],
         mode="text",
         textfont={"size": 13, "family": FONT, "color": ink},
-        selected=kept,
-        unselected=kept,
+        selected=same_ink,
+        unselected=same_ink,
         hoverinfo="skip",
         showlegend=False,
     )

@@ -67,9 +67,9 @@ def per_step(
             _line(name, x[at], firm, colors[name], x_name="iteration"),
         ]
     title = "minibatch accuracy, %" if factor == 100 else "minibatch loss"
-    across = {"title": "iteration", "showgrid": False}
+    xaxis = {"title": "iteration", "showgrid": False}
     marks = _level(reference, factor)
-    return figure(drawn, height, xaxis=across, yaxis={"title": title}, **marks)
+    return figure(drawn, height, xaxis=xaxis, yaxis={"title": title}, **marks)
 
 
 def _faint(x: NDArray[np.generic], y: NDArray[np.float64], color: str) -> go.Scatter:
@@ -111,7 +111,7 @@ def per_epoch(
             y = table[column].to_numpy(float) * factor
             drawn.append(_line(label, table["epoch"].to_numpy(), y, colors[name], dash=dash))
         if best:
-            drawn.append(_kept(table, list(columns)[-1], factor, best[name], colors[name]))
+            drawn.append(_best_epoch(table, list(columns)[-1], factor, best[name], colors[name]))
     lines = len(epochs) * len(columns)
     height += LEGEND_LINE * max(0, lines - 2)  # long names stack above the plot
     marks = _level(reference, factor)
@@ -174,7 +174,9 @@ def _line(
     )
 
 
-def _kept(table: pd.DataFrame, column: str, factor: int, epoch: int, color: str) -> go.Scatter:
+def _best_epoch(
+    table: pd.DataFrame, column: str, factor: int, epoch: int, color: str
+) -> go.Scatter:
     row = table[table["epoch"] == epoch]
     return go.Scatter(
         x=row["epoch"],

@@ -188,9 +188,9 @@ def colour_table(scale: ColourScale) -> NDArray[np.uint8]:
 def _table(scale: tuple[str | tuple[object, ...], ...]) -> NDArray[np.uint8]:
     stops = [stop if isinstance(stop, str) else list(stop) for stop in scale]
     samples = sample_colorscale(stops, np.linspace(0, 1, LEVELS).tolist())
-    found = np.array([unlabel_rgb(colour) for colour in samples]).round().astype(np.uint8)
-    found.setflags(write=False)  # everybody gets this one
-    return found
+    colours = np.array([unlabel_rgb(colour) for colour in samples]).round().astype(np.uint8)
+    colours.setflags(write=False)  # everybody gets this one
+    return colours
 
 
 def shares_of_total(values: FloatMap) -> NDArray[np.float64]:

@@ -18,7 +18,7 @@ from studio import networks, snippets, state
 from studio.components import download
 from studio.components.text import plain
 from studio.figures import dream, images, tables
-from studio.state import BOUND, CarriedFace
+from studio.state import BOUND, SelectedFace
 
 if TYPE_CHECKING:
     from fermodels.xai.dream.dream import DreamStep
@@ -38,7 +38,7 @@ class Film:
 
     about: tuple[str, str, Wish]
     """Model, sample id and wish it belongs to."""
-    held: CarriedFace
+    face: SelectedFace
     """The face it was dreamed of."""
     frames: list[NDArray[np.uint8]] = field(default_factory=list)
     """uint8 ``(48, 48)`` each."""
@@ -49,12 +49,12 @@ class Film:
     @property
     def label(self) -> str:
         """What the data set calls the face."""
-        return self.held.expression
+        return self.face.expression
 
     def probabilities(self, frame: int) -> NDArray[np.float32]:
         """Return the model's seven probabilities of one frame."""
-        seen = fit(self.frames[frame], FACE_SIDE)
-        return networks.probabilities(self.about[0], seen)
+        face = fit(self.frames[frame], FACE_SIDE)
+        return networks.probabilities(self.about[0], face)
 
 
 def pick_wish(name: str) -> Wish:
@@ -156,7 +156,7 @@ def _dream_into(film: Film, face: NDArray[np.uint8], each: Callable[[DreamStep],
     film.done = True
 
 
-def run_one(name: str, face: CarriedFace, wish: Wish) -> None:
+def run_one(name: str, face: SelectedFace, wish: Wish) -> None:
     """Dream of one face, live."""
     film = Film((name, face.sample_id, wish), face)
     st.session_state[FILM] = film
@@ -165,7 +165,7 @@ def run_one(name: str, face: CarriedFace, wish: Wish) -> None:
     screening.close()
 
 
-def open_with(name: str, face: CarriedFace, wish: Wish) -> None:
+def open_with(name: str, face: SelectedFace, wish: Wish) -> None:
     """Show the room's first dream: of a face of the data, it is dreamed once for all visitors."""
     if face.split == "upload":
         run_one(name, face, wish)
@@ -176,7 +176,7 @@ def open_with(name: str, face: CarriedFace, wish: Wish) -> None:
 
 
 @networks.cached_per_weights(max_entries=16)
-def _first_dream(name: str, wish: Wish, face: CarriedFace) -> Film:
+def _first_dream(name: str, wish: Wish, face: SelectedFace) -> Film:
     film = Film((name, face.sample_id, wish), face)
     _dream_into(film, face.image, lambda step: None)
     return film
@@ -194,7 +194,7 @@ def run_seven(name: str, faces: FaceDataset, wish: Wish) -> None:
     screening.close()
 
 
-def show_one(name: str, face: CarriedFace, wish: Wish) -> None:
+def show_one(name: str, face: SelectedFace, wish: Wish) -> None:
     """Show the last film: its strip, what it did to the probabilities, and downloads."""
     film = st.session_state.get(FILM)
     if not isinstance(film, Film) or not film.frames:
@@ -222,7 +222,7 @@ def show_one(name: str, face: CarriedFace, wish: Wish) -> None:
 def _code(film: Film) -> str:
     name, _, wish = film.about
     start = NAMED_STARTS.get(wish.start)
-    return snippets.dream_code(name, film.held, start, wish.keywords())
+    return snippets.dream_code(name, film.face, start, wish.keywords())
 
 
 def _downloads(film: Film, frames: NDArray[np.uint8], strip: Sequence[images.Tile]) -> None:
@@ -235,7 +235,7 @@ def _downloads(film: Film, frames: NDArray[np.uint8], strip: Sequence[images.Til
             "Film (GIF)", lambda: dream.gif(frames), "dream.gif", "image/gif",
             icon=":material/movie:", on_click="ignore",
         )  # fmt: skip
-        download.take_home(
+        download.export(
             "dream", lambda: tables.of_maps({"start": frames[0], "dream": frames[-1]}),
             _code(film), pictures=strip, columns=6,
         )  # fmt: skip

@@ -31,7 +31,7 @@ def draw_filters(name: str, record: FilterRecord, epoch: int) -> None:
     unit = "weight, one scale for all filters and epochs of this network"
     st.html(images.scale_bar(record.limit, table, signed=True, unit=unit))
     weights = record.at(epoch).weights
-    download.take_home(
+    download.export(
         "filters",
         lambda: tables.of_maps({f"filter {i}": kernel for i, kernel in enumerate(weights)}),
         _code(name, record, epoch),
@@ -43,9 +43,9 @@ def draw_filters(name: str, record: FilterRecord, epoch: int) -> None:
 def _grid(title: str, record: FilterRecord, epoch: int) -> list[images.Tile]:
     """Draw the filters after one epoch and return their pictures."""
     st.subheader(title, anchor=False)
-    found = record.at(epoch)
-    side = images.crisp_side(found.weights.shape[-1], 54)
-    pictures = faces.filter_tiles(found.weights, record.limit, found.notes, found.dead)
+    layer = record.at(epoch)
+    side = images.crisp_side(layer.weights.shape[-1], 54)
+    pictures = faces.filter_tiles(layer.weights, record.limit, layer.notes, layer.dead)
     st.html(images.grid(pictures, side=side, label=title, columns=5))
     return pictures
 
@@ -92,13 +92,13 @@ class FirstLayer:
     """Mean share of spectral energy at low frequencies, 0..1."""
     dead: tuple[int, ...]
     """Filters with next to no weight."""
-    likenesses: dict[int, str]
+    similarities: dict[int, str]
     """Filter -> which earlier one it copies, or is the negative of, in a word or two."""
 
     @property
     def notes(self) -> dict[int, str]:
         """What is amiss, filter by filter."""
-        return self.likenesses | dict.fromkeys(self.dead, "dead")
+        return self.similarities | dict.fromkeys(self.dead, "dead")
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,17 +121,17 @@ class FilterRecord:
     @property
     def smoothness(self) -> list[float]:
         """Per epoch."""
-        return [found.smoothness for found in self.filters]
+        return [layer.smoothness for layer in self.filters]
 
     @property
     def dead(self) -> list[int]:
         """Number of dead filters per epoch."""
-        return [len(found.dead) for found in self.filters]
+        return [len(layer.dead) for layer in self.filters]
 
     @property
     def copies(self) -> list[int]:
         """Number of copies per epoch."""
-        return [len(found.likenesses) for found in self.filters]
+        return [len(layer.similarities) for layer in self.filters]
 
 
 @networks.cached_per_weights(max_entries=16)
@@ -160,8 +160,10 @@ def _audit(weights: NDArray[np.float32]) -> FirstLayer:
     from fermodels.xai.inspect.filters import dead_filters, duplicate_filters, smoothness
 
     dead = dead_filters(weights)
-    likenesses: dict[int, str] = {}
+    similarities: dict[int, str] = {}
     for first, second, cosine in duplicate_filters(weights):
         if first not in dead and second not in dead:
-            likenesses.setdefault(second, f"like {first}" if cosine > 0 else f"inverse of {first}")
-    return FirstLayer(weights, float(np.nanmean(smoothness(weights))), dead, likenesses)
+            similarities.setdefault(
+                second, f"like {first}" if cosine > 0 else f"inverse of {first}"
+            )
+    return FirstLayer(weights, float(np.nanmean(smoothness(weights))), dead, similarities)

@@ -11,6 +11,7 @@ from fermodels.evaluation.paper import reported
 from fermodels.nets import catalog
 from fermodels.nets.variants import VARIANTS
 from studio import networks
+from studio.theme import asset
 
 SPLITS = ("validation", "test")
 PAPERS = "paper"
@@ -43,47 +44,26 @@ def ethics() -> str:
     raters = "Other raters dispute many of them."
     if votes is not None:
         with results.complete("results/label_votes.json", "python -m train.labels --data PATH"):
-            found = votes["test"]
+            test = votes["test"]
             raters = (
                 f"Where more than half of FER+'s ten raters name one expression "
-                f"({found['with_majority']:,} of {found['faces']:,} test faces), FER-2013's label "
-                f"is that one on {found['labels']['share']:.1%}."
+                f"({test['with_majority']:,} of {test['faces']:,} test faces), FER-2013's label "
+                f"is that one on {test['labels']['share']:.1%}."
             )
     return ETHICS.format(raters=raters)
-
-
-STYLE = """
-<style>
-.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 280px), 1fr));
-         gap: 16px; }
-.card { border: 1px solid rgba(128,128,128,.32); border-radius: 10px; padding: 16px 18px; }
-.card h3 { font-size: 1.15rem; margin: 0; padding: 0; }
-.card p { margin: 2px 0 12px; font-size: .9rem; opacity: .8; }
-.card table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-.card th { font-weight: 400; text-align: left; font-size: .9rem; opacity: .8; padding: 5px 0; }
-.card td { text-align: right; padding: 5px 0; }
-.card td b { font-size: 1.25rem; font-weight: 600; }
-.card tr + tr > * { border-top: 1px solid rgba(128,128,128,.2); }
-.card small { opacity: .8; font-size: .82rem; }
-.bar { position: relative; height: 8px; border-radius: 4px; background: rgba(128,128,128,.18);
-       margin: 2px 0 8px; }
-.bar i { position: absolute; top: 0; bottom: 0; border-radius: 4px; background: #3b7dd8; }
-.bar u { position: absolute; top: -3px; width: 2px; height: 14px; background: currentColor; }
-</style>
-"""
 
 
 def cards(names: list[str]) -> str:
     """Return one card per checkpoint as HTML, for ``st.html``."""
     body = "".join(_card(name, networks.metrics(name)) for name in names)
-    return f'{STYLE}<div class="cards">{body}</div>'
+    return f'<style>{asset("cards.css")}</style><div class="cards">{body}</div>'
 
 
 def _card(name: str, metrics: dict[str, Any]) -> str:
     variant = VARIANTS.get(str(metrics["variant"]))
     summary = f"{variant.summary}; " if variant else ""
     best, epochs = metrics["best_epoch"], metrics["epochs"]
-    kept = "the last kept" if best == epochs else f"epoch {best} kept"
+    weights = "the last kept" if best == epochs else f"epoch {best} kept"
     recipe, about = RECIPES.get(metrics["recipe"], (f"{metrics['recipe']} recipe", ""))
     theirs = metrics["recipe"] == PAPERS
     rows = "".join(_row(s, metrics[s], reported(name, s) if theirs else None) for s in SPLITS)
@@ -94,7 +74,7 @@ def _card(name: str, metrics: dict[str, Any]) -> str:
     return (
         f'<section class="card"><h3>{escape(name)}</h3>'
         f"<p>{escape(summary)}{metrics['parameters'] / 1e6:.2f} M parameters, "
-        f'<span title="{escape(about)}">{escape(recipe)}</span>, {epochs} epochs, {kept}</p>'
+        f'<span title="{escape(about)}">{escape(recipe)}</span>, {epochs} epochs, {weights}</p>'
         f"<table>{rows}{'' if theirs else _by_the_papers(name)}</table>"
         "</section>"
     )

@@ -13,6 +13,7 @@ from fermodels import files, results
 from fermodels.nets import catalog
 from studio import navigation, networks, state
 from studio.components import widgets
+from studio.theme import asset
 
 VERDICTS: dict[str, tuple[str, str]] = {
     "reproduced": ("✓", "#0f8a5f"),
@@ -33,48 +34,28 @@ FIGURES: tuple[tuple[str, str, str], ...] = (
 )
 """What the paper draws, and the room that draws it from our networks."""
 
-STYLE = """
-<style>
-.claims { display: grid; gap: 12px; }
-.claim { border: 1px solid rgba(128,128,128,.32); border-left: 5px solid var(--tone);
-         border-radius: 8px; padding: 12px 16px; }
-.claim h3 { font-size: 1.02rem; font-weight: 600; margin: 0; padding: 0; }
-.claim .said { display: flex; flex-wrap: wrap; gap: 4px 16px; align-items: baseline;
-               font-size: .9rem; margin: 4px 0 6px; }
-.claim .verdict { font-weight: 600; }
-.claim p { margin: 0; font-size: .95rem; }
-.claim ul { margin: 6px 0 0; padding-left: 1.2em; font-size: .9rem; opacity: .85; }
-.claim details { margin-top: 8px; font-size: .9rem; }
-.claim summary { cursor: pointer; opacity: .85; }
-.claim table { border-collapse: collapse; margin: 8px 0; font-variant-numeric: tabular-nums; }
-.claim th, .claim td { text-align: left; padding: 3px 14px 3px 0; vertical-align: top;
-                       border-bottom: 1px solid rgba(128,128,128,.2); }
-.claim .wide { overflow-x: auto; }
-</style>
-"""
-
 
 def ledger() -> dict[str, Any]:
     """Return the claims as tested, and their provenance.
 
     Without a ledger the page says how to make one, and stops.
     """
-    found = results.read_result("claims")
-    if found is None:
+    record = results.read_result("claims")
+    if record is None:
         st.info(
             "**The claims have not been tested here yet.** One command tests them all:\n\n"
             "```\npython -m train.claims --data PATH\n```",
             icon=":material/fact_check:",
         )
         st.stop()
-    if any("cautions" not in claim for claim in found["claims"]):
+    if any("cautions" not in claim for claim in record["claims"]):
         st.info(
             "**The claims were tested by an earlier version,** whose verdicts were not what they "
             "are now. Test them again:\n\n```\npython -m train.claims --data PATH\n```",
             icon=":material/fact_check:",
         )
         st.stop()
-    return found
+    return record
 
 
 def tally(claims: list[dict[str, Any]]) -> None:
@@ -94,7 +75,8 @@ def choose(claims: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def cards(claims: list[dict[str, Any]]) -> str:
     """Return the claims as HTML, one card each, for ``st.html``."""
-    return f'{STYLE}<div class="claims">{"".join(_card(claim) for claim in claims)}</div>'
+    body = "".join(_card(claim) for claim in claims)
+    return f'<style>{asset("claims.css")}</style><div class="claims">{body}</div>'
 
 
 def _card(claim: dict[str, Any]) -> str:
@@ -139,11 +121,11 @@ def _measure(one: dict[str, Any]) -> str:
 
 def judged_recipes(claims: list[dict[str, Any]]) -> dict[str, list[int]]:
     """Return recipe -> the claims whose verdict rests on networks trained by it."""
-    found: dict[str, list[int]] = {}
+    by_recipe: dict[str, list[int]] = {}
     for claim in claims:
         for recipe in sorted({m["recipe"] for m in claim["measures"] if m["judged"]}):
-            found.setdefault(recipe, []).append(claim["number"])
-    return found
+            by_recipe.setdefault(recipe, []).append(claim["number"])
+    return by_recipe
 
 
 def by_recipe(claims: list[dict[str, Any]]) -> str:
@@ -151,13 +133,13 @@ def by_recipe(claims: list[dict[str, Any]]) -> str:
     others = {r: numbers for r, numbers in judged_recipes(claims).items() if r != "paper"}
     if not others:
         return "The networks were trained here by the paper's recipe."
-    told = "; ".join(
+    exceptions = "; ".join(
         f"{_claims(numbers)} also or only on {recipe} networks"
         if recipe == "untrained"
         else f"{_claims(numbers)} on networks of the {recipe} recipe"
         for recipe, numbers in sorted(others.items())
     )
-    return f"The networks were trained here by the paper's recipe, but for {told}."
+    return f"The networks were trained here by the paper's recipe, but for {exceptions}."
 
 
 def _claims(numbers: list[int]) -> str:

@@ -30,28 +30,30 @@ from studio.theme import model_color
 GUESSING = 1 / 7
 
 
-def colors(found: Mapping[str, TrainingCurves]) -> dict[str, str]:
+def colors(training_curves: Mapping[str, TrainingCurves]) -> dict[str, str]:
     """Return each curve's colour."""
-    names = list(found)
+    names = list(training_curves)
     return {name: model_color(names, name) for name in names}
 
 
-def per_iteration(found: Mapping[str, TrainingCurves]) -> None:
+def per_iteration(training_curves: Mapping[str, TrainingCurves]) -> None:
     """Draw loss and accuracy over iterations, as in the paper's Figures 3, 5, 7 and 8."""
     st.subheader("Per iteration", anchor=False)
     span = pick_smoothing()
-    steps = {name: one.history.steps for name, one in found.items()}
-    code = _code(found)
+    steps = {name: one.history.steps for name, one in training_curves.items()}
+    code = _code(training_curves)
     left, right = st.columns(2, gap="large")
     with left:
         level = (math.log(7), "ln 7")
-        fig = figures.per_step(steps, "loss", colors(found), span=span, reference=level)
+        fig = figures.per_step(steps, "loss", colors(training_curves), span=span, reference=level)
         alt = "Minibatch loss over iterations (as in Figure 3)"
         note = "Loss, as in the paper's Figure 3: faint is raw, firm is smoothed."
         download.show(fig, "loss-per-iteration", alt, code=code, note=note)
     with right:
         level = (GUESSING, "guessing")
-        fig = figures.per_step(steps, "accuracy", colors(found), span=span, reference=level)
+        fig = figures.per_step(
+            steps, "accuracy", colors(training_curves), span=span, reference=level
+        )
         alt = "Minibatch accuracy over iterations"
         note = (
             "Accuracy, as in Figures 5, 7 and 8: on minibatches as trained, so with "
@@ -60,12 +62,12 @@ def per_iteration(found: Mapping[str, TrainingCurves]) -> None:
         download.show(fig, "accuracy-per-iteration", alt, code=code, note=note)
 
 
-def per_epoch(found: Mapping[str, TrainingCurves]) -> None:
+def per_epoch(training_curves: Mapping[str, TrainingCurves]) -> None:
     """Draw loss, accuracy and their generalisation gap over epochs."""
     st.subheader("Per epoch", anchor=False)
-    epochs = {name: one.history.epochs for name, one in found.items()}
-    best = {name: one.best for name, one in found.items()}
-    look, code = colors(found), _code(found)
+    epochs = {name: one.history.epochs for name, one in training_curves.items()}
+    best = {name: one.best for name, one in training_curves.items()}
+    look, code = colors(training_curves), _code(training_curves)
     left, right = st.columns(2, gap="large")
     with left:
         losses = {"train_loss": "training", "validation_loss": "validation"}
@@ -88,24 +90,26 @@ def per_epoch(found: Mapping[str, TrainingCurves]) -> None:
     download.show(figures.gap(epochs, look), "gap", alt, code=code, note=note)
 
 
-def through_the_epochs(found: Mapping[str, TrainingCurves]) -> None:
+def through_the_epochs(training_curves: Mapping[str, TrainingCurves]) -> None:
     """Draw the epoch slider and what one network looked like after that epoch."""
     st.subheader("Through the epochs", anchor=False)
-    name = str(st.selectbox("Model", list(found), key="of", width=320, **BOUND))
-    history = found[name].history.epochs
+    name = str(st.selectbox("Model", list(training_curves), key="of", width=320, **BOUND))
+    history = training_curves[name].history.epochs
     record = epoch_slider.of_epochs(history)
     epoch = epoch_slider.pick_epoch(record.epochs)
-    code = snippets.evidence_code(name, record.epochs[record.index(epoch)], found[name].code)
+    code = snippets.evidence_code(
+        name, record.epochs[record.index(epoch)], training_curves[name].code
+    )
     epoch_slider.draw(name, record, epoch, code=code)
     with st.expander("Activation sparsity by epoch", icon=":material/timeline:"):
         fig = figures.lines_per_layer(history, "sparsity", "share of zeros")
         alt = f"Share of zeros after ReLU per layer of {name}"
         note = "Share of exact zeros after each ReLU, on 64 validation faces."
-        download.show(fig, "sparsity", alt, code=found[name].code, note=note)
+        download.show(fig, "sparsity", alt, code=training_curves[name].code, note=note)
 
 
-def _code(found: Mapping[str, TrainingCurves]) -> str:
-    return "\n".join(dict.fromkeys(one.code for one in found.values()))
+def _code(training_curves: Mapping[str, TrainingCurves]) -> str:
+    return "\n".join(dict.fromkeys(one.code for one in training_curves.values()))
 
 
 def curves(names: list[str], chosen: list[str]) -> None:
@@ -149,7 +153,7 @@ class TrainingCurves:
     """Python that reads the history."""
 
 
-def found_runs() -> list[TrainingRun]:
+def available_runs() -> list[TrainingRun]:
     """Return the runs that keep a record; a damaged record is said."""
     try:
         return training_runs.available_runs()
@@ -160,7 +164,7 @@ def found_runs() -> list[TrainingRun]:
 
 def pick_runs() -> list[str]:
     """Return the training runs to overlay, none unless chosen; without any run, say nothing."""
-    names = [run.name for run in found_runs()]
+    names = [run.name for run in available_runs()]
     if not names:
         return []
     return list(
@@ -178,41 +182,43 @@ def pick_runs() -> list[str]:
 
 def running(names: Sequence[str]) -> bool:
     """Return whether one of these runs is still training."""
-    return any(run.name in names and not (run.finished or run.silent) for run in found_runs())
+    return any(run.name in names and not (run.finished or run.silent) for run in available_runs())
 
 
 def stand(names: Sequence[str]) -> None:
     """Say how far each chosen run has come."""
-    for run in found_runs():
+    for run in available_runs():
         if run.name not in names:
             continue
-        kept = f"best {run.best_accuracy:.1%} on validation, epoch {run.best_epoch}"
+        best = f"best {run.best_accuracy:.1%} on validation, epoch {run.best_epoch}"
         if run.finished:
-            st.caption(f":material/check: **{plain(run.name)}** is finished: {kept}.")
+            st.caption(f":material/check: **{plain(run.name)}** is finished: {best}.")
         elif run.silent:
             st.caption(
                 f":material/pause: **{plain(run.name)}** stands at epoch {run.epoch} of "
-                f"{run.epochs}, last heard of {run.age / 60:.0f} min ago: {kept}."
+                f"{run.epochs}, last heard of {run.age / 60:.0f} min ago: {best}."
             )
         else:
-            words = f"**{plain(run.name)}**, epoch {run.epoch} of {run.epochs}: {kept}, "
+            words = f"**{plain(run.name)}**, epoch {run.epoch} of {run.epochs}: {best}, "
             left = f"about {run.seconds_left / 60:.0f} min left"
             st.progress(run.epoch / run.epochs, words + left)
 
 
 def learned(names: Sequence[str], chosen: Sequence[str]) -> dict[str, TrainingCurves]:
     """Return how checkpoints and runs learned, by the name that legends show."""
-    found: dict[str, TrainingCurves] = {}
+    training_curves: dict[str, TrainingCurves] = {}
     for name in names:
         best = int(networks.metrics(name)["best_epoch"])
-        found[name] = TrainingCurves(networks.history(name), best, snippets.history(name))
-    for run in found_runs():
+        training_curves[name] = TrainingCurves(networks.history(name), best, snippets.history(name))
+    for run in available_runs():
         if run.name in chosen:
-            title = f"{run.name} (run)" if run.name in found else run.name
+            title = f"{run.name} (run)" if run.name in training_curves else run.name
             code = snippets.run_history(run.name)
             changed = (run.folder / catalog.HISTORY).stat().st_mtime_ns
-            found[title] = TrainingCurves(_read_run(run.folder, changed), run.best_epoch, code)
-    return found
+            training_curves[title] = TrainingCurves(
+                _read_run(run.folder, changed), run.best_epoch, code
+            )
+    return training_curves
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
@@ -220,9 +226,9 @@ def _read_run(folder: Path, changed: int) -> catalog.History:
     return catalog.read_history(folder)
 
 
-def histories(found: Mapping[str, TrainingCurves]) -> dict[str, catalog.History]:
+def histories(training_curves: Mapping[str, TrainingCurves]) -> dict[str, catalog.History]:
     """Return the histories alone."""
-    return {name: one.history for name, one in found.items()}
+    return {name: one.history for name, one in training_curves.items()}
 
 
 # --- The Training room's smoothing, sanity checks and provenance
@@ -263,13 +269,13 @@ def provenance(names: list[str]) -> None:
     """Show what each run was made of, behind an expander."""
     with st.expander("Provenance: seed, data, code and versions", icon=":material/fingerprint:"):
         for name in names:
-            found = networks.metrics(name)
-            origin = found["provenance"]
+            metrics = networks.metrics(name)
+            origin = metrics["provenance"]
             st.markdown(
-                f"**{plain(name)}**: recipe {plain(found['recipe'])}, seed "
-                f"{plain(origin['seed'])}, {plain(found['epochs'])} epochs in "
-                f"{found['training_seconds'] / 60:.0f} min ({found['images_per_second']:.0f} "
-                f"images/s), kept epoch {plain(found['best_epoch'])}, made "
+                f"**{plain(name)}**: recipe {plain(metrics['recipe'])}, seed "
+                f"{plain(origin['seed'])}, {plain(metrics['epochs'])} epochs in "
+                f"{metrics['training_seconds'] / 60:.0f} min ({metrics['images_per_second']:.0f} "
+                f"images/s), kept epoch {plain(metrics['best_epoch'])}, made "
                 f"{plain(origin['created'])}"
             )
             st.code(origin_lines(origin), language=None, wrap_lines=True)
@@ -301,24 +307,24 @@ def draw() -> None:
         )
         return
     name = str(st.selectbox("Sweep", names, key="sweep", width=320, **BOUND))
-    found = results.read_result(name) or {}
-    trials: list[dict[str, Any]] = found["trials"]
-    fig = charts.sweep_trials(trials, best=found["best_trial"], paper=found["paper_trial"])
+    sweep = results.read_result(name) or {}
+    trials: list[dict[str, Any]] = sweep["trials"]
+    fig = charts.sweep_trials(trials, best=sweep["best_trial"], paper=sweep["paper_trial"])
     code = f"from fermodels import results\n\nsweep = results.read_result({name!r})\n"
     download.show(fig, "sweep-trials", "Validation accuracy per epoch of every trial", code=code)
-    st.caption(f"{budget(found)} {found['caution']}")
+    st.caption(f"{budget(sweep)} {sweep['caution']}")
     table = pd.DataFrame([row(trial) for trial in trials])
     st.dataframe(table, hide_index=True, column_config=dict.fromkeys(TINY, SCIENTIFIC))
 
 
-def budget(found: dict[str, Any]) -> str:
+def budget(sweep: dict[str, Any]) -> str:
     """Say in one sentence what a sweep spent, and what judged it."""
-    states = [trial["state"] for trial in found["trials"]]
+    states = [trial["state"] for trial in sweep["trials"]]
     ended = states.count("complete") + states.count("pruned")
     return (
-        f"{ended} trials of at most {found['training']['epochs']} epochs on "
-        f"{found['training_faces']:,} training faces, {states.count('pruned')} ended early; "
-        f"accuracy on {found['n']:,} {found['judged_on']} faces."
+        f"{ended} trials of at most {sweep['training']['epochs']} epochs on "
+        f"{sweep['training_faces']:,} training faces, {states.count('pruned')} ended early; "
+        f"accuracy on {sweep['n']:,} {sweep['judged_on']} faces."
     )
 
 

@@ -155,17 +155,17 @@ def test_names_from_a_config_are_made_harmless(place: Path) -> None:
 def test_the_lender_keeps_a_bounded_number_of_networks(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(networks, "MOST_KEPT", 1)
+    monkeypatch.setattr(networks, "MOST_LOADED", 1)
     for name in ("shallow", "hybrid-shallow", "shallow"):
         with networks.locked_checkpoint(name) as net:
             assert net.has_hog == name.startswith("hybrid")
-        assert len(networks._kept) == 1
+        assert len(networks._loaded) == 1
 
 
 def test_one_network_that_loads_keeps_nobody_else_waiting(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    networks._kept.clear()
+    networks._loaded.clear()
     load, go_on, loading = checkpoint.load, threading.Event(), threading.Event()
     times = []
 
@@ -203,31 +203,31 @@ def size_of(net: FERNet) -> int:
 def test_the_lender_keeps_a_bounded_number_of_bytes_and_bundled_networks_rather_than_brought(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    networks._kept.clear()
+    networks._loaded.clear()
     mine = [shutil.copytree(place / "checkpoints" / "shallow", place / f"mine{k}") for k in "12"]
     with networks.locked_checkpoint("shallow") as net:
         one = size_of(net)
     with networks.locked_checkpoint("hybrid-shallow") as net:
         both = one + size_of(net)
-    monkeypatch.setattr(networks, "MOST_KEPT_BYTES", max(both + one, 2 * one))
+    monkeypatch.setattr(networks, "MOST_LOADED_BYTES", max(both + one, 2 * one))
     names = []
     for folder in mine:
         with networks.locked_checkpoint(folder):
-            names.append(sorted(path.name for path in networks._kept))
+            names.append(sorted(path.name for path in networks._loaded))
     assert names == [["hybrid-shallow", "mine1", "shallow"], ["hybrid-shallow", "mine2", "shallow"]]
-    monkeypatch.setattr(networks, "MOST_KEPT_BYTES", 2 * one - 1)
+    monkeypatch.setattr(networks, "MOST_LOADED_BYTES", 2 * one - 1)
     with networks.locked_checkpoint(mine[0]) as net:  # alone more than half: lent, and not kept
         assert size_of(net) == one
-    assert not [path for path in networks._kept if path.name.startswith("mine1")]
+    assert not [path for path in networks._loaded if path.name.startswith("mine1")]
 
 
 def test_a_network_that_cannot_be_loaded_takes_no_place(place: Path) -> None:
-    networks._kept.clear()
+    networks._loaded.clear()
     (place / "checkpoints" / "shallow" / catalog.WEIGHTS).write_bytes(b"junk")
     for _ in range(2):
         with pytest.raises(CheckpointError), networks.locked_checkpoint("shallow"):
             pass
-    assert not networks._kept
+    assert not networks._loaded
 
 
 def test_odd_records_are_said_at_the_door(place: Path) -> None:

@@ -34,13 +34,13 @@ SEEDS = 9999
 
 
 @widgets.fragment
-def inspect(name: str, view: View, found: Responses) -> None:
+def inspect(name: str, view: View, responses: Responses) -> None:
     """Let a channel of the layer shown be chosen, and show what excites it.
 
     Args:
         name: one of `models.choices()`.
         view: which layer is shown.
-        found: what the network makes of the face in hand.
+        responses: what the network makes of the face in hand.
     """
     st.subheader("What excites one channel?", anchor=False)
     if view.stage != RECTIFIED:
@@ -50,7 +50,7 @@ def inspect(name: str, view: View, found: Responses) -> None:
         )
         return
     try:
-        draw(name, view.layer, pick_channel(view, found), state.faces_shown())
+        draw(name, view.layer, pick_channel(view, responses), state.faces_shown())
     except FerError as error:
         say_error(error)
 
@@ -68,10 +68,10 @@ def draw(name: str, layer: str, number: int, faces: FaceDataset) -> None:
         offer_dream(name, layer, number)
 
 
-def pick_channel(view: View, found: Responses) -> int:
-    """Return the channel chosen, else the one that answers the face in hand most."""
-    maps = found.maps[view.layer]
-    strongest = found.ranking(view.layer, strongest_first=True)[0]
+def pick_channel(view: View, responses: Responses) -> int:
+    """Return the channel chosen, else the one that responds most to the selected face."""
+    maps = responses.maps[view.layer]
+    strongest = responses.ranking(view.layer, strongest_first=True)[0]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         chosen = st.number_input(
             f"Channel of {view.block}, 0 to {len(maps) - 1}", 0, len(maps) - 1, None,
@@ -100,7 +100,7 @@ def draw_faces(name: str, known: Channels, number: int, faces: FaceDataset) -> N
     )  # fmt: skip
     title = f"Faces that excite channel {number} of {known.layer} most"
     st.html(images.grid(shown, side=images.crisp_side(48, 96), label=title, columns=3))
-    download.take_home(
+    download.export(
         "strongest-faces",
         lambda: best.assign(label=faces.labels[rows]),
         snippets.channel_code(name, known.layer, number, known.split),
@@ -164,18 +164,18 @@ def offer_dream(name: str, layer: str, number: int) -> None:
 
 def draw_dream(name: str, layer: str, number: int, seed: int) -> None:
     """Draw a channel's dream beside the noise it began with."""
-    found = dream(name, layer, number, seed)
-    first, last = found.frames[0], found.frames[-1]
-    steps = int(found.frame_steps[-1])
+    film = dream(name, layer, number, seed)
+    first, last = film.frames[0], film.frames[-1]
+    steps = int(film.frame_steps[-1])
     shown = [
-        images.Tile(first, "noise", "The noise it began with", f"{found.before:+.3g}"),
-        images.Tile(last, f"{steps} steps", f"Dream of channel {number}", f"{found.after:+.3g}"),
+        images.Tile(first, "noise", "The noise it began with", f"{film.before:+.3g}"),
+        images.Tile(last, f"{steps} steps", f"Dream of channel {number}", f"{film.after:+.3g}"),
     ]
     st.html(images.grid(shown, side=144, label=f"What channel {number} of {layer} wants"))
-    download.take_home(
+    download.export(
         "channel-dream", lambda: tables.of_maps({"noise": first, "dream": last}),
         snippets.channel_dream_code(name, layer, number, seed), pictures=shown, columns=2,
-        note=f"The numbers: its mean over the picture, in {found.aim.layer}.",
+        note=f"The numbers: its mean over the picture, in {film.aim.layer}.",
     )  # fmt: skip
 
 
@@ -236,9 +236,9 @@ def channels(name: str, layer: str, faces: FaceDataset) -> Channels | None:
     Raises:
         CheckpointError: the record is damaged, or the network cannot be loaded.
     """
-    found = recorded(name, layer, faces) if name in networks.names() else None
-    if found is not None:
-        return found
+    record = recorded(name, layer, faces) if name in networks.names() else None
+    if record is not None:
+        return record
     part = looked_at(faces)
     if len(part) > predictions.AT_ONCE:
         return None

@@ -14,14 +14,14 @@ from studio import networks, snippets, theme
 from studio.components import download, widgets
 from studio.figures import charts, faces, images, tables
 from studio.figures.images import common_limit
-from studio.state import BOUND, CarriedFace
+from studio.state import BOUND, SelectedFace
 
 if TYPE_CHECKING:
     from fermodels.xai.inspect.channels import LayerLikeness
 
 STAGES = {"conv": "convolution", "bn": "batch norm", "relu": "ReLU", "pool": "pooling"}
 SIGNED = ("conv", "bn")
-"""Stages whose answers may be negative."""
+"""Stages whose responses may be negative."""
 ORDERS = ("strongest first", "by channel")
 COUNTS = (32, 64, 128, 512)
 TERMS = (
@@ -48,12 +48,12 @@ class View:
         return f"{self.block}.{self.stage}"
 
 
-def pick_view(found: Responses) -> View:
+def pick_view(first: Responses) -> View:
     """Return what to show; every choice lives in the URL."""
     with st.container(horizontal=True, gap="medium"):
-        block = widgets.pick_one("Layer", found.blocks, "layer")
+        block = widgets.pick_one("Layer", first.blocks, "layer")
         stage = st.segmented_control(
-            "After", found.stages(block), default="relu", key="stage", required=True,
+            "After", first.stages(block), default="relu", key="stage", required=True,
             format_func=lambda stage: STAGES.get(stage, stage), **BOUND,
         )  # fmt: skip
     with st.container(horizontal=True, gap="medium"):
@@ -64,31 +64,39 @@ def pick_view(found: Responses) -> View:
     return View(block, str(stage), order == ORDERS[0], int(count))
 
 
-def draw_channels(name: str, face: CarriedFace, found: Mapping[str, Responses], view: View) -> None:
+def draw_channels(
+    name: str, face: SelectedFace, by_face: Mapping[str, Responses], view: View
+) -> None:
     """Draw the same channels for every face, on one scale for the whole layer."""
-    limit = common_response(found.values(), view.layer)
-    first = next(iter(found.values()))
+    limit = common_response(by_face.values(), view.layer)
+    first = next(iter(by_face.values()))
     channels = first.ranking(view.layer, strongest_first=view.strongest_first)[: view.count]
     total = len(first.maps[view.layer])
     signed = view.stage in SIGNED
     side = images.crisp_side(first.maps[view.layer].shape[-1], 96)
     taken: list[images.Tile] = []
-    for (title, answers), column in zip(
-        found.items(), st.columns(len(found), gap="large"), strict=True
+    for (title, face_responses), column in zip(
+        by_face.items(), st.columns(len(by_face), gap="large"), strict=True
     ):
         with column:
             st.subheader(f"{view.block} after {STAGES[view.stage]}: {title}", anchor=False)
-            pictures = faces.channel_tiles(answers.maps[view.layer], channels, limit, signed=signed)
+            pictures = faces.channel_tiles(
+                face_responses.maps[view.layer], channels, limit, signed=signed
+            )
             st.html(images.grid(pictures, side=side, label=f"{view.layer}: {title}", columns=3))
             taken += pictures
     table = images.colour_table(theme.DIVERGING if signed else theme.SEQUENTIAL)
     st.html(images.scale_bar(limit, table, signed=signed, unit="response, one scale for the layer"))
     if len(channels) < total:
         st.caption(f"{len(channels)} of {total} channels.")
-    download.take_home(
+    download.export(
         "channels",
         lambda: tables.of_maps(
-            {f"{t}, channel {c}": a.maps[view.layer][c] for t, a in found.items() for c in channels}
+            {
+                f"{t}, channel {c}": a.maps[view.layer][c]
+                for t, a in by_face.items()
+                for c in channels
+            }
         ),
         snippets.activations_code(name, face, view.layer),
         pictures=taken,
@@ -96,17 +104,17 @@ def draw_channels(name: str, face: CarriedFace, found: Mapping[str, Responses], 
     )
 
 
-def draw_depth(name: str, face: CarriedFace, found: Mapping[str, Responses], view: View) -> None:
+def draw_depth(name: str, face: SelectedFace, by_face: Mapping[str, Responses], view: View) -> None:
     """Draw sparsity and spatial entropy over the layers, one line per face."""
     code = snippets.activations_code(name, face, view.layer)
-    blocks = next(iter(found.values())).blocks
+    blocks = next(iter(by_face.values())).blocks
     left, right = st.columns(2, gap="large")
     with left:
-        lines = {title: answers.sparsity for title, answers in found.items()}
+        lines = {title: face_responses.sparsity for title, face_responses in by_face.items()}
         fig = charts.lines_by_layer(blocks, lines, title="sparsity", chosen=view.block)
         download.show(fig, "sparsity-by-layer", "Share of zeros after ReLU per layer", code=code)
     with right:
-        lines = {title: answers.entropy for title, answers in found.items()}
+        lines = {title: face_responses.entropy for title, face_responses in by_face.items()}
         fig = charts.lines_by_layer(blocks, lines, title="spatial entropy", chosen=view.block)
         download.show(
             fig, "entropy-by-layer", "Spatial entropy of the responses per layer", code=code
@@ -114,13 +122,13 @@ def draw_depth(name: str, face: CarriedFace, found: Mapping[str, Responses], vie
     st.caption(TERMS)
 
 
-def draw_likeness(name: str, face: CarriedFace, other: CarriedFace, view: View) -> None:
+def draw_similarity(name: str, face: SelectedFace, other: SelectedFace, view: View) -> None:
     """Draw how alike the layers find two faces, and name the channels that differ most."""
-    found = {one.layer: one for one in layer_similarity(name, face.image, other.image)}
-    blocks = [layer.split(".")[0] for layer in found if layer.endswith(".relu")]
+    by_layer = {one.layer: one for one in layer_similarity(name, face.image, other.image)}
+    blocks = [layer.split(".")[0] for layer in by_layer if layer.endswith(".relu")]
     lines = {
-        "correlation": [found[f"{block}.relu"].correlation for block in blocks],
-        "cosine": [found[f"{block}.relu"].cosine for block in blocks],
+        "correlation": [by_layer[f"{block}.relu"].correlation for block in blocks],
+        "cosine": [by_layer[f"{block}.relu"].cosine for block in blocks],
     }
     lowest = min(0.0, *(value for line in lines.values() for value in line))
     fig = charts.lines_by_layer(blocks, lines, title="similarity", chosen=view.block, lowest=lowest)
@@ -129,7 +137,7 @@ def draw_likeness(name: str, face: CarriedFace, other: CarriedFace, view: View) 
     st.caption(
         "Between a layer's activations after ReLU for the two faces. The cosine includes what all "
         "faces share; the correlation subtracts each face's mean activation. "
-        + unlike(found[f"{view.block}.relu"].channels, view.block)
+        + unlike(by_layer[f"{view.block}.relu"].channels, view.block)
     )
 
 
@@ -138,11 +146,11 @@ def unlike(channels: NDArray[np.float32], block: str, most: int = 5) -> str:
     order = np.argsort(channels, kind="stable")[: min(most, int(np.isfinite(channels).sum()))]
     if len(order) == 0:
         return f"No channel of {block} responds to both faces."
-    told = ", ".join(f"#{channel} ({channels[channel]:+.2f})" for channel in order)
-    return f"Least similar channels of {block}, by correlation of their two maps: {told}."
+    listed = ", ".join(f"#{channel} ({channels[channel]:+.2f})" for channel in order)
+    return f"Least similar channels of {block}, by correlation of their two maps: {listed}."
 
 
-# --- A network's first filters through the epochs, and its layers' answers to a face
+# --- Responses of a network's layers to a face
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,6 +215,6 @@ def layer_similarity(
         return face_against_face(net, first, second)
 
 
-def common_response(answers: Iterable[Responses], layer: str) -> float:
+def common_response(every: Iterable[Responses], layer: str) -> float:
     """Return the response at the palest colour, the same for all faces and channels of a layer."""
-    return common_limit([found.maps[layer] for found in answers])
+    return common_limit([face_responses.maps[layer] for face_responses in every])

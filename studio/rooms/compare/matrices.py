@@ -17,7 +17,7 @@ from studio.rooms.compare import disagreement, tables
 from studio.state import BOUND
 
 Cell = tuple[str, str, str]
-"""A network, a true label and what the network said."""
+"""A network, a true label and a predicted one."""
 MOST = 96
 """Faces shown of one cell."""
 
@@ -26,8 +26,8 @@ def side_by_side(names: list[str], split: str, faces: FaceDataset, *, shares: bo
     """Draw one matrix per model; the cell clicked last opens below."""
     clicked: dict[str, Cell | None] = {}
     for start in range(0, len(names), 3):
-        across = names[start : start + 3]
-        for place, name in zip(st.columns(max(2, len(across))), across, strict=False):
+        in_row = names[start : start + 3]
+        for place, name in zip(st.columns(max(2, len(in_row))), in_row, strict=False):
             with place:
                 scores = networks.metrics(name)[split]
                 st.markdown(f"**{plain(name)}** · {scores['accuracy']:.1%} of {scores['n']:,}")
@@ -50,11 +50,11 @@ def _remember(clicked: dict[str, Cell | None]) -> None:
     A click on the very cell that a chart still reports makes it report none, and opens that cell.
     All charts of a room that is entered again report none: nobody clicked then.
     """
-    seen: dict[str, Cell | None] = st.session_state.setdefault("cells-seen", {})
-    changed = [name for name, now in clicked.items() if seen.get(name) != now]
+    before: dict[str, Cell | None] = st.session_state.setdefault("cells-seen", {})
+    changed = [name for name, now in clicked.items() if before.get(name) != now]
     if len(changed) == 1:
-        st.session_state["cell"] = clicked[changed[0]] or seen[changed[0]]
-    seen.update(clicked)
+        st.session_state["cell"] = clicked[changed[0]] or before[changed[0]]
+    before.update(clicked)
 
 
 def _faces_of(name: str, truth: str, guess: str, *, split: str, faces: FaceDataset) -> None:
@@ -63,52 +63,52 @@ def _faces_of(name: str, truth: str, guess: str, *, split: str, faces: FaceDatas
         f"**{truth}** faces that {plain(name)} called **{guess}**: {fell:,}, the most confident "
         "first"
     )
-    answers = predictions.stored(name, faces)
-    if not np.isfinite(answers[faces.splits == split]).any():
+    probabilities = predictions.stored(name, faces)
+    if not np.isfinite(probabilities[faces.splits == split]).any():
         st.caption(
             f"These faces are in the data that {plain(name)} was scored on, which is not loaded. "
             f"{widgets.how_to_see_scored()}"
         )
-        rows, answers = _asked_now(name, truth, guess, split, faces)
+        rows, probabilities = _predicted_now(name, truth, guess, split, faces)
     elif len(rows) < fell:
         st.caption(
             f"{len(rows):,} of them are in the loaded dataset ({plain(faces.name)}). "
             f"{widgets.how_to_see_scored()}"
         )
-    here = rows[:MOST]
-    notes = predictions.notes(faces, here, answers)
-    picked = gallery(faces, here, key=f"cell-{name}-{truth}-{guess}", notes=notes)
+    shown = rows[:MOST]
+    notes = predictions.notes(faces, shown, probabilities)
+    picked = gallery(faces, shown, key=f"cell-{name}-{truth}-{guess}", notes=notes)
     if picked is not None:
-        state.carry(state.face_at(faces, picked))
+        state.select_face(state.face_at(faces, picked))
         st.toast(
             f"Selected: {EMOTIONS[int(faces.labels[picked])]}, {plain(faces.ids[picked])}",
             icon=":material/check:",
         )
 
 
-def _asked_now(
+def _predicted_now(
     name: str, truth: str, guess: str, split: str, faces: FaceDataset
 ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """Say how many faces at hand fall in a cell; return their rows, surest first, and answers.
+    """Say how many loaded faces fall in a cell; return their rows and all probabilities.
 
-    The answers are ``(N, 7)``, NaN for faces outside the cell's row.
+    The most confident rows come first; probabilities are ``(N, 7)``, NaN for other labels.
     """
-    answers = np.full((len(faces), len(EMOTIONS)), np.nan, np.float32)
+    probabilities = np.full((len(faces), len(EMOTIONS)), np.nan, np.float32)
     labelled = np.flatnonzero((faces.splits == split) & (faces.labels == EMOTIONS.index(truth)))
-    found = predictions.of_rows(name, faces, labelled)
-    if found is None:
+    predicted = predictions.of_rows(name, faces, labelled)
+    if predicted is None:
         st.caption(
             f"The {len(labelled):,} {truth} faces of {plain(faces.name)} ({split}) are too many "
             "to predict here: the Dataset room does it, with progress."
         )
-        return labelled[:0], answers
-    answers[labelled] = found
-    inside = np.flatnonzero(found.argmax(1) == EMOTIONS.index(guess))
+        return labelled[:0], probabilities
+    probabilities[labelled] = predicted
+    inside = np.flatnonzero(predicted.argmax(1) == EMOTIONS.index(guess))
     st.markdown(
         f"Of the {len(labelled):,} **{truth}** {split} faces of {plain(faces.name)} it calls "
         f"{len(inside):,} **{guess}**."
     )
-    return labelled[inside[np.argsort(-found[inside].max(1), kind="stable")]], answers
+    return labelled[inside[np.argsort(-predicted[inside].max(1), kind="stable")]], probabilities
 
 
 def difference(split: str, faces: FaceDataset) -> None:

@@ -44,17 +44,17 @@ def one_decimal(table: pd.DataFrame) -> dict[str, Any]:
 
 
 LEVEL = 0.05
-Answers = tuple[NDArray[np.int64], NDArray[np.float64]]
+Predictions = tuple[NDArray[np.int64], NDArray[np.float64]]
 """Labels ``(N,)`` and probabilities ``(N, 7)``."""
 
 
 def recorded_predictions(name: str, split: str) -> pd.DataFrame:
-    """Return a model's recorded answers on a split: label and seven probabilities by sample id."""
+    """Return a network's stored predictions on a split: label and 7 probabilities by sample id."""
     table = networks.predictions(name)
     return table[table["split"] == split].set_index("sample_id")
 
 
-def arrays(name: str, split: str) -> Answers:
+def arrays(name: str, split: str) -> Predictions:
     """Return a model's recorded labels and probabilities on a split."""
     table = recorded_predictions(name, split)
     return table["label"].to_numpy(np.int64), table[networks.PROBABILITY_COLUMNS].to_numpy(float)
@@ -108,29 +108,29 @@ def calibration_table(names: list[str], split: str) -> pd.DataFrame:
         hits, tried = correct_within(labels, probabilities, 2), tried_temperature(name)
         low, high = wilson_interval(hits, len(labels))
         # without a temperature nothing is cooled, and only what is "before" is shown
-        found = figures(labels, probabilities, 1.0 if tried is None else tried)
+        errors = figures(labels, probabilities, 1.0 if tried is None else tried)
         row: dict[str, Any] = {
             "model": name,
             "top-2 accuracy, %": hits / len(labels) * 100,
             "95% interval": f"{low:.1%} to {high:.1%}",
             "n": len(labels),
-            "errs": leaning(found),
-            "ECE, %": found["ece_before"] * 100,
-            "NLL": found["nll_before"],
+            "errs": leaning(errors),
+            "ECE, %": errors["ece_before"] * 100,
+            "NLL": errors["nll_before"],
         }
         if tried is not None:
             row["temperature"] = tried
             row["used"] = "no" if temperature_of(name) is None else "yes"
-            row["ECE with temperature, %"] = found["ece_after"] * 100
-            row["NLL with temperature"] = found["nll_after"]
+            row["ECE with temperature, %"] = errors["ece_after"] * 100
+            row["NLL with temperature"] = errors["nll_after"]
         rows.append(row)
     return pd.DataFrame(rows)
 
 
 def tried_temperature(name: str) -> float | None:
     """Return the temperature fitted on validation, used or not; None if none was fitted."""
-    found = networks.metrics(name).get("calibration")
-    fitted = found.get("fitted_temperature") if isinstance(found, dict) else None
+    calibration = networks.metrics(name).get("calibration")
+    fitted = calibration.get("fitted_temperature") if isinstance(calibration, dict) else None
     return temperature_of(name) if fitted is None else float(fitted)
 
 
@@ -143,14 +143,14 @@ def reliability_of(
     names: list[str], split: str, *, cooled: bool
 ) -> dict[str, list[ReliabilityBin]]:
     """Return each model's reliability curve, with its temperature if `cooled` and it has one."""
-    found = {}
+    curves = {}
     for name in names:
         labels, probabilities = arrays(name, split)
         temperature = temperature_of(name)
         if cooled and temperature is not None:
             probabilities = at_temperature(probabilities, temperature)
-        found[name] = reliability(labels, probabilities)
-    return found
+        curves[name] = reliability(labels, probabilities)
+    return curves
 
 
 WAYS: dict[str, str] = {
@@ -165,19 +165,19 @@ WAYS: dict[str, str] = {
 def other_counts(names: list[str], split: str) -> pd.DataFrame | None:
     """Return accuracy counted without copies, and against FER+; None before it was computed.
 
-    What was counted of other answers than the network's present ones is left out.
+    Results for other predictions than the network's present ones are left out.
     """
     copies, votes = results.read_result("duplicates"), results.read_result("label_votes")
     rows = []
     for name in names:
         now = networks.predictions_hash(name)
         if copies is not None and copies.get("answers", {}).get(name) == now:
-            found = copies["accuracy"][name][split]
-            rows += [_count(name, words, found[key]) for key, words in WAYS.items()]
+            shares = copies["accuracy"][name][split]
+            rows += [_count(name, words, shares[key]) for key, words in WAYS.items()]
         if votes is not None and votes.get("answers", {}).get(name) == now:
-            found = votes[split]["models"][name]
-            rows.append(_count(name, "against FER+'s majority", found["against_votes"]))
-            rows.append(_count(name, "those faces, FER-2013's label", found["against_labels"]))
+            shares = votes[split]["models"][name]
+            rows.append(_count(name, "against FER+'s majority", shares["against_votes"]))
+            rows.append(_count(name, "those faces, FER-2013's label", shares["against_labels"]))
     return pd.DataFrame(rows) if rows else None
 
 
@@ -214,19 +214,19 @@ def confusion(name: str, split: str) -> NDArray[np.int64]:
 
 def accuracies_of(names: list[str], split: str, *, with_paper: bool) -> dict[str, Accuracies]:
     """Return accuracy per expression of each model, and of the paper's nets of the same name."""
-    found: dict[str, Accuracies] = {}
+    accuracies: dict[str, Accuracies] = {}
     for name in names:
         rows: dict[str, Any] = networks.metrics(name)[split]["per_class"]
         color = model_color(names, name)
-        found[name] = Accuracies(
+        accuracies[name] = Accuracies(
             {e: rows[e]["accuracy"] for e in EMOTIONS},
             {e: (rows[e]["interval"][0], rows[e]["interval"][1]) for e in EMOTIONS},
             color,
         )
         if with_paper and name in REPORTED:
             quoted = REPORTED[name].per_expression
-            found[name + PAPER_SUFFIX] = Accuracies(quoted, {}, color, quoted=True)
-    return found
+            accuracies[name + PAPER_SUFFIX] = Accuracies(quoted, {}, color, quoted=True)
+    return accuracies
 
 
 def overall(names: list[str], split: str) -> pd.DataFrame:
@@ -351,9 +351,9 @@ def show_per_expression(names: list[str], split: str) -> None:
     """Draw accuracy per expression beside the paper's, and the same as a table."""
     st.markdown("Dots are ours with 95% Wilson intervals, hollow diamonds the paper's Table 3.")
     with_paper = st.toggle("Show the paper's", True, key="paper", **BOUND)
-    found = accuracies_of(names, split, with_paper=with_paper)
+    accuracies = accuracies_of(names, split, with_paper=with_paper)
     download.show(
-        heatmaps.per_expression(found, height=140 + 52 * 7),
+        heatmaps.per_expression(accuracies, height=140 + 52 * 7),
         "per-expression",
         f"Accuracy per expression on the {split} split with 95% intervals",
     )

@@ -35,16 +35,16 @@ def table(name: str, faces: FaceDataset) -> pd.DataFrame | None:
     stored = fermodels_results.read_result_table(f"representation-{name}")
     if stored is not None:
         rows = pd.Series(np.arange(len(faces)), index=faces.ids, name="row")
-        found = stored.join(rows, on="sample_id", how="inner")
-        if len(found) >= ENOUGH * len(faces):
-            return found
+        coordinates = stored.join(rows, on="sample_id", how="inner")
+        if len(coordinates) >= ENOUGH * len(faces):
+            return coordinates
     if len(faces) > predictions.AT_ONCE:
         return None
     from fermodels.xai.inspect.features import representation
 
     with networks.locked_network(name) as net:
-        found, _ = representation(net, faces, umap=False)
-    return found.assign(row=np.arange(len(faces)))
+        coordinates, _ = representation(net, faces, umap=False)
+    return coordinates.assign(row=np.arange(len(faces)))
 
 
 def pick(faces: FaceDataset, allowed: NDArray[np.intp]) -> NDArray[np.intp] | None:
@@ -56,21 +56,21 @@ def pick(faces: FaceDataset, allowed: NDArray[np.intp]) -> NDArray[np.intp] | No
     """
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         name = widgets.pick_model("Model", key="map")
-        found = table(name, faces)
-        if found is None:
+        coordinates = table(name, faces)
+        if coordinates is None:
             command = f"python -m fermodels.xai.inspect.features --model {name} --data PATH"
             st.caption(f"No map of {plain(faces.name)} yet: {code(command)} makes one.")
             return None
-        layouts = tuple(k for k, columns in LAYOUTS.items() if columns[0] in found)
+        layouts = tuple(k for k, columns in LAYOUTS.items() if columns[0] in coordinates)
         layout = widgets.pick_one("Projection", layouts, key="layout")
-    here = found[found["row"].isin(allowed)]
+    shown = coordinates[coordinates["row"].isin(allowed)]
     event = st.plotly_chart(
-        scatter(here, *LAYOUTS[layout]),
+        scatter(shown, *LAYOUTS[layout]),
         key="feature-map",
         config=theme.CONFIG | {"scrollZoom": True, "modeBarButtonsToRemove": []},
         on_select="rerun",
         selection_mode=("lasso", "box"),
-        alt=f"Map of {len(here):,} faces in the features of {name}, coloured by label",
+        alt=f"Map of {len(shown):,} faces in the features of {name}, coloured by label",
     )
     picked = [int(point["customdata"]) for point in event["selection"]["points"]]
     return np.array(sorted(picked), dtype=np.intp) if picked else None
@@ -85,7 +85,9 @@ def scatter(points: pd.DataFrame, x: str, y: str, height: int = 460) -> go.Figur
         y: name of the vertical one.
         height: in pixels.
     """
-    alike = {expression: points[points["label"] == k] for k, expression in enumerate(EMOTIONS)}
+    by_expression = {
+        expression: points[points["label"] == k] for k, expression in enumerate(EMOTIONS)
+    }
     dots = [
         go.Scattergl(
             x=some[x], y=some[y], mode="markers", name=expression,
@@ -93,7 +95,7 @@ def scatter(points: pd.DataFrame, x: str, y: str, height: int = 460) -> go.Figur
             marker={"color": EXPRESSION_COLORS[expression], "size": 5, "opacity": 0.75},
             hovertemplate=expression + "<extra></extra>",
         )
-        for expression, some in alike.items()
+        for expression, some in by_expression.items()
     ]  # fmt: skip
     bare = {"showticklabels": False, "showgrid": False, "zeroline": False, "title": ""}
     return theme.figure(

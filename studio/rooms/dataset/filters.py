@@ -38,7 +38,7 @@ class Slice:
     """What computes it."""
 
 
-def doubted(faces: FaceDataset) -> Mask | None:
+def label_errors(faces: FaceDataset) -> Mask | None:
     """Faces whose label confident learning takes for another."""
     table = fermodels_results.read_result_table("label_doubt")
     return None if table is None else _among(faces, table.loc[table["doubted"], "sample_id"], table)
@@ -59,20 +59,22 @@ def test_copies(faces: FaceDataset) -> Mask | None:
 
 
 def disputed(faces: FaceDataset) -> Mask | None:
-    """Faces on which the bundled networks' answers differ; asks them if the set is small."""
+    """Faces on which the bundled networks' predictions differ; a small set is predicted now."""
     names = networks.names()
     if len(names) < 2:
         return None
     rows = np.arange(len(faces))
-    found = []
+    classes = []
     for name in names:
-        answers = predictions.stored(name, faces)
-        if not np.isfinite(answers).any():
+        probabilities = predictions.stored(name, faces)
+        if not np.isfinite(probabilities).any():
             if len(faces) > predictions.AT_ONCE:
                 return None
-            answers = predictions.computed(name, faces, rows, lambda _share: None)
-        found.append(np.where(np.isfinite(answers[:, 0]), np.nan_to_num(answers).argmax(1), -1))
-    each = np.stack(found)
+            probabilities = predictions.computed(name, faces, rows, lambda _share: None)
+        classes.append(
+            np.where(np.isfinite(probabilities[:, 0]), np.nan_to_num(probabilities).argmax(1), -1)
+        )
+    each = np.stack(classes)
     return np.asarray((each != each[0]).any(0) & (each >= 0).all(0))
 
 
@@ -89,7 +91,7 @@ SLICES: dict[str, Slice] = {
         "label error",
         "Networks that were not trained on the face are more confident of another label than of "
         "its own (confident learning, Northcutt et al. 2021): a suspicion, not a proof.",
-        doubted,
+        label_errors,
         LABELS,
     ),
     "duplicate": Slice(
@@ -120,7 +122,7 @@ HELP = "  \n".join(f"**{one.title}**: {one.help}" for one in SLICES.values())
 
 
 def pick_filter(faces: FaceDataset) -> tuple[predictions.Filter, str | None]:
-    """Show the filters and return them with the model whose answers decide, None for no model."""
+    """Show the filters; return them and the network whose predictions decide, None for none."""
     many: dict[str, Any] = {"selection_mode": "multi", "wrap": True} | state.BOUND
     present = [split for split in SPLITS if (faces.splits == split).any()]
     with st.container(horizontal=True, gap="large"):
@@ -170,20 +172,20 @@ def predictions_of(
     """
     if model is None:
         return None
-    found = predictions.stored(model, faces)
+    probabilities = predictions.stored(model, faces)
     chosen = predictions.choose(faces, predictions.Filter(wanted.splits, wanted.expressions), None)
-    missing = chosen[np.isnan(found[chosen, 0])]
+    missing = chosen[np.isnan(probabilities[chosen, 0])]
     if len(missing) == 0:
-        return found
-    asked = f"{model} {wanted.splits} {wanted.expressions} {faces.content_hash}"
-    if len(missing) > predictions.AT_ONCE and st.session_state.get("asked-for") != asked:
+        return probabilities
+    selection = f"{model} {wanted.splits} {wanted.expressions} {faces.content_hash}"
+    if len(missing) > predictions.AT_ONCE and st.session_state.get("asked-for") != selection:
         st.info(f"No stored predictions for {len(missing):,} faces ({_splits_of(missing, faces)}).")
         if not st.button(
             f"Predict {len(missing):,} faces with {plain(model)}", icon=":material/play_arrow:"
         ):
-            return found
-        st.session_state["asked-for"] = asked
-    return _filled(model, faces, found, missing)
+            return probabilities
+        st.session_state["asked-for"] = selection
+    return _filled(model, faces, probabilities, missing)
 
 
 def _splits_of(rows: NDArray[np.intp], faces: FaceDataset) -> str:
@@ -198,7 +200,7 @@ def _splits_of(rows: NDArray[np.intp], faces: FaceDataset) -> str:
 
 
 def _filled(
-    model: str, faces: FaceDataset, found: NDArray[np.float32], missing: NDArray[np.intp]
+    model: str, faces: FaceDataset, stored: NDArray[np.float32], missing: NDArray[np.intp]
 ) -> NDArray[np.float32]:
     """Ask the model about the missing rows behind a progress bar."""
     place = st.empty()
@@ -206,7 +208,7 @@ def _filled(
     def report(share: float) -> None:
         place.progress(share, f"{plain(model)} predicts…")
 
-    filled = found.copy()
+    filled = stored.copy()
     filled[missing] = predictions.computed(model, faces, missing, report)
     place.empty()
     return filled

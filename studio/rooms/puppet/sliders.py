@@ -29,7 +29,7 @@ REST, AS_ABOVE = "at rest", "as above"
 ANYTHING = "anything else"
 NORMS = {"L1": "l1", "L2": "l2"}
 """What counts as small: words -> name in `fermodels.xai.counterfactuals.smallest_change`."""
-ASKED = "puppet-flip"
+REQUESTED = "puppet-flip"
 """Where the last question for a smallest change lives in the session."""
 
 
@@ -58,31 +58,31 @@ def presets() -> None:
     st.markdown("**Presets**")
     with st.container(horizontal=True, gap="small"):
         for felt in EMOTIONS:
-            st.button(felt, key=f"wear-{felt}", on_click=wear, args=(prototype(felt),))
+            st.button(felt, key=f"wear-{felt}", on_click=set_sliders, args=(prototype(felt),))
 
 
 def prototype(expression: str) -> dict[str, float]:
     """Return the most frequent way an expression is worn, unit -> intensity 0..1."""
-    return max(EMFACS[expression], key=lambda way: way.weight).action_units
+    return max(EMFACS[expression], key=lambda variant: variant.weight).action_units
 
 
-def wear(units: dict[str, float]) -> None:
+def set_sliders(units: dict[str, float]) -> None:
     """Set every slider; units left out go to rest."""
     for unit in ACTION_UNITS:
         st.session_state[key_of(unit)] = round(100 * units.get(unit, 0.0))
 
 
-def pick_units() -> Worn:
+def pick_units() -> Intensities:
     """Return what the sliders say; each lives in the URL."""
     lower = tuple(unit for unit in ACTION_UNITS if unit not in UPPER)
-    worn: dict[str, float] = {}
+    intensities: dict[str, float] = {}
     for title, units in (("Upper face", UPPER), ("Lower face", lower)):
         st.markdown(f"**{title}**")
         columns = st.columns(2, gap="medium")
         for place, unit in enumerate(units):
             with columns[place * 2 // len(units)]:
-                worn[unit] = _slider(unit) / 100
-    return tuple((unit, worn[unit]) for unit in ACTION_UNITS if worn[unit] > 0)
+                intensities[unit] = _slider(unit) / 100
+    return tuple((unit, intensities[unit]) for unit in ACTION_UNITS if intensities[unit] > 0)
 
 
 def _slider(unit: str) -> int:
@@ -94,24 +94,24 @@ def _slider(unit: str) -> int:
     )  # fmt: skip
 
 
-def draw_face(person: int, worn: Worn) -> None:
+def draw_face(person: int, intensities: Intensities) -> None:
     """Draw the puppet, every pixel a square."""
-    names = ", ".join(f"{unit} {level:.0%}" for unit, level in worn) or "at rest"
-    pixels = face(person, worn)
+    names = ", ".join(f"{unit} {level:.0%}" for unit, level in intensities) or "at rest"
+    pixels = face(person, intensities)
     tile = images.Tile(pixels, f"person {person}", f"A rendered face, {names}", names)
     st.html(images.grid([tile], side=336, label="The puppet", columns=1))
 
 
-def draw_answers(person: int, worn: Worn) -> None:
+def draw_predictions(person: int, intensities: Intensities) -> None:
     """Draw what every model says to this face."""
-    pixels = face(person, worn)
-    answers = {name: networks.probabilities(name, pixels) for name in networks.choices()}
-    said = ", ".join(f"{name}: {EMOTIONS[int(p.argmax())]}" for name, p in answers.items())
-    fig = figures.probability_bars(answers)
-    download.show(fig, "puppet-answers", f"Seven probabilities of each network. {said}")
+    pixels = face(person, intensities)
+    predictions = {name: networks.probabilities(name, pixels) for name in networks.choices()}
+    summary = ", ".join(f"{name}: {EMOTIONS[int(p.argmax())]}" for name, p in predictions.items())
+    fig = figures.probability_bars(predictions)
+    download.show(fig, "puppet-answers", f"Seven probabilities of each network. {summary}")
 
 
-def draw_curves(name: str, worn: Worn) -> None:
+def draw_curves(name: str, intensities: Intensities) -> None:
     """Draw how all expressions follow one unit, on eight people."""
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         offered = list(ACTION_UNITS)
@@ -120,22 +120,22 @@ def draw_curves(name: str, worn: Worn) -> None:
             width=300, **BOUND,
         )  # fmt: skip
         others = widgets.pick_one("All other units", (REST, AS_ABOVE), key="others")
-    found = curves(name, str(unit), worn if others == AS_ABOVE else ())
-    fig = figures.response_curves(found, at=dict(worn).get(str(unit), 0.0))
-    up, down = int(found.effect.argmax()), int(found.effect.argmin())
+    response = curves(name, str(unit), intensities if others == AS_ABOVE else ())
+    fig = figures.response_curves(response, at=dict(intensities).get(str(unit), 0.0))
+    up, down = int(response.effect.argmax()), int(response.effect.argmin())
     st.markdown(
-        f"From none to full, **{name_of(found.unit)}** moves {plain(name)} most towards "
-        f"**{EMOTIONS[up]}** ({found.effect[up]:+.0%}) and away from **{EMOTIONS[down]}** "
-        f"({found.effect[down]:+.0%})."
+        f"From none to full, **{name_of(response.unit)}** moves {plain(name)} most towards "
+        f"**{EMOTIONS[up]}** ({response.effect[up]:+.0%}) and away from **{EMOTIONS[down]}** "
+        f"({response.effect[down]:+.0%})."
     )
     download.show(fig, "puppet-curves", f"Probability of each expression as {unit} rises")
     st.caption(
-        f"Mean over {len(found.people)} people, each {others}; bands are 95% t intervals of that "
-        "mean. The dotted line is the slider above."
+        f"Mean over {len(response.people)} people, each {others}; bands are 95% t intervals of "
+        "that mean. The dotted line is the slider above."
     )
 
 
-def ask_for_flip(name: str, person: int, worn: Worn) -> None:
+def counterfactual(name: str, person: int, intensities: Intensities) -> None:
     """Ask for the smallest movement that changes a model's mind, and show it."""
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         goal = st.selectbox(
@@ -143,45 +143,48 @@ def ask_for_flip(name: str, person: int, worn: Worn) -> None:
         )
         size = widgets.pick_one("Distance", tuple(NORMS), key="flip-norm")
         pressed = st.button("Search", type="primary", icon=":material/search:", key="flip")
-    asked = (name, person, worn, None if goal == ANYTHING else str(goal), NORMS[size])
+    request = (name, person, intensities, None if goal == ANYTHING else str(goal), NORMS[size])
     if pressed:
-        st.session_state[ASKED] = asked
-    if st.session_state.get(ASKED) != asked:
+        st.session_state[REQUESTED] = request
+    if st.session_state.get(REQUESTED) != request:
         st.info("Press **Search**: it renders and classifies many faces.", icon=":material/search:")
         return
-    said = EMOTIONS[int(networks.probabilities(name, face(person, worn)).argmax())]
-    if said == goal:
+    predicted = EMOTIONS[int(networks.probabilities(name, face(person, intensities)).argmax())]
+    if predicted == goal:
         st.info(f"{plain(name)} predicts {goal} already: choose another expression.")
         return
-    _show_flip(said, asked)
+    _show_counterfactual(predicted, request)
 
 
-def _show_flip(said: str, asked: tuple[str, int, Worn, str | None, str]) -> None:
-    found = flip(*asked)
-    if found is None:
+def _show_counterfactual(
+    predicted: str, request: tuple[str, int, Intensities, str | None, str]
+) -> None:
+    change = smallest_change(*request)
+    if change is None:
         st.info(
-            f"No movement was found that makes {plain(asked[0])} predict {asked[3] or ANYTHING}."
+            f"No movement was found that makes {plain(request[0])} predict "
+            f"{request[3] or ANYTHING}."
         )
         return
-    now = EMOTIONS[int(found.probabilities.argmax())]
-    moved = [f"{name_of(unit)} {change:+.0%}" for unit, change in found.moved.items()]
-    st.markdown(f"**{said}** becomes **{now}** with: " + ", ".join(moved) + ".")
+    now = EMOTIONS[int(change.probabilities.argmax())]
+    moved = [f"{name_of(unit)} {amount:+.0%}" for unit, amount in change.moved.items()]
+    st.markdown(f"**{predicted}** becomes **{now}** with: " + ", ".join(moved) + ".")
     pictures = [
-        images.Tile(pixels, name, f"The face that {asked[0]} calls {name}", f"{p.max():.0%}")
+        images.Tile(pixels, name, f"The face that {request[0]} calls {name}", f"{p.max():.0%}")
         for pixels, name, p in (
-            (found.start_face, said, found.start_probabilities),
-            (found.face, now, found.probabilities),
+            (change.start_face, predicted, change.start_probabilities),
+            (change.face, now, change.probabilities),
         )
     ]
     st.html(images.grid(pictures, side=192, label="Before and after the smallest change"))
     st.button(
-        "Apply to the face", on_click=wear, args=(just_over(found.before, found.after),),
+        "Apply to the face", on_click=set_sliders, args=(just_over(change.before, change.after),),
         key="wear-flip", icon=":material/face:",
     )  # fmt: skip
     st.caption(
-        f"Distance {found.distance:.2f}, where 1 is one unit from none to full; verified by "
+        f"Distance {change.distance:.2f}, where 1 is one unit from none to full; verified by "
         "rendering. "
-        f"The smallest of {found.renderings} faces tried: a smaller change may exist."
+        f"The smallest of {change.renderings} faces tried: a smaller change may exist."
     )
 
 
@@ -199,49 +202,49 @@ def just_over(before: dict[str, float], after: dict[str, float]) -> dict[str, fl
 # --- Rendered faces and what networks make of them, cached; torch comes with the first question
 
 
-Worn = tuple[tuple[str, float], ...]
+Intensities = tuple[tuple[str, float], ...]
 """Action units worn and their intensities 0..1: a state that can be a cache key."""
 
 
 @st.cache_data(max_entries=512, show_spinner=False)
-def face(person: int, worn: Worn) -> NDArray[np.uint8]:
+def face(person: int, intensities: Intensities) -> NDArray[np.uint8]:
     """Return a person wearing action units, uint8 ``(48, 48)``; about 10 ms."""
     from fermodels.data.synthetic import render_image
     from fermodels.xai.counterfactuals.response_curves import puppet
 
-    return render_image(puppet(person, dict(worn)))
+    return render_image(puppet(person, dict(intensities)))
 
 
-def curves(name: str, unit: str, worn: Worn) -> ResponseCurves:
+def curves(name: str, unit: str, intensities: Intensities) -> ResponseCurves:
     """Return how a model's probabilities follow one unit, over eight people.
 
     Args:
         name: one of `models.choices()`.
         unit: which one is turned from 0 to 1.
-        worn: what the faces wear besides.
+        intensities: what the faces wear besides.
     """
-    besides = tuple((other, level) for other, level in worn if other != unit)
+    besides = tuple((other, level) for other, level in intensities if other != unit)
     return _curves(name, unit, besides)
 
 
 @networks.cached_per_weights(max_entries=128, show_spinner="Rendering 72 faces…")
-def _curves(name: str, unit: str, worn: Worn) -> ResponseCurves:
+def _curves(name: str, unit: str, intensities: Intensities) -> ResponseCurves:
     from fermodels.xai.counterfactuals.response_curves import response_curves
 
     with networks.computing():
-        return response_curves(networks.own_copy(name), unit, dict(worn))
+        return response_curves(networks.own_copy(name), unit, dict(intensities))
 
 
 @networks.cached_per_weights(max_entries=64, show_spinner="Searching for the smallest change…")
-def flip(
-    name: str, person: int, worn: Worn, target: str | None, norm: str
+def smallest_change(
+    name: str, person: int, intensities: Intensities, target: str | None, norm: str
 ) -> SmallestChange | None:
-    """Return the smallest movement found that changes a model's mind; None if none was found.
+    """Return the smallest movement found that flips a network's prediction; None if none was.
 
     Args:
         name: one of `models.choices()`.
         person: who is moved.
-        worn: where the movement starts.
+        intensities: where the movement starts.
         target: expression to reach, or None for any other.
         norm: ``l1`` or ``l2``.
 
@@ -252,4 +255,6 @@ def flip(
     from fermodels.xai.counterfactuals.smallest_change import smallest_flip
 
     with networks.computing():
-        return smallest_flip(networks.own_copy(name), puppet(person, dict(worn)), target, norm)
+        return smallest_flip(
+            networks.own_copy(name), puppet(person, dict(intensities)), target, norm
+        )

@@ -20,7 +20,7 @@ from studio.components.text import plain
 from studio.explanations import Badge, MethodMap
 from studio.figures import charts, images, tables
 from studio.rooms.saliency.settings import RAW, SHARES, VIEWS, Options
-from studio.state import CarriedFace
+from studio.state import SelectedFace
 
 PATIENCE = 0.25
 """Seconds before a progress bar appears."""
@@ -32,9 +32,9 @@ ON_FACE, ALONE = "On the face", "The maps alone"
 class Comparison:
     """Every answer of one face's comparison, and the scale they are drawn on."""
 
-    face: CarriedFace
+    face: SelectedFace
     options: Options
-    found: dict[str, list[MethodMap]]
+    maps: dict[str, list[MethodMap]]
     """Network -> its maps."""
     refused: dict[str, dict[str, str]]
     """Network -> method's title -> why there is no map."""
@@ -43,24 +43,24 @@ class Comparison:
     def badges(self) -> dict[tuple[str, str], Badge]:
         """The scorecards' verdicts, by network and method."""
         return {
-            (name, m.method): explanations.badge(name, self.options.asked(m.method))
-            for name, row in self.found.items()
+            (name, m.method): explanations.badge(name, self.options.request(m.method))
+            for name, row in self.maps.items()
             for m in row
         }
 
     @property
     def every(self) -> list[MethodMap]:
         """All maps."""
-        return [found for row in self.found.values() for found in row]
+        return [m for row in self.maps.values() for m in row]
 
     def values(
-        self, found: MethodMap, part: NDArray[np.float32] | None = None
+        self, method_map: MethodMap, part: NDArray[np.float32] | None = None
     ) -> NDArray[np.floating]:
         """Return what is drawn of a map, or of its `part`: raw, or as shares of its whole."""
-        values = found.attribution if part is None else part
+        values = method_map.attribution if part is None else part
         if self.options.scale == RAW:
             return values
-        total = float(np.abs(found.attribution).sum())
+        total = float(np.abs(method_map.attribution).sum())
         return values / total if total > 0 else values
 
     @cached_property
@@ -68,16 +68,16 @@ class Comparison:
         """Method -> the value at full colour: of all maps, or of the method's own if raw."""
         methods = list(dict.fromkeys(m.method for m in self.every))
         if self.options.scale == RAW:
-            alike = {name: [m for m in self.every if m.method == name] for name in methods}
+            by_method = {name: [m for m in self.every if m.method == name] for name in methods}
             return {
-                name: images.common_limit([self.values(m) for m in found])
-                for name, found in alike.items()
+                name: images.common_limit([self.values(m) for m in maps])
+                for name, maps in by_method.items()
             }
         return dict.fromkeys(methods, images.common_limit([self.values(m) for m in self.every]))
 
 
 def compute(
-    face: CarriedFace, names: Sequence[str], methods: Sequence[str], options: Options
+    face: SelectedFace, names: Sequence[str], methods: Sequence[str], options: Options
 ) -> Comparison:
     """Ask every method of every network, or take what it said before, showing how far it is."""
     if options.contrast == EMOTIONS[options.target_class]:
@@ -92,8 +92,8 @@ def compute(
             words = f"{title}, {plain(name)} ({count + 1} of {len(wanted)})"
             place.progress(count / len(wanted), words)
         try:
-            found = explanations.attribution(name, face.image, options.asked(method))
-            comparison.found[name].append(found)
+            method_map = explanations.attribution(name, face.image, options.request(method))
+            comparison.maps[name].append(method_map)
         except ConfigError as error:
             comparison.refused[name][title] = str(error)
     place.empty()
@@ -115,24 +115,24 @@ def draw(comparison: Comparison) -> None:
         taken += _section(comparison, ALONE)
     for part in PART_TITLES:
         _draw_part(part, comparison)
-    first = next(name for name, row in comparison.found.items() if row)
-    download.take_home(
+    first = next(name for name, row in comparison.maps.items() if row)
+    download.export(
         "saliency-maps",
         lambda: _table(comparison),
         snippets.attribution_code(
-            first, comparison.face, comparison.options.asked(comparison.found[first][0].method)
+            first, comparison.face, comparison.options.request(comparison.maps[first][0].method)
         ),
         pictures=taken,
-        columns=max(map(len, comparison.found.values())),
+        columns=max(map(len, comparison.maps.values())),
     )
 
 
 def _section(comparison: Comparison, title: str) -> list[images.Tile]:
     """Draw one picture per map, a row per network, and return the pictures."""
     st.markdown(f"**{title}**")
-    several, drawn = len(comparison.found) > 1, []
-    for name, row in comparison.found.items():
-        pictures = [picture(comparison, name, found, on_face=title == ON_FACE) for found in row]
+    several, drawn = len(comparison.maps) > 1, []
+    for name, row in comparison.maps.items():
+        pictures = [picture(comparison, name, m, on_face=title == ON_FACE) for m in row]
         if several:
             st.caption(f"**{plain(name)}** {_says(name, comparison.face)}")
         st.html(images.grid(pictures, side=192, label=f"{title}, {name}"))
@@ -144,7 +144,7 @@ def _section(comparison: Comparison, title: str) -> list[images.Tile]:
 def picture(
     comparison: Comparison,
     name: str,
-    found: MethodMap,
+    method_map: MethodMap,
     *,
     on_face: bool,
     limit: float | None = None,
@@ -155,44 +155,44 @@ def picture(
     Args:
         comparison: what it belongs to.
         name: whose map it is.
-        found: the map.
+        method_map: the map.
         on_face: lay it over the face.
         limit: the value at full colour; the comparison's own by default.
         caption: the method's title by default.
     """
     table = images.colour_table(theme.DIVERGING)
-    values = comparison.values(found)
-    limit = comparison.limits[found.method] if limit is None else limit
+    values = comparison.values(method_map)
+    limit = comparison.limits[method_map.method] if limit is None else limit
     if on_face:
         opacity = comparison.options.opacity
         pixels = images.overlay(comparison.face.image, values, limit, table, opacity, signed=True)
     else:
         pixels = images.paint(values, limit, table, signed=True)
-    badge = comparison.badges[name, found.method]
-    note = evidence(found)
+    badge = comparison.badges[name, method_map.method]
+    note = evidence(method_map)
     where = ON_FACE if on_face else ALONE
-    alt = f"{found.title}, {where.lower()}, {name}. {note}. {badge.why}"
-    return images.Tile(pixels, caption or found.title, alt, note, badge.fails, badge.words)
+    alt = f"{method_map.title}, {where.lower()}, {name}. {note}. {badge.why}"
+    return images.Tile(pixels, caption or method_map.title, alt, note, badge.fails, badge.words)
 
 
-def _says(name: str, face: CarriedFace) -> str:
+def _says(name: str, face: SelectedFace) -> str:
     answer = networks.probabilities(name, face.image)
     return f"predicts {EMOTIONS[int(answer.argmax())]} ({answer.max():.0%})"
 
 
 def _table(comparison: Comparison) -> pd.DataFrame:
     named = {
-        f"{name} {m.method}": m.attribution for name, row in comparison.found.items() for m in row
+        f"{name} {m.method}": m.attribution for name, row in comparison.maps.items() for m in row
     }
     return tables.of_maps(named, "attribution")
 
 
-def explain_methods(found: Sequence[MethodMap]) -> None:
+def explain_methods(maps: Sequence[MethodMap]) -> None:
     """Say what each method of the comparison does, and what to know about its map."""
-    for note in dict.fromkeys(f"{m.title}: {note}" for m in found for note in m.notes):
+    for note in dict.fromkeys(f"{m.title}: {note}" for m in maps for note in m.notes):
         st.caption(f":material/info: {plain(note)}")
     with st.expander("What do these methods do?", icon=":material/help:"):
-        for name in dict.fromkeys(m.method for m in found):
+        for name in dict.fromkeys(m.method for m in maps):
             method = explanations.methods()[name]
             st.markdown(f"**{method.title}.** {method.help}")
             st.caption(method.reference)
@@ -202,7 +202,7 @@ def _draw_part(part: str, comparison: Comparison) -> None:
     """Draw one branch's part of every map that sees both, on the scale of the whole."""
     table = images.colour_table(theme.DIVERGING)
     title = PART_TITLES[part]
-    for name, row in comparison.found.items():
+    for name, row in comparison.maps.items():
         split = [m for m in row if len(m.parts) > 1]
         pictures = []
         for m in split:
@@ -229,17 +229,17 @@ def _legend(comparison: Comparison) -> None:
     st.caption("Full colour: " + ", ".join(ends) + ". Do not compare colours across methods.")
 
 
-def evidence(found: MethodMap) -> str:
+def evidence(method_map: MethodMap) -> str:
     """Say how near a map is to what its method promises: its sum, and the map itself."""
-    words = [] if found.signed else ["magnitude only (unsigned)"]
-    if found.completeness_error is not None:
-        words.append(f"completeness gap {found.completeness_error:.1%}")
-    if found.path_error is not None:
-        words.append(f"pixels off by about {found.path_error:.1%} in all at most")
+    words = [] if method_map.signed else ["magnitude only (unsigned)"]
+    if method_map.completeness_error is not None:
+        words.append(f"completeness gap {method_map.completeness_error:.1%}")
+    if method_map.path_error is not None:
+        words.append(f"pixels off by about {method_map.path_error:.1%} in all at most")
     return ", ".join(words)
 
 
-def draw_probabilities(names: Sequence[str], face: CarriedFace, target_class: int) -> None:
+def draw_probabilities(names: Sequence[str], face: SelectedFace, target_class: int) -> None:
     """Draw each network's seven probabilities with the label marked."""
     places = st.columns(min(3, max(2, len(names))), gap="large")
     for number, name in enumerate(names):
@@ -257,9 +257,9 @@ def draw_probabilities(names: Sequence[str], face: CarriedFace, target_class: in
 
 def titled(comparison: Comparison) -> dict[str, MethodMap]:
     """Return every map by a title that tells it from the others."""
-    several = len(comparison.found) > 1
+    several = len(comparison.maps) > 1
     return {
         f"{name}: {m.title}" if several else m.title: m
-        for name, row in comparison.found.items()
+        for name, row in comparison.maps.items()
         for m in row
     }

@@ -19,18 +19,18 @@ from studio.components.text import plain, say_error
 from studio.figures import dream, images, tables
 from studio.rooms.saliency import comparison as saliency_comparison
 from studio.rooms.saliency.settings import Options
-from studio.state import BOUND, CarriedFace
+from studio.state import BOUND, SelectedFace
 
 NOTHING = "no edit"
 MOUTH = (32, 43), (14, 34)
 """Rows and columns where FER-2013's framing puts the mouth: where the rectangle starts."""
-KEPT = "edits"
+EDITS_KEY = "edits"
 """The kept edits' key, in the address and in the session."""
 
 
 @widgets.fragment
 def edits_section(
-    face: CarriedFace, names: Sequence[str], methods: Sequence[str], options: Options
+    face: SelectedFace, names: Sequence[str], methods: Sequence[str], options: Options
 ) -> None:
     """Show, if asked to, the edit canvas."""
     st.subheader("What if this part looked different?", anchor=False)
@@ -39,51 +39,51 @@ def edits_section(
 
 
 def edit_lab(
-    face: CarriedFace, names: Sequence[str], methods: Sequence[str], options: Options
+    face: SelectedFace, names: Sequence[str], methods: Sequence[str], options: Options
 ) -> None:
     """Draw the canvas and, beside it, face, probabilities and maps before and after."""
-    kept = _kept()
+    applied = _applied()
     left, right = st.columns([2, 3], gap="large")
     with left:
-        step = _pick_step(face, kept)
-        chain = [*kept, step] if step else kept
-        _buttons(kept, step)
-    changed = CarriedFace(face.sample_id, _apply(face, chain), face.label, face.split)
+        step = _pick_step(face, applied)
+        chain = [*applied, step] if step else applied
+        _buttons(applied, step)
+    changed = SelectedFace(face.sample_id, _apply(face, chain), face.label, face.split)
     with right:
         hog = any(explanations.sees_hog(name) for name in names)
         _compare_faces(face, changed, hog=hog)
         donors = {name: donor.sample_id for name, donor in _donors(chain).items()}
         code = snippets.edited(names, face, chain, donors)
-        _take_faces_home(face, changed, code)
+        _export_faces(face, changed, code)
         method = _pick_method(methods)
         _compare_maps(face, changed, names, method, options)
         if not chain:
             st.caption("Choose an edit and draw a rectangle: the maps and predictions follow.")
-        _compare_answers(face, changed, names, code)
+        _compare_predictions(face, changed, names, code)
 
 
-def _kept() -> list[Step]:
+def _applied() -> list[Step]:
     """Return the edits kept so far: those of the address, else of this session."""
-    asked = st.query_params.get(KEPT)
-    text = str(st.session_state.get(KEPT, "")) if asked is None else asked
+    in_address = st.query_params.get(EDITS_KEY)
+    text = str(st.session_state.get(EDITS_KEY, "")) if in_address is None else in_address
     try:
         steps = edits.read(text)
     except ConfigError as error:
         say_error(error)
         steps = []
-    _keep(steps)
+    _store(steps)
     return steps
 
 
-def _keep(steps: Sequence[Step]) -> None:
-    st.session_state[KEPT] = edits.write(steps)
+def _store(steps: Sequence[Step]) -> None:
+    st.session_state[EDITS_KEY] = edits.write(steps)
     if steps:
-        st.query_params[KEPT] = edits.write(steps)
+        st.query_params[EDITS_KEY] = edits.write(steps)
     else:
-        st.query_params.pop(KEPT, None)
+        st.query_params.pop(EDITS_KEY, None)
 
 
-def _pick_step(face: CarriedFace, kept: Sequence[Step]) -> Step | None:
+def _pick_step(face: SelectedFace, applied: Sequence[Step]) -> Step | None:
     """Return the edit under the rectangle, None while no edit is chosen."""
     names = [NOTHING, *EDITS]
     chosen = st.pills(
@@ -101,8 +101,8 @@ def _pick_step(face: CarriedFace, kept: Sequence[Step]) -> Step | None:
             donor = str(st.selectbox("From a face labelled", EMOTIONS, key="donor", **BOUND))
         step = Step(edit.name, area, donor)
     with place:
-        seen = _apply(face, [*kept, step] if step else kept)
-        rectangle.draw(seen, area, key="canvas", on_draw=_move)
+        edited = _apply(face, [*applied, step] if step else applied)
+        rectangle.draw(edited, area, key="canvas", on_draw=_move)
     return step
 
 
@@ -117,18 +117,18 @@ def _move(area: Area) -> None:
     st.session_state["columns"] = (area.left, area.right)
 
 
-def _buttons(kept: Sequence[Step], step: Step | None) -> None:
+def _buttons(applied: Sequence[Step], step: Step | None) -> None:
     with st.container(horizontal=True, gap="small"):
-        more = [*kept, step] if step else [*kept]
+        more = [*applied, step] if step else [*applied]
         st.button("Apply and continue", on_click=_go_on, args=(more,), disabled=step is None)
-        st.button("Undo", on_click=_keep, args=(kept[:-1],), disabled=not kept)
-        st.button("Start over", on_click=_go_on, args=([],), disabled=not (kept or step))
-    if kept:
-        st.caption("Applied: " + ", then ".join(_words(s) for s in kept) + ".")
+        st.button("Undo", on_click=_store, args=(applied[:-1],), disabled=not applied)
+        st.button("Start over", on_click=_go_on, args=([],), disabled=not (applied or step))
+    if applied:
+        st.caption("Applied: " + ", then ".join(_words(s) for s in applied) + ".")
 
 
 def _go_on(steps: Sequence[Step]) -> None:
-    _keep(steps)
+    _store(steps)
     st.session_state["edit"] = NOTHING
 
 
@@ -139,18 +139,18 @@ def _words(step: Step) -> str:
     return f"{EDITS[step.edit].title.lower()}{donor} ({place})"
 
 
-def _apply(face: CarriedFace, steps: Sequence[Step]) -> NDArray[np.uint8]:
+def _apply(face: SelectedFace, steps: Sequence[Step]) -> NDArray[np.uint8]:
     donors = {name: donor.image for name, donor in _donors(steps).items()}
     return edits.apply(face.image, steps, donors)
 
 
-def _donors(steps: Sequence[Step]) -> dict[str, CarriedFace]:
+def _donors(steps: Sequence[Step]) -> dict[str, SelectedFace]:
     """Return a typical face per expression that is pasted from."""
     wanted = sorted({step.donor for step in steps if step.donor})
     return {name: state.example(state.faces_shown(), name) for name in wanted}
 
 
-def _compare_faces(face: CarriedFace, changed: CarriedFace, *, hog: bool) -> None:
+def _compare_faces(face: SelectedFace, changed: SelectedFace, *, hog: bool) -> None:
     both = np.stack([face.image, changed.image])
     titles = ("before", "after")
     pictures = [
@@ -179,35 +179,35 @@ def _pick_method(methods: Sequence[str]) -> str:
 
 
 def _compare_maps(
-    face: CarriedFace, changed: CarriedFace, names: Sequence[str], method: str, options: Options
+    face: SelectedFace, changed: SelectedFace, names: Sequence[str], method: str, options: Options
 ) -> None:
     """Draw one method's map of both faces per network, all on one scale."""
     both = {
-        title: saliency_comparison.compute(held, names, [method], options)
-        for title, held in (("before", face), ("after", changed))
+        title: saliency_comparison.compute(one_face, names, [method], options)
+        for title, one_face in (("before", face), ("after", changed))
     }
-    drawn = [one.values(found) for one in both.values() for found in one.every]
+    drawn = [one.values(method_map) for one in both.values() for method_map in one.every]
     if not drawn:
         st.caption("This method has no map of this network: choose another.")
         return
     limit = images.common_limit(drawn)
     pictures = [
         saliency_comparison.picture(
-            comparison, name, found, on_face=True, limit=limit, caption=f"{title}, {name}"
+            comparison, name, method_map, on_face=True, limit=limit, caption=f"{title}, {name}"
         )
         for name in names
         for title, comparison in both.items()
-        for found in comparison.found[name]
+        for method_map in comparison.maps[name]
     ]
     st.html(images.grid(pictures, side=192, label="Maps before and after the edit"))
 
 
-def _compare_answers(
-    face: CarriedFace, changed: CarriedFace, names: Sequence[str], code: str
+def _compare_predictions(
+    face: SelectedFace, changed: SelectedFace, names: Sequence[str], code: str
 ) -> None:
     places = st.columns(min(2, len(names)), gap="large")
     for number, name in enumerate(names):
-        before, after = (networks.probabilities(name, held.image) for held in (face, changed))
+        before, after = (networks.probabilities(name, one.image) for one in (face, changed))
         with places[number % len(places)]:
             st.caption(f"**{plain(name)}**: {_verdict(before, after)}")
             fig = dream.before_after(before, after, EMOTIONS)
@@ -215,8 +215,8 @@ def _compare_answers(
             download.show(fig, f"edited-{number}", alt, code=code)
 
 
-def _take_faces_home(face: CarriedFace, changed: CarriedFace, code: str) -> None:
-    download.take_home(
+def _export_faces(face: SelectedFace, changed: SelectedFace, code: str) -> None:
+    download.export(
         "edited-face", lambda: tables.of_maps({"before": face.image, "after": changed.image}),
         code,
         pictures=[images.Tile(face.image, "before", ""), images.Tile(changed.image, "after", "")],

@@ -21,7 +21,7 @@ from studio.components import download, widgets
 from studio.components.text import plain, say_error
 from studio.figures import faces as figures_faces
 from studio.figures import images
-from studio.state import BOUND, CarriedFace
+from studio.state import BOUND, SelectedFace
 
 if TYPE_CHECKING:
     from fermodels.xai.inspect.neighbours import Neighbours
@@ -38,7 +38,7 @@ LIMITS = (
 
 
 @widgets.fragment
-def section(face: CarriedFace, names: Sequence[str]) -> None:
+def section(face: SelectedFace, names: Sequence[str]) -> None:
     """Show, if asked to, which training faces each network takes for most like the face in hand."""
     st.subheader("Nearest training faces", anchor=False)
     if not st.toggle("Show the nearest training faces", key="alike", **BOUND):
@@ -56,65 +56,65 @@ def section(face: CarriedFace, names: Sequence[str]) -> None:
     st.caption(LIMITS)
 
 
-def draw(name: str, face: CarriedFace, train: FaceDataset, key: str) -> None:
+def draw(name: str, face: SelectedFace, train: FaceDataset, key: str) -> None:
     """Draw one network's nearest training faces, nearest first, or offer to look for them."""
-    found = look(name, face, train, key)
-    if found is None:
+    nearest_faces = look(name, face, train, key)
+    if nearest_faces is None:
         return
     says = networks.probabilities(name, face.image)
     st.markdown(
-        f"**{plain(name)}**: {neighbour_labels(found.labels)}; it predicts "
+        f"**{plain(name)}**: {neighbour_labels(nearest_faces.labels)}; it predicts "
         f"{EMOTIONS[says.argmax()]} "
         f"({says.max():.0%}) for this face."
     )
-    pictures = train.images[found.rows]
+    pictures = train.images[nearest_faces.rows]
     shown = figures_faces.neighbour_tiles(
-        pictures, found.labels.tolist(), found.distances.tolist(),
+        pictures, nearest_faces.labels.tolist(), nearest_faces.distances.tolist(),
         (pictures == face.image).all((1, 2)).tolist(),
     )  # fmt: skip
     title = f"Training faces nearest to this one in the features of {name}, nearest first"
     st.html(images.grid(shown, side=images.crisp_side(48, 96), label=title, columns=4))
-    download.take_home(
+    download.export(
         key,
-        lambda: table(found),
-        snippets.neighbours(name, face, SPLIT, len(found.ids)),
+        lambda: table(nearest_faces),
+        snippets.neighbours(name, face, SPLIT, len(nearest_faces.ids)),
         pictures=shown,
     )
 
 
-def look(name: str, face: CarriedFace, train: FaceDataset, key: str) -> Neighbours | None:
+def look(name: str, face: SelectedFace, train: FaceDataset, key: str) -> Neighbours | None:
     """Return the nearest faces; of a large split only once its button was pressed, else None."""
-    asked = f"{networks.stamp(name)} {train.content_hash}"
+    task = f"{networks.stamp(name)} {train.content_hash}"
     state: dict[str, bool] = st.session_state.setdefault(STARTED, {})
-    seen, place = f"{len(train):,} training faces", st.empty()
-    if len(train) <= predictions.AT_ONCE or state.get(asked):
-        with place, st.spinner(f"{plain(name)} looks at {seen}…"):
+    amount, place = f"{len(train):,} training faces", st.empty()
+    if len(train) <= predictions.AT_ONCE or state.get(task):
+        with place, st.spinner(f"{plain(name)} looks at {amount}…"):
             return nearest(name, face, train, lambda _share: None)
-    if asked not in state:
+    if task not in state:
         place.button(
-            f"Let {plain(name)} look at {seen}", key=f"{key}-start", icon=":material/play_arrow:",
-            on_click=state.__setitem__, args=(asked, False),
+            f"Let {plain(name)} look at {amount}", key=f"{key}-start", icon=":material/play_arrow:",
+            on_click=state.__setitem__, args=(task, False),
         )  # fmt: skip
         return None
     try:
-        found = watched(name, face, train, place)
-        state[asked] = True
+        nearest_faces = watched(name, face, train, place)
+        state[task] = True
     finally:  # stopped or interrupted: the button again, so that nothing starts by itself
-        if not state[asked]:
-            del state[asked]
-    return found
+        if not state[task]:
+            del state[task]
+    return nearest_faces
 
 
-def watched(name: str, face: CarriedFace, train: FaceDataset, place: DeltaGenerator) -> Neighbours:
+def watched(name: str, face: SelectedFace, train: FaceDataset, place: DeltaGenerator) -> Neighbours:
     """Return the nearest faces, showing how far it is; what a stop interrupts goes on later."""
 
     def report(share: float) -> None:
         place.progress(share, f"{plain(name)}: {share:.0%} of {len(train):,} faces. {HOW_TO_STOP}")
 
     report(0.0)
-    found = nearest(name, face, train, report)
+    nearest_faces = nearest(name, face, train, report)
     place.empty()
-    return found
+    return nearest_faces
 
 
 def neighbour_labels(labels: NDArray[np.int64]) -> str:
@@ -129,14 +129,14 @@ def neighbour_labels(labels: NDArray[np.int64]) -> str:
     return ", ".join([f"{most} of {len(labels)} are labelled **{EMOTIONS[leader]}**", *rest])
 
 
-def table(found: Neighbours) -> pd.DataFrame:
+def table(nearest_faces: Neighbours) -> pd.DataFrame:
     """Return one row per neighbour: rank from 0, sample_id, label's name, distance."""
     return pd.DataFrame(
         {
-            "rank": np.arange(len(found.ids)),
-            "sample_id": found.ids,
-            "label": np.take(EMOTIONS, found.labels),
-            "distance": found.distances,
+            "rank": np.arange(len(nearest_faces.ids)),
+            "sample_id": nearest_faces.ids,
+            "label": np.take(EMOTIONS, nearest_faces.labels),
+            "distance": nearest_faces.distances,
         }
     )
 
@@ -159,12 +159,12 @@ def training(faces: FaceDataset) -> FaceDataset | None:
     return predictions.faces_of_split(faces, SPLIT) if (faces.splits == SPLIT).any() else None
 
 
-def count_of(train: FaceDataset, face: CarriedFace) -> int:
+def count_of(train: FaceDataset, face: SelectedFace) -> int:
     """Return how many neighbours can be shown: COUNT, or as many as there are besides the face."""
     return min(COUNT, len(train) - int((train.ids == face.sample_id).sum()))
 
 
-def nearest(name: str, face: CarriedFace, train: FaceDataset, report: Report) -> Neighbours:
+def nearest(name: str, face: SelectedFace, train: FaceDataset, report: Report) -> Neighbours:
     """Return the training faces nearest to a face in a network's features, the face itself not.
 
     Args:
@@ -195,7 +195,7 @@ def _features(name: str, train: FaceDataset, start: int) -> NDArray[np.float16]:
 
 @networks.cached_per_weights(max_entries=256)
 def _nearest(
-    name: str, face: CarriedFace, train: FaceDataset, _parts: list[NDArray[np.float16]]
+    name: str, face: SelectedFace, train: FaceDataset, _parts: list[NDArray[np.float16]]
 ) -> Neighbours:
     from fermodels.xai.inspect import neighbours
 

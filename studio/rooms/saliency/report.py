@@ -17,24 +17,7 @@ from studio.components import widgets
 from studio.figures import images
 from studio.figures.images import Pixels, data_uri
 from studio.rooms.saliency.comparison import Comparison, evidence, picture
-
-STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #23262b; background: #fcfbf8;
-       max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-h1, h2 { font-family: Georgia, serif; line-height: 1.2; }
-img { image-rendering: pixelated; border-radius: 4px; display: block; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .5rem 0 1rem; }
-th, td { text-align: left; padding: 4px 14px 4px 0; border-bottom: 1px solid #dcd8cf;
-         vertical-align: top; font-weight: 400; }
-thead th { font-weight: 600; }
-td.n, th.n { text-align: right; }
-.bar { display: inline-block; height: 10px; border-radius: 5px; }
-.maps { display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: 16px; }
-figure { margin: 0; } figcaption, small { font-size: .85rem; } .pale img { opacity: .35; }
-code { font-size: .85rem; overflow-wrap: anywhere; }
-@media print { body { background: #fff; } h2 { break-after: avoid; }
-               figure { break-inside: avoid; } }
-"""
+from studio.theme import asset
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +53,7 @@ class Report:
     """What the maps explain, in words."""
     settings: Mapping[str, str]
     """Baseline, layer, scale and the like."""
-    answers: Mapping[str, NDArray[np.floating]]
+    predictions: Mapping[str, NDArray[np.floating]]
     """Network -> seven probabilities."""
     maps: Sequence[MapEntry]
     notes: Sequence[str]
@@ -94,7 +77,7 @@ def html(report: Report, names: Sequence[str]) -> str:
         f"<h1>One face, as the networks see it</h1><p>{escape(head)}, from "
         f"{escape(report.data)}</p>"
         f'<img src="{data_uri(report.face)}" width="192" height="192" alt="The face">',
-        "<h2>Predictions</h2>" + _answers(report, names),
+        "<h2>Predictions</h2>" + _predictions(report, names),
         f"<h2>{escape(report.question)}</h2>" + _settings(report.settings) + _maps(report.maps),
         "<h2>Which maps are faithful? (scorecard)</h2>" + _trust(report.maps),
         "<h2>Where on the face?</h2>" + _regions(report.maps),
@@ -104,7 +87,8 @@ def html(report: Report, names: Sequence[str]) -> str:
     title = escape(f"FER Studio: {report.sample_id}")
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head>'
+        f'<meta name="viewport" content="width=device-width">'
+        f"<style>{asset('report.css')}</style></head>"
         f"<body>{''.join(parts)}</body></html>"
     )
 
@@ -120,23 +104,23 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return f"<table><thead>{row(head, 'th')}</thead><tbody>{body}</tbody></table>"
 
 
-def _answers(report: Report, names: Sequence[str]) -> str:
+def _predictions(report: Report, names: Sequence[str]) -> str:
     rows = []
     for index, name in enumerate(names):
         colour = theme.EXPRESSION_COLORS[name]
         cells = [
             f'<span class="bar" style="width:{90 * values[index]:.0f}px;background:{colour}">'
             f"</span> {values[index]:.1%}"
-            for values in report.answers.values()
+            for values in report.predictions.values()
         ]
         mark = " (label)" if name == report.label else ""
         rows.append([escape(name + mark), *cells])
-    return _table(["", *map(escape, report.answers)], rows)
+    return _table(["", *map(escape, report.predictions)], rows)
 
 
 def _settings(settings: Mapping[str, str]) -> str:
-    said = "; ".join(f"{key}: {value}" for key, value in settings.items())
-    return f"<p><small>{escape(said)}</small></p>"
+    listed = "; ".join(f"{key}: {value}" for key, value in settings.items())
+    return f"<p><small>{escape(listed)}</small></p>"
 
 
 def _maps(maps: Sequence[MapEntry]) -> str:
@@ -218,7 +202,7 @@ def assemble(comparison: Comparison) -> Report:
             "layer of CAM methods": options.layer or "the network's usual one",
             "colours": options.scale,
         },
-        answers={name: networks.probabilities(name, face.image) for name in comparison.found},
+        predictions={name: networks.probabilities(name, face.image) for name in comparison.maps},
         maps=_entries(comparison),
         notes=list(dict.fromkeys(f"{m.title}: {note}" for m in every for note in m.notes)),
         address=urlencode(st.query_params.to_dict()),
@@ -231,17 +215,17 @@ def _entries(comparison: Comparison) -> list[MapEntry]:
     from fermodels.xai.attribution.occlusion import region_sums
 
     entries = []
-    for name, row in comparison.found.items():
-        for found in row:
-            tile = picture(comparison, name, found, on_face=True)
-            badge = comparison.badges[name, found.method]
-            sums = region_sums(images.shares_of_total(found.attribution))
+    for name, row in comparison.maps.items():
+        for m in row:
+            tile = picture(comparison, name, m, on_face=True)
+            badge = comparison.badges[name, m.method]
+            sums = region_sums(images.shares_of_total(m.attribution))
             entries.append(
                 MapEntry(
                     name,
-                    found.title,
+                    m.title,
                     tile.pixels,
-                    evidence(found),
+                    evidence(m),
                     badge.words,
                     badge.reasons,
                     badge.fails,

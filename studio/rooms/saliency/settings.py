@@ -58,7 +58,7 @@ class Options:
         contrast = f" rather than “{self.contrast}”" if self.contrast else ""
         return f"Evidence for “{EMOTIONS[self.target_class]}”{contrast}"
 
-    def asked(self, method: str) -> MapRequest:
+    def request(self, method: str) -> MapRequest:
         """Return the question to one method."""
         contrast = None if self.contrast is None else EMOTIONS.index(self.contrast)
         return MapRequest(

@@ -13,7 +13,7 @@ from studio.explanations import MapRequest, MethodMap
 from studio.figures import charts as curve_figures
 from studio.figures import heatmaps as region_figures
 from studio.figures import images
-from studio.state import BOUND, CarriedFace
+from studio.state import BOUND, SelectedFace
 
 if TYPE_CHECKING:
     from studio.rooms.saliency.comparison import Comparison
@@ -29,35 +29,35 @@ def section(comparison: Comparison) -> None:
 
 def pick_and_draw_curves(comparison: Comparison) -> None:
     """Let one map of the comparison be chosen and draw its curves."""
-    names = [name for name, row in comparison.found.items() if row]
+    names = [name for name, row in comparison.maps.items() if row]
     if not names:
         st.info("No method gave a map to test.")
         return
     left, right = st.columns(2, gap="medium")
     with left:
         name = str(st.selectbox("Model", names, key="curves-of", **BOUND))
-    by_title = {m.title: m for m in comparison.found[name]}
+    by_title = {m.title: m for m in comparison.maps[name]}
     with right:
-        found = by_title[str(st.selectbox("Map", list(by_title), key="curves-map", **BOUND))]
-    draw_curves(comparison.face, name, found, comparison.options.asked(found.method))
+        method_map = by_title[str(st.selectbox("Map", list(by_title), key="curves-map", **BOUND))]
+    draw_curves(comparison.face, name, method_map, comparison.options.request(method_map.method))
 
 
-def draw_curves(held: CarriedFace, name: str, found: MethodMap, asked: MapRequest) -> None:
+def draw_curves(face: SelectedFace, name: str, method_map: MethodMap, request: MapRequest) -> None:
     """Draw what happens to the class as the map's pixels are taken away, and given back."""
-    answer = explanations.curves(name, held.image, asked, found.attribution)
+    curves = explanations.curves(name, face.image, request, method_map.attribution)
     left, right = st.columns(2, gap="large")
     for place, kind in ((left, "deletion"), (right, "insertion")):
         with place:
             fig = curve_figures.by_share(
-                next(iter(answer.values())).fractions,
-                {_title(key, found): getattr(c, kind)[0] for key, c in answer.items()},
+                next(iter(curves.values())).fractions,
+                {_title(key, method_map): getattr(c, kind)[0] for key, c in curves.items()},
                 kind,
             )
             download.show(
-                fig, f"{kind}-curve", f"{kind.title()} curve of {found.title} and its controls",
-                code=_curve_code(held, name, asked),
+                fig, f"{kind}-curve", f"{kind.title()} curve of {method_map.title} and controls",
+                code=_curve_code(face, name, request),
             )  # fmt: skip
-    gaps = {_title(key, found): float(c.gap[0]) for key, c in answer.items()}
+    gaps = {_title(key, method_map): float(c.gap[0]) for key, c in curves.items()}
     st.caption(
         "Insertion minus deletion area, the higher the better: "
         + ", ".join(f"{title} {gap:+.2f}" for title, gap in gaps.items())
@@ -65,16 +65,16 @@ def draw_curves(held: CarriedFace, name: str, found: MethodMap, asked: MapReques
     )
 
 
-def _title(key: str, found: MethodMap) -> str:
-    return found.title if key == "method" else key
+def _title(key: str, method_map: MethodMap) -> str:
+    return method_map.title if key == "method" else key
 
 
-def _curve_code(held: CarriedFace, name: str, asked: MapRequest) -> str:
+def _curve_code(face: SelectedFace, name: str, request: MapRequest) -> str:
     return (
-        f"{snippets.attribution_code(name, held, asked)}\n"
+        f"{snippets.attribution_code(name, face, request)}\n"
         "from fermodels.xai.trust.faithfulness import face_curves\n\n"
-        f"curves = face_curves(net, face, why.attribution[0], {asked.target_class}, "
-        f"{asked.method!r}, {asked.baseline!r})\n"
+        f"curves = face_curves(net, face, why.attribution[0], {request.target_class}, "
+        f"{request.method!r}, {request.baseline!r})\n"
         "curves['method'].deletion, curves['method'].insertion\n"
     )
 

@@ -86,14 +86,16 @@ def test_other_faces_are_told_in_a_table_and_numbered(checkpoints: Path) -> None
 
 
 def test_an_explanation_reads_aloud_and_closes_its_tags(checkpoints: Path) -> None:
-    why = classify_tab_html.ask_why(ASTRONAUT, "deep", "sad", "fear")
+    why = classify_tab_html.explain_photo(ASTRONAUT, "deep", "sad", "fear")
     html = classify_tab_html.why_html(why)
     _Tags(html)
     assert "Why sad, not fear?" in html and "evidence for sad" in html
     assert "adds up to the change from the baseline within" in html
-    assert why.found.path_error is not None
-    assert f"its pixels are off by about {why.found.path_error[0]:.1%} at most" in html
-    assert classify_tab_html.why_json(why)["path_error"] == pytest.approx(why.found.path_error[0])
+    assert why.explanation.path_error is not None
+    assert f"its pixels are off by about {why.explanation.path_error[0]:.1%} at most" in html
+    assert classify_tab_html.why_json(why)["path_error"] == pytest.approx(
+        why.explanation.path_error[0]
+    )
 
 
 def test_without_a_face_the_page_offers_the_whole_picture() -> None:
@@ -115,14 +117,14 @@ def test_errors_and_names_cannot_inject_html(
 
 
 def test_a_replaced_checkpoint_answers_at_the_next_photo(checkpoints: Path) -> None:
-    before = read(ASTRONAUT).answers["deep"]
+    before = read(ASTRONAUT).probabilities["deep"]
     assert before.shape == (1, 7)
     checkpoint.save(
         checkpoints / "deep", tiny_net(5), {"variant": "deep", "recipe": "toy"}, {},
         catalog.History(pd.DataFrame({"step": [1]}), pd.DataFrame({"step": [1]})),
         pd.DataFrame({"step": [1]}), "card", checkpoint.not_a_checkpoint,
     )  # fmt: skip
-    assert not np.array_equal(before, read(ASTRONAUT).answers["deep"])
+    assert not np.array_equal(before, read(ASTRONAUT).probabilities["deep"])
 
 
 def test_the_answer_is_json_that_survives_a_round_trip() -> None:

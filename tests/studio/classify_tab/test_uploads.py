@@ -16,7 +16,7 @@ import pytest
 from fermodels.errors import PhotoError
 from studio.classify_tab import uploads
 from studio.classify_tab.reading import MAX_BYTES
-from studio.classify_tab.uploads import MAX_HELD, FullError, Photos
+from studio.classify_tab.uploads import MAX_STORED, FullError, Photos
 
 Usage = namedtuple("Usage", "total used free")
 FORM = {"content-type": "multipart/form-data; boundary=x"}
@@ -54,7 +54,7 @@ def fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     uploads.remove_folder()
 
 
-@pytest.mark.parametrize(("free", "kept"), [(2 * MAX_HELD + 1, True), (2 * MAX_HELD, False)])
+@pytest.mark.parametrize(("free", "kept"), [(2 * MAX_STORED + 1, True), (2 * MAX_STORED, False)])
 def test_photos_lie_in_memory_only_where_it_has_room(
     fresh: Path, monkeypatch: pytest.MonkeyPatch, free: int, kept: bool
 ) -> None:
@@ -76,11 +76,11 @@ def test_a_system_without_such_a_place_uses_the_temporary_folder(
 def test_an_upload_is_read_back_and_goes_when_it_is_old(photos: Photos) -> None:
     first, second = receive(photos, part("a.jpg", b"one") + part("b.jpg", b"two"), b"--x--\r\n")
     assert (photos.read(str(first)), photos.read(str(second))) == (b"one", b"two")
-    assert photos.held == 6
+    assert photos.total_bytes == 6
     photos.sweep(older_than=60)
     assert first.is_file()
     photos.sweep(older_than=0)
-    assert not first.parent.exists() and photos.held == 0
+    assert not first.parent.exists() and photos.total_bytes == 0
     with pytest.raises(PhotoError, match="add it again"):
         photos.read(str(first))
 
@@ -89,7 +89,7 @@ def test_an_upload_that_is_cut_leaves_nothing(photos: Photos) -> None:
     with pytest.raises(ConnectionResetError):
         receive(photos, part("a.jpg", bytes(5_000_000)), fails=True)
     assert list((photos.folder / "uploads").iterdir()) == []
-    assert photos.held == 0
+    assert photos.total_bytes == 0
 
 
 def test_one_photo_too_large_and_none_is_kept(photos: Photos) -> None:
@@ -113,18 +113,18 @@ def test_a_full_disk_leaves_nothing_half_written(
     monkeypatch.setattr(uploads, "_write", second_fails)
     with pytest.raises(OSError, match="No space"):
         receive(photos, part("a.jpg", b"one"), part("b.jpg", b"two"), b"--x--\r\n")
-    assert list((photos.folder / "uploads").iterdir()) == [] and photos.held == 0
+    assert list((photos.folder / "uploads").iterdir()) == [] and photos.total_bytes == 0
 
 
 def test_what_is_being_received_counts_too(photos: Photos, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploads, "MAX_HELD", 1000)
+    monkeypatch.setattr(uploads, "MAX_STORED", 1000)
     receive(photos, part("a.jpg", bytes(800)), b"--x--\r\n")
     photos.check_room(200)
     with pytest.raises(FullError, match="try again"):
         photos.check_room(201)
     with pytest.raises(FullError, match="try again"):
         receive(photos, part("b.jpg", bytes(300)), b"--x--\r\n")
-    assert photos.held == 800
+    assert photos.total_bytes == 800
 
 
 def test_the_number_of_photos_is_bounded(photos: Photos, monkeypatch: pytest.MonkeyPatch) -> None:

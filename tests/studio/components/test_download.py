@@ -20,7 +20,7 @@ from studio.components import epoch_slider
 from studio.explanations import MapRequest
 from studio.figures import charts, heatmaps, images, tables
 from studio.rooms.activations import layers
-from studio.state import CarriedFace
+from studio.state import SelectedFace
 from tests.studio.shelf_of_toys import numbers_of
 from tests.studio.toy_studio import open_room, write_studio
 
@@ -33,9 +33,9 @@ def faces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def held(folder: Path) -> CarriedFace:
+def held(folder: Path) -> SelectedFace:
     every = read_faces(folder)
-    return CarriedFace(str(every.ids[3]), every.images[3], int(every.labels[3]), "test")
+    return SelectedFace(str(every.ids[3]), every.images[3], int(every.labels[3]), "test")
 
 
 def run(code: str) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def test_a_snippet_makes_the_maps_of_a_layer(faces: Path) -> None:
 
 def test_a_snippet_gives_the_probabilities_that_are_drawn(faces: Path) -> None:
     face = held(faces)
-    found = run(snippets.probabilities_code(["shallow", "hybrid-shallow"], face))["answers"]
+    found = run(snippets.probabilities_code(["shallow", "hybrid-shallow"], face))["predictions"]
     for name, values in found.items():
         assert np.allclose(values, networks.probabilities(name, face.image), atol=1e-6)
 

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from fermodels.data.dataset import FaceDataset
 from fermodels.errors import CheckpointError, DataError
 from studio import networks
-from studio.state import CarriedFace
+from studio.state import SelectedFace
 from tests.studio.shelf_of_toys import text_of, write_faces
 
 
@@ -68,7 +68,7 @@ def test_an_uploaded_face_is_held_but_never_enters_the_url(
     folder, faces = source
     app = AppTest.from_function(page, default_timeout=60)
     app.query_params["data"] = str(folder)
-    app.session_state["carried"] = CarriedFace("upload-1", faces.images[0], None, "upload")
+    app.session_state["selected-face"] = SelectedFace("upload-1", faces.images[0], None, "upload")
     app.run()
     assert "holding upload-1" in text_of(app)
     assert "unlabelled" in text_of(app)

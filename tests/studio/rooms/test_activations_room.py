@@ -101,7 +101,9 @@ def test_the_code_compares_the_same_two_faces(faces: Path, monkeypatch: pytest.M
     made: dict[str, Any] = {}
     exec(compile(snippets.similarity_code("shallow", *pair), "snippet", "exec"), made)
     shown = layers.layer_similarity("shallow", *(face.image for face in pair))
-    assert [one.cosine for one in made["found"]] == pytest.approx([one.cosine for one in shown])
+    assert [one.cosine for one in made["similarities"]] == pytest.approx(
+        [one.cosine for one in shown]
+    )
 
 
 def test_the_example_is_a_face_not_the_odd_one_out() -> None:

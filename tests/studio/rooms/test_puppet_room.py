@@ -67,7 +67,7 @@ def test_the_smallest_change_is_searched_on_demand_and_forgotten_when_the_face_m
     app = open_room("puppet", faces)
     assert any("Press **Search**" in note.value for note in app.info)
     healthy(app.button(key="flip").click().run())
-    found = sliders.flip("shallow", 3, (), None, "l1")
+    found = sliders.smallest_change("shallow", 3, (), None, "l1")
     if found is None:
         assert any("No movement was found" in note.value for note in app.info)
     else:

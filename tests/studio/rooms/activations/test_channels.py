@@ -157,7 +157,7 @@ def test_a_visitors_own_network_is_looked_at_like_the_one_it_is(faces: Path) -> 
         "shallow (yours)", "upload", None, "toy", fermodels.load("shallow")
     )
     record("shallow", faces)  # is the bundled one's: never that of a namesake
-    app.session_state["guests"] = {mine.name: mine}
+    app.session_state["visitor-networks"] = {mine.name: mine}
     healthy(app.run())
     healthy(app.selectbox(key="model").select(mine.name).run())
     assert bundled and peaks_of(app) == bundled

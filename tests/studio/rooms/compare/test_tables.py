@@ -135,4 +135,4 @@ def test_doubted_faces_are_those_marked(tmp_path: Path, monkeypatch: pytest.Monk
     some = faces(4)
     marks = pd.DataFrame({"sample_id": some.ids, "doubted": [False, True, False, True]})
     marks.to_parquet(tmp_path / "label_doubt.parquet")
-    assert filters.doubted(some).tolist() == [False, True, False, True]
+    assert filters.label_errors(some).tolist() == [False, True, False, True]

@@ -21,12 +21,12 @@ from studio import explanations, networks
 from studio.explanations import MapRequest
 from studio.rooms.saliency import comparison
 from studio.rooms.saliency.settings import RAW, SHARES, Options
-from studio.state import CarriedFace
+from studio.state import SelectedFace
 from tests.studio.shelf_of_toys import text_of
 from tests.studio.toy_studio import chart, healthy, html_of, open_room, write_studio
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (48, 48), np.uint8)
-FACE = CarriedFace("upload-1", IMAGE, None, "upload")
+FACE = SelectedFace("upload-1", IMAGE, None, "upload")
 
 
 @pytest.fixture

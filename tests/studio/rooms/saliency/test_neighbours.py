@@ -59,7 +59,7 @@ def words_of(app: AppTest) -> str:
     return "\n".join(element.value for element in (*app.markdown, *app.caption, *app.info))
 
 
-def held(faces: FaceDataset, split: str) -> state.CarriedFace:
+def held(faces: FaceDataset, split: str) -> state.SelectedFace:
     return state.face_at(faces, int(np.flatnonzero(faces.splits == split)[0]))
 
 
@@ -97,7 +97,7 @@ def test_a_visitors_own_network_finds_what_the_one_it_is_finds(faces: Path) -> N
     mine = networks.VisitorNetwork(
         "shallow (yours)", "upload", None, "toy", fermodels.load("shallow")
     )
-    app.session_state["guests"] = {mine.name: mine}
+    app.session_state["visitor-networks"] = {mine.name: mine}
     healthy(app.run())
     healthy(app.selectbox(key="model").select(mine.name).run())
     assert bundled and shown_in(app) == bundled
@@ -203,7 +203,7 @@ def test_the_code_finds_the_same_faces(faces: Path) -> None:
     shown = neighbours.nearest("shallow", face, train, lambda _share: None)
     names: dict[str, Any] = {}
     exec(snippets.neighbours("shallow", face, "train", len(shown.ids)), names)
-    assert names["found"].ids.tolist() == shown.ids.tolist()
+    assert names["nearest_faces"].ids.tolist() == shown.ids.tolist()
     table = neighbours.table(shown)
     assert table["sample_id"].tolist() == shown.ids.tolist()
     assert table["label"].tolist() == [EMOTIONS[k] for k in shown.labels]

@@ -14,10 +14,10 @@ from studio import networks
 from studio.rooms.saliency import comparison as saliency_comparison
 from studio.rooms.saliency import report
 from studio.rooms.saliency.settings import SHARES, Options
-from studio.state import CarriedFace
+from studio.state import SelectedFace
 from tests.studio.toy_studio import open_room, write_studio
 
-FACE = CarriedFace("upload-1", np.random.default_rng(0).integers(0, 256, (48, 48), np.uint8), None,
+FACE = SelectedFace("upload-1", np.random.default_rng(0).integers(0, 256, (48, 48), np.uint8), None,
                    "upload")  # fmt: skip
 OPTIONS = Options(3, "mean-face", None, SHARES, "both", 0.85, None)
 
