@@ -95,10 +95,10 @@ def classify() -> Callable[[], object]:
 
 def why() -> Callable[[], object]:
     """The "why?" of that photo."""
-    from studio.classify_tab.html import ask_why, why_html
+    from studio.classify_tab.html import explain_photo, why_html
 
     photo = a_photo()
-    return lambda: why_html(ask_why(photo, "deep", whole=True))
+    return lambda: why_html(explain_photo(photo, "deep", whole=True))
 
 
 def a_photo() -> bytes:
