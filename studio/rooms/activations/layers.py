@@ -17,7 +17,7 @@ from studio.figures.images import common_limit
 from studio.state import BOUND, CarriedFace
 
 if TYPE_CHECKING:
-    from fermodels.xai.inspect.channels import LayerLikeness
+    from fermodels.xai.inspect.channels import LayerSimilarity
 
 STAGES = {"conv": "convolution", "bn": "batch norm", "relu": "ReLU", "pool": "pooling"}
 SIGNED = ("conv", "bn")
@@ -195,7 +195,7 @@ def _responses(name: str, stamp: str, face_hash: str, _face: NDArray[np.uint8]) 
     return Responses(blocks, maps, tuple(sparsity(values) for values in rectified), spread)
 
 
-def layer_similarity(name: str, first: CarriedFace, second: CarriedFace) -> list[LayerLikeness]:
+def layer_similarity(name: str, first: CarriedFace, second: CarriedFace) -> list[LayerSimilarity]:
     """Return how alike a network's layers find two faces, layer by layer, computed once."""
     key = f"{networks.content_hash(first.image)} {networks.content_hash(second.image)}"
     return _likeness(name, networks.stamp(name), key, first.image, second.image)
@@ -204,7 +204,7 @@ def layer_similarity(name: str, first: CarriedFace, second: CarriedFace) -> list
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _likeness(
     name: str, stamp: str, key: str, _first: NDArray[np.uint8], _second: NDArray[np.uint8]
-) -> list[LayerLikeness]:
+) -> list[LayerSimilarity]:
     from fermodels.xai.inspect.channels import face_against_face
 
     with networks.locked_network(name) as net:

@@ -202,9 +202,9 @@ Worn = tuple[tuple[str, float], ...]
 def face(person: int, worn: Worn) -> NDArray[np.uint8]:
     """Return a person wearing action units, uint8 ``(48, 48)``; about 10 ms."""
     from fermodels.data.synthetic import render_image
-    from fermodels.xai.counterfactuals.response_curves import puppet
+    from fermodels.xai.counterfactuals.response_curves import frontal_person
 
-    return render_image(puppet(person, dict(worn)))
+    return render_image(frontal_person(person, dict(worn)))
 
 
 def curves(name: str, unit: str, worn: Worn) -> ResponseCurves:
@@ -249,8 +249,10 @@ def flip(
 def _flip(
     name: str, stamp: str, person: int, worn: Worn, target: str | None, norm: str
 ) -> SmallestChange | None:
-    from fermodels.xai.counterfactuals.response_curves import puppet
-    from fermodels.xai.counterfactuals.smallest_change import smallest_flip
+    from fermodels.xai.counterfactuals.response_curves import frontal_person
+    from fermodels.xai.counterfactuals.smallest_change import smallest_counterfactual
 
     with networks.computing():
-        return smallest_flip(networks.own_copy(name), puppet(person, dict(worn)), target, norm)
+        return smallest_counterfactual(
+            networks.own_copy(name), frontal_person(person, dict(worn)), target, norm
+        )

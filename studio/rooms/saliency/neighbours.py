@@ -192,7 +192,7 @@ def _directions(
 
     part = _train.select(np.arange(start, min(start + CHUNK, len(_train))))
     with networks.computing():
-        return feature_bank(networks.own_copy(name), part).directions
+        return feature_bank(networks.own_copy(name), part).unit_features
 
 
 @st.cache_resource(max_entries=256, show_spinner=False)
