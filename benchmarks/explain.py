@@ -37,7 +37,7 @@ from fermodels.xai.model_access import target_layer
 OCTAVES = (20, 24, 29, 34, 41, 48)
 """Sides of the six octaves of the timed dream."""
 SECONDS = 4.0
-"""Each pair goes on for as long, so that short calls are asked often."""
+"""Each pair goes on for as long, so that short calls are repeated often."""
 Work = Callable[[], Any]
 
 
@@ -56,16 +56,16 @@ def contenders(net: FERNet, face: NDArray[np.uint8]) -> dict[str, tuple[Work, Wo
         return enlarged
 
     def path(steps: int) -> torch.Tensor:
-        found: torch.Tensor = captum.IntegratedGradients(net).attribute(
+        attribution: torch.Tensor = captum.IntegratedGradients(net).attribute(
             x, net.mean_face, target=target, n_steps=steps
         )
-        return found
+        return attribution
 
     def occlusion() -> torch.Tensor:
-        found: torch.Tensor = captum.Occlusion(net).attribute(
+        attribution: torch.Tensor = captum.Occlusion(net).attribute(
             x, (1, 8, 8), strides=(1, 4, 4), baselines=net.mean_face, target=target
         )
-        return found
+        return attribution
 
     enough = steps_as_near(net, face, target)
     return {
@@ -87,10 +87,10 @@ def steps_as_near(net: FERNet, face: NDArray[np.uint8], target: int) -> int:
     x = to_pixels(face).float() / 255
     steps = 50
     while steps < 1600:
-        found = captum.IntegratedGradients(net).attribute(
+        attribution = captum.IntegratedGradients(net).attribute(
             x, net.mean_face, target=target, n_steps=steps, internal_batch_size=64
         )
-        if relative(found[0, 0].detach().numpy(), truth) <= relative(ours, truth):
+        if relative(attribution[0, 0].detach().numpy(), truth) <= relative(ours, truth):
             break
         steps *= 2
     return steps
@@ -155,8 +155,8 @@ def main() -> None:
             f"Captum/ours {plain / ours:.2f}"
         )
     start = time.perf_counter()
-    found = dream(net, face, octaves=OCTAVES, target="happy")
-    took, steps = time.perf_counter() - start, len(found.objective)
+    result = dream(net, face, octaves=OCTAVES, target="happy")
+    took, steps = time.perf_counter() - start, len(result.objective)
     print(f"  DeepDream, {len(OCTAVES)} octaves, {steps} steps: {took:.1f} s")
 
 

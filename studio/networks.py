@@ -305,10 +305,10 @@ def shared(name: str) -> FERNet:
 
 def own_copy(name: str) -> FERNet:
     """Return a twin that shares the weights, so that long questions keep nobody waiting."""
-    from fermodels.xai.counterfactuals.response_curves import private
+    from fermodels.xai.counterfactuals.response_curves import fernet_copy
 
     with locked_network(name) as net:
-        return private(net)
+        return fernet_copy(net)
 
 
 def address(name: str) -> str:

@@ -1,4 +1,4 @@
-"""What keeps a shared model whole while it is being explained: locks, copies, restoration."""
+"""Access to a shared model while others use it: locks, shared-weight copies, hooks, layer names."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class _Snapshot:
 
 @contextmanager
 def preserved(model: Model) -> Iterator[Model]:
-    """Lend out a model; afterwards its hooks, modes, requires_grad and gradients are as before.
+    """Yield a model; afterwards its hooks, modes, requires_grad and gradients are as before.
 
     Inside, the model is in eval mode, autograd is on and autocast is off. The model's lock is
     held, so an explanation in another thread waits. It all comes back after exceptions too.
@@ -129,8 +129,8 @@ def exact(model: nn.Module) -> Iterator[None]:
 def shared_weight_copy(model: Model) -> Model:
     """Return a copy of the module tree that shares the weights: a place for hooks of one's own.
 
-    Hooks on the twin are never met by another thread that predicts with `model` meanwhile, and
-    nothing done to the twin shows in the original. Its weights need no gradients (they are the
+    Hooks on the copy are never met by another thread that predicts with `model` meanwhile, and
+    nothing done to the copy shows in the original. Its weights need no gradients (they are the
     same memory, not a copy), it is in eval mode, and no ReLU works in place.
 
     Raises:
@@ -150,12 +150,12 @@ def shared_weight_copy(model: Model) -> Model:
     for module in fresh.modules():
         if isinstance(module, nn.ReLU):
             module.inplace = False  # in-place ReLUs corrupt what backward hooks see
-    if any(module.training or _is_trained_its_own_way(module) for module in modules):
+    if any(module.training or _overrides_train(module) for module in modules):
         fresh.eval()
     return fresh
 
 
-def _is_trained_its_own_way(module: nn.Module) -> bool:
+def _overrides_train(module: nn.Module) -> bool:
     """Whether switching modes does more to a module than setting its flag."""
     return type(module).train is not nn.Module.train or type(module).eval is not nn.Module.eval
 
@@ -163,7 +163,7 @@ def _is_trained_its_own_way(module: nn.Module) -> bool:
 def _copied(module: Model, memo: dict[int, object]) -> Model:
     """Deep-copy a module tree, a tenth as slowly as `copy.deepcopy`: most of it is empty tables.
 
-    A module that says itself how it is copied is asked to. Whatever is not a table of hooks,
+    A module that defines how it is copied does so. Whatever is not a table of hooks,
     weights or children is deep-copied with the same `memo`.
     """
     known = memo.get(id(module))
@@ -200,7 +200,7 @@ def _is_plain(value: object) -> bool:
 
 @contextmanager
 def locked_copy(model: Model) -> Iterator[Model]:
-    """Lend out a twin of a model while holding the model's lock; see `twin` and `preserved`."""
+    """Yield a `shared_weight_copy` of a model while holding the model's lock."""
     with lock_of(model), exact(model):
         yield shared_weight_copy(model)
 
@@ -212,22 +212,22 @@ def outputs_of(
     """Collect the outputs of named modules during forward passes; the last pass counts.
 
     Args:
-        net: a twin, so that nobody else's forward pass is recorded.
+        net: a shared-weight copy, so that nobody else's forward pass is recorded.
         names: dotted module names that exist in `net`.
-        graph_starts: ask for gradients at these outputs, which spares those of the layers before
-            if nothing else asks for any.
+        graph_starts: require gradients at these outputs, which saves those of the layers before
+            if nothing else requires any.
     """
-    seen: dict[str, Tensor] = {}
+    outputs: dict[str, Tensor] = {}
 
     def keep(name: str) -> torch.utils.hooks.RemovableHandle:
         def hook(_module: nn.Module, _inputs: object, output: Tensor) -> None:
-            seen[name] = output.requires_grad_() if graph_starts else output
+            outputs[name] = output.requires_grad_() if graph_starts else output
 
         return net.get_submodule(name).register_forward_hook(hook)
 
     handles = [keep(name) for name in names]
     try:
-        yield seen
+        yield outputs
     finally:
         for handle in handles:
             handle.remove()
@@ -268,14 +268,14 @@ def map_layers(model: nn.Module) -> dict[str, nn.Module]:
     These are the convolutions and the batch norms, ReLUs and max-pools that sit in the same
     block as one: ``conv1.conv``, ``conv1.bn``, ``conv1.relu``, ``conv1.pool``, ...
     """
-    found: dict[str, nn.Module] = {}
+    layers: dict[str, nn.Module] = {}
     for block, module in model.named_modules():
         children = dict(module.named_children())
         if any(isinstance(child, nn.Conv2d) for child in children.values()):
             for name, child in children.items():
                 if isinstance(child, KINDS):
-                    found[f"{block}.{name}" if block else name] = child
-    return found
+                    layers[f"{block}.{name}" if block else name] = child
+    return layers
 
 
 def layer_names(model: nn.Module) -> list[str]:

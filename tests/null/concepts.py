@@ -26,9 +26,9 @@ from fermodels.xai.concepts.tcav import (
     ConceptSettings,
     LogitGradients,
     class_gradients,
-    faces_asked,
     layer_for_concepts,
     pair_differences,
+    sample_per_class,
 )
 from fermodels.xai.trust.verdict import estimate
 
@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> None:
     settings = ConceptSettings(seed=options.seed, permutations=options.permutations)
     net = checkpoint.load(catalog.find(options.model))
     layer = layer_for_concepts(net)
-    faces = faces_asked(read_faces(options.data).split(options.split), settings)
+    faces = sample_per_class(read_faces(options.data).split(options.split), settings)
     asked = class_gradients(net, faces, layer)
     differences = {unit: pair_differences(net, unit, layer, settings) for unit in AU_NAMES}
     found = judge_empty(differences, asked, options.empty, settings)

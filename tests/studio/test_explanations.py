@@ -66,13 +66,13 @@ def test_a_blank_map_has_no_share() -> None:
 def test_what_is_made_of_a_networks_weights_stays_with_it_for_the_next_face() -> None:
     asked = MapRequest("saliency", 1, "mean-face")
     explanations.attribution("shallow", FACE, asked)
-    entries = dict(convolution._KEPT[networks.shared("shallow")])
+    entries = dict(convolution._CACHE[networks.shared("shallow")])
     explanations.attribution("shallow", 255 - FACE, asked)
-    assert entries and convolution._KEPT[networks.shared("shallow")] == entries
+    assert entries and convolution._CACHE[networks.shared("shallow")] == entries
     convolution.forget()
-    assert not convolution._KEPT[networks.shared("shallow")]
+    assert not convolution._CACHE[networks.shared("shallow")]
     explanations.attribution("shallow", FACE // 2, asked)
-    assert convolution._KEPT[networks.shared("shallow")].keys() == entries.keys()
+    assert convolution._CACHE[networks.shared("shallow")].keys() == entries.keys()
 
 
 def test_a_public_studio_asks_a_network_no_more_than_a_minutes_worth(

@@ -120,8 +120,8 @@ def _increases(q: AttributionRequest, maps: Tensor) -> Tensor:
     The paper subtracts the baseline's score, which softmax does not notice. A map without any
     variation lets nothing through.
     """
-    low, high = maps.amin((2, 3), keepdim=True), maps.amax((2, 3), keepdim=True)
-    veils = (maps - low) / (high - low).clamp_min(torch.finfo(maps.dtype).tiny)
+    smallest, largest = maps.amin((2, 3), keepdim=True), maps.amax((2, 3), keepdim=True)
+    veils = (maps - smallest) / (largest - smallest).clamp_min(torch.finfo(maps.dtype).tiny)
     count, scores = maps.shape[1], []
     for rows in in_batches(torch.arange(maps.shape[0] * count, device=maps.device)):
         face, channel = rows // count, rows % count

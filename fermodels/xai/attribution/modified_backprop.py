@@ -192,7 +192,7 @@ def _own_inputs(net: nn.Module) -> Iterator[None]:
             handle.remove()
 
 
-# --- Layer-wise relevance propagation: the score, handed back from layer to layer
+# --- Layer-wise relevance propagation: the score, propagated back from layer to layer
 #
 # Written as a gradient: each layer's output gets a gradient of our making (its value stays), such
 # that input times gradient is the rule's relevance (Montavon et al. 2019, doi

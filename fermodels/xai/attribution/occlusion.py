@@ -164,7 +164,7 @@ def feature_ablation(q: AttributionRequest) -> Parts:
 def _template() -> NDArray[np.int64]:
     """Return the index in REGIONS of every pixel, ``(48, 48)``."""
     row, column = np.mgrid[:FACE_SIDE, :FACE_SIDE]
-    left = np.minimum(column, FACE_SIDE - 1 - column)  # both halves are alike
+    left = np.minimum(column, FACE_SIDE - 1 - column)  # both halves are the same
     rest = np.select([row < _FOREHEAD_ENDS, row < _CHEEKS_END], ["forehead", "cheeks"], "chin")
     boxes = [
         (row >= top) & (row < bottom) & (left >= first) & (left < end)

@@ -111,11 +111,11 @@ def read(model: str) -> ConceptRecord | None:
 
 
 def _record(raw: Mapping[str, Any]) -> ConceptRecord:
-    found = raw["concepts"]
-    if not found:
+    entries = raw["concepts"]
+    if not entries:
         raise ValueError("no concept is in it")
-    cells = {name: _cells(found, name) for name in CELLS}
-    learned = {name: np.array([entry[name] for entry in found], float) for name in ACCURACY}
+    cells = {name: _cells(entries, name) for name in CELLS}
+    learned = {name: np.array([entry[name] for entry in entries], float) for name in ACCURACY}
     return ConceptRecord(
         model=raw["model"],
         layer=raw["layer"],
@@ -123,9 +123,9 @@ def _record(raw: Mapping[str, Any]) -> ConceptRecord:
         settings=raw["settings"],
         notes=tuple(raw["notes"]),
         checkpoint_hash=raw.get("checkpoint_hash"),
-        units=tuple(entry["concept"] for entry in found),
-        titles=tuple(entry["title"] for entry in found),
-        significant=_cells(found, "significant") == 1,
+        units=tuple(entry["concept"] for entry in entries),
+        titles=tuple(entry["title"] for entry in entries),
+        significant=_cells(entries, "significant") == 1,
         provenance=raw["provenance"],
         rendered={
             emotion: (raw["rendered"][emotion]["right"], raw["rendered"][emotion]["n"])
@@ -136,7 +136,7 @@ def _record(raw: Mapping[str, Any]) -> ConceptRecord:
     )
 
 
-def _cells(found: Sequence[Mapping[str, Any]], name: str) -> Floats:
+def _cells(entries: Sequence[Mapping[str, Any]], name: str) -> Floats:
     """Return one figure of every unit and class, ``(U, 7)``; JSON's null becomes NaN."""
-    rows = [[entry["classes"][emotion][name] for emotion in EMOTIONS] for entry in found]
-    return np.array(rows, float).reshape(len(found), len(EMOTIONS))
+    rows = [[entry["classes"][emotion][name] for emotion in EMOTIONS] for entry in entries]
+    return np.array(rows, float).reshape(len(entries), len(EMOTIONS))

@@ -15,7 +15,7 @@ After TCAV (Kim et al. 2018, ICML, arXiv 1711.11279), with three differences, ea
 - **Test.** Two-sided permutation tests instead of a t test over refits, whose refits share their
   people, so that labels swapped by lot "differ" in a quarter of the cases. Swapping the labels
   within a person's pair turns the sign of that person's difference; a person has one pair, so
-  people are exchanged independently. The faces asked are a sample, too: a second test turns the
+  people are exchanged independently. The measured faces are a sample, too: a second test turns the
   signs of their slopes. An effect must pass both (the larger p counts), then Holm's correction
   over all concepts and classes.
 """
@@ -43,14 +43,14 @@ CHUNK = 1000
 
 @dataclass(frozen=True, eq=False)
 class ConceptScores:
-    """What was found out about one concept."""
+    """The measurements of one concept."""
 
     concept: str
     """Name of the action unit."""
-    told_apart: NDArray[np.bool_]
-    """``(P,)``: whether the other half's direction tells a person's two faces apart."""
+    separated: NDArray[np.bool_]
+    """``(P,)``: whether the other half's direction separates a person's two faces."""
     faces: NDArray[np.int64]
-    """``(7,)``: faces asked of each class."""
+    """``(7,)``: faces of each class."""
     score: Floats
     """``(7,)``: share of a class's faces whose logit rises (TCAV score); NaN without faces."""
     effect: Floats
@@ -72,8 +72,8 @@ class ConceptScores:
 
     @property
     def accuracy(self) -> float:
-        """Share of people told apart; near 0.5 the layer does not hold the concept linearly."""
-        return float(self.told_apart.mean())
+        """Share of people whose faces are separated; near 0.5 the concept is not linear here."""
+        return float(self.separated.mean())
 
     @property
     def p(self) -> Floats:
@@ -93,7 +93,7 @@ class ConceptScores:
             | {"faces": int(self.faces[k]), "significant": bool(self.significant[k])}
             for k, emotion in enumerate(EMOTIONS)
         }
-        right, people = int(self.told_apart.sum()), len(self.told_apart)
+        right, people = int(self.separated.sum()), len(self.separated)
         low, high = wilson_interval(right, people)
         return {
             "accuracy": right / people, "accuracy_low": low, "accuracy_high": high,
@@ -106,7 +106,7 @@ def _number(value: np.floating[Any]) -> float | None:
 
 
 def separable_pairs(differences: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Return whether each person's two faces are told apart by other people's direction.
+    """Return whether each person's two faces are separated by other people's direction.
 
     Two folds, every other person: a person's difference, projected on the sum of the other
     fold's, must be above zero. Chance is one half.
@@ -114,10 +114,10 @@ def separable_pairs(differences: NDArray[np.floating]) -> NDArray[np.bool_]:
     Args:
         differences: ``(P, D)``: activations with the concept minus without, per person.
     """
-    found = np.empty(len(differences), bool)
+    separated = np.empty(len(differences), bool)
     for fold in (0, 1):
-        found[fold::2] = differences[fold::2] @ differences[1 - fold :: 2].sum(0) > 0
-    return found
+        separated[fold::2] = differences[fold::2] @ differences[1 - fold :: 2].sum(0) > 0
+    return separated
 
 
 def sign_flip_test(
@@ -185,7 +185,7 @@ def score_concept(
     Args:
         concept: its name.
         differences: ``(P, D)``: activations with the concept minus without, one row per person.
-        gradients: ``(M, D)``: gradient of each asked face's own class logit.
+        gradients: ``(M, D)``: gradient of each measured face's own class logit.
         labels: ``(M,)``: class indices.
         permutations: label swaps, and sign flips of faces.
         resamples: of the intervals.
@@ -209,7 +209,7 @@ def score_concept(
     low, high = np.array(ends).T
     return ConceptScores(
         concept=concept,
-        told_apart=separable_pairs(differences),
+        separated=separable_pairs(differences),
         faces=faces,
         score=((by_face > 0).sum(0) / np.maximum(1, faces)) + missing,
         effect=by_person.mean(0) + missing,
@@ -223,12 +223,12 @@ def score_concept(
     )
 
 
-def judge(found: Sequence[ConceptScores]) -> tuple[ConceptScores, ...]:
+def judge(concepts: Sequence[ConceptScores]) -> tuple[ConceptScores, ...]:
     """Correct the p-values of all concepts and classes together (Holm 1979).
 
     Valid however the concepts depend on each other: they share their people.
     """
-    p = np.array([scores.p for scores in found])
+    p = np.array([scores.p for scores in concepts])
     known = np.isfinite(p)
     p[known] = holm(p[known].tolist())
-    return tuple(replace(s, p_holm=row) for s, row in zip(found, p, strict=True))
+    return tuple(replace(s, p_holm=row) for s, row in zip(concepts, p, strict=True))

@@ -38,7 +38,7 @@ from fermodels.nets.fernet import FERNet
 from fermodels.results import provenance
 from fermodels.xai.concepts.record import result_file
 from fermodels.xai.concepts.statistics import ConceptScores, judge, score_concept
-from fermodels.xai.counterfactuals.response_curves import private
+from fermodels.xai.counterfactuals.response_curves import fernet_copy
 from fermodels.xai.model_access import batches, check_layer, exact, layer_names, outputs_of
 from fermodels.xai.trust.localisation import read_right
 
@@ -70,7 +70,7 @@ class ConceptSettings:
     resamples: int = 2000
     """Bootstrap resamples behind each interval."""
     faces_per_class: int = 60
-    """Faces of each class whose logit is asked about, at most."""
+    """Faces of each class whose logit is measured, at most."""
     alpha: float = 0.05
     """Family-wise error of all tests together (Holm 1979)."""
     seed: int = 0
@@ -99,7 +99,7 @@ class ConceptSettings:
 
 @dataclass(frozen=True, eq=False)
 class LogitGradients:
-    """The faces that are asked about: how each one's own logit depends on the layer."""
+    """How the own-class logit of each measured face depends on the layer."""
 
     gradients: Matrix
     """``(M, D)``: gradient of the logit of a face's class by the layer's activations."""
@@ -127,7 +127,7 @@ def concept_scores(
 
     Args:
         model: a FERNet; of a hybrid, only what flows through the conv layers is looked at.
-        faces: labelled faces whose logits are asked about.
+        faces: labelled faces whose logits are measured.
         units: concepts, by name.
         layer: a layer with maps; None for `layer_for_concepts`.
         settings: see ConceptSettings.
@@ -138,13 +138,14 @@ def concept_scores(
     """
     chosen = settings or ConceptSettings()
     chosen.check(len(units) * len(EMOTIONS))
-    net = private(model)
+    net = fernet_copy(model)
     name = layer_for_concepts(net) if layer is None else check_layer(net, layer)
-    asked = class_gradients(net, faces_asked(faces, chosen), name)
+    logit_gradients = class_gradients(net, sample_per_class(faces, chosen), name)
     return judge(
         [
             score_concept(
-                unit, pair_differences(net, unit, name, chosen), asked.gradients, asked.labels,
+                unit, pair_differences(net, unit, name, chosen),
+                logit_gradients.gradients, logit_gradients.labels,
                 permutations=chosen.permutations, resamples=chosen.resamples, seed=chosen.seed,
                 alpha=chosen.alpha,
             )
@@ -166,13 +167,13 @@ def pair_differences(net: FERNet, unit: str, layer: str, settings: ConceptSettin
 def class_gradients(net: FERNet, faces: FaceDataset, layer: str) -> LogitGradients:
     """Return the gradient of each face's own class logit by the layer's activations, flat."""
     rows, labels = [], torch.from_numpy(faces.labels)
-    with exact(net), outputs_of(net, [layer]) as seen:
+    with exact(net), outputs_of(net, [layer]) as outputs:
         done = 0
         for batch in batches(net, faces.images):
             logits = net(batch.requires_grad_())
             own = labels[done : done + len(batch)].to(logits.device)
             total = logits.gather(1, own[:, None]).sum()
-            (gradient,) = torch.autograd.grad(total, seen[layer])
+            (gradient,) = torch.autograd.grad(total, outputs[layer])
             rows.append(gradient.flatten(1).float().cpu())
             done += len(batch)
     return LogitGradients(torch.cat(rows).numpy(), faces.labels)
@@ -181,15 +182,15 @@ def class_gradients(net: FERNet, faces: FaceDataset, layer: str) -> LogitGradien
 def activations_at(net: FERNet, faces: NDArray[np.uint8], layer: str) -> Matrix:
     """Return the layer's activations of faces uint8 ``(N, 48, 48)``, flat: ``(N, D)``."""
     rows = []
-    with exact(net), torch.no_grad(), outputs_of(net, [layer]) as seen:
+    with exact(net), torch.no_grad(), outputs_of(net, [layer]) as outputs:
         for batch in batches(net, faces):
             net(batch)
-            rows.append(seen[layer].flatten(1).float().cpu())
+            rows.append(outputs[layer].flatten(1).float().cpu())
     return torch.cat(rows).numpy()
 
 
-def faces_asked(faces: FaceDataset, settings: ConceptSettings) -> FaceDataset:
-    """Return up to ``faces_per_class`` faces of each class, drawn by lot."""
+def sample_per_class(faces: FaceDataset, settings: ConceptSettings) -> FaceDataset:
+    """Return up to ``faces_per_class`` faces of each class, drawn at random."""
     rng = np.random.default_rng([settings.seed, 1])
     rows = [
         rng.permutation(np.flatnonzero(faces.labels == label))[: settings.faces_per_class]
@@ -212,10 +213,11 @@ def rendered_recognition(net: FERNet) -> dict[str, dict[str, int]]:
     return {emotion: {"right": int(row.sum()), "n": len(row)} for emotion, row in rows.items()}
 
 
-def as_json(found: Sequence[ConceptScores]) -> list[dict[str, Any]]:
+def as_json(concepts: Sequence[ConceptScores]) -> list[dict[str, Any]]:
     """Return the scores as JSON types, one entry per action unit."""
     return [
-        {"concept": f.concept, "title": ACTION_UNITS[f.concept].title, **f.figures()} for f in found
+        {"concept": f.concept, "title": ACTION_UNITS[f.concept].title, **f.figures()}
+        for f in concepts
     ]
 
 
@@ -224,7 +226,7 @@ def command_line() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m fermodels.xai.concepts.tcav")
     parser.add_argument("--model", required=True, help="a bundled checkpoint's name, or a folder")
     parser.add_argument("--data", default="samples", help="whatever fermodels.read_faces reads")
-    parser.add_argument("--split", default="test", help="whose faces are asked about")
+    parser.add_argument("--split", default="test", help="whose faces are measured")
     parser.add_argument("--layer", help="a layer with maps; the last one unless given")
     parser.add_argument("--units", nargs="+", choices=AU_NAMES, default=AU_NAMES, metavar="AU")
     for setting in fields(ConceptSettings):
@@ -246,7 +248,7 @@ def run(options: argparse.Namespace) -> None:
     folder, faces = catalog.find(options.model), read_faces(options.data)
     model = checkpoint.load(folder)
     layer = options.layer or layer_for_concepts(model)
-    found = concept_scores(model, faces.split(options.split), options.units, layer, settings)
+    scores = concept_scores(model, faces.split(options.split), options.units, layer, settings)
     about = {
         "model": Path(options.model).name,
         "checkpoint_hash": weights_hash(folder),
@@ -257,21 +259,21 @@ def run(options: argparse.Namespace) -> None:
         "settings": asdict(settings),
         "notes": list(NOTES),
         "rendered": rendered_recognition(model),
-        "concepts": as_json(found),
+        "concepts": as_json(scores),
         "provenance": provenance(settings.seed, faces.name, faces.content_hash),
     }
     result.write(about | rest)
-    _say(found)
+    _say(scores)
 
 
-def _say(found: Sequence[ConceptScores]) -> None:
-    for concept in found:
+def _say(scores: Sequence[ConceptScores]) -> None:
+    for concept in scores:
         sure = [
             f"{EMOTIONS[k]} {concept.effect[k]:+.2f}" for k in np.flatnonzero(concept.significant)
         ]
         print(f"{concept.concept}: accuracy {concept.accuracy:.0%}; {', '.join(sure) or 'none'}")
     differ, tests = (sum(int(part.sum()) for part in parts) for parts in (
-        [c.significant for c in found], [c.faces > 0 for c in found],
+        [c.significant for c in scores], [c.faces > 0 for c in scores],
     ))  # fmt: skip
     print(f"{differ} of {tests} effects differ from those of swapped labels")
 
@@ -313,11 +315,11 @@ def render_pairs(unit: str, people: int, seed: int) -> ConceptPairs:
         DataError: an unknown unit.
     """
     check_action_units({unit: 1.0})
-    faces = [[_worn(n, seed, unit, level) for n in range(people)] for level in (0.0, 1.0)]
+    faces = [[_render_with(n, seed, unit, level) for n in range(people)] for level in (0.0, 1.0)]
     return ConceptPairs(np.stack(faces[0]), np.stack(faces[1]))
 
 
-def _worn(number: int, seed: int, unit: str, level: float) -> NDArray[np.uint8]:
+def _render_with(number: int, seed: int, unit: str, level: float) -> NDArray[np.uint8]:
     spec = person(number, seed)
     if spec.action_units[unit] == level:
         return _render(number, seed)

@@ -29,8 +29,8 @@ Units = Mapping[str, float]
 """Action unit -> intensity 0..1; absent units are 0."""
 
 
-def puppet(person: int, action_units: Units | None = None) -> FaceSpec:
-    """Return an invented person, seen from the front, wearing action units.
+def frontal_person(person: int, action_units: Units | None = None) -> FaceSpec:
+    """Return an invented person, seen from the front, with these action units.
 
     Args:
         person: draws identity, light and camera; equal numbers give equal people.
@@ -43,8 +43,8 @@ def puppet(person: int, action_units: Units | None = None) -> FaceSpec:
     return replace(drawn, pose=FRONTAL, action_units=dict(action_units or {}))
 
 
-def private(model: nn.Module) -> FERNet:
-    """Return a twin to ask many questions of, while others use the model.
+def fernet_copy(model: nn.Module) -> FERNet:
+    """Return a shared-weight copy for many passes, while others use the model.
 
     Raises:
         ConfigError: the model is no FERNet.
@@ -68,7 +68,7 @@ class ResponseCurves:
     high: NDArray[np.float64]
     """``(G, 7)``: upper end, at most 1."""
     people: tuple[int, ...]
-    """Who wore it."""
+    """Seeds of the rendered people."""
 
     @property
     def effect(self) -> NDArray[np.float64]:
@@ -89,8 +89,8 @@ def response_curves(
     Args:
         model: a FERNet; it is not touched.
         unit: which one, such as ``AU12``.
-        state: what else the faces wear; its own entry for `unit` does not matter.
-        people: seeds of `puppet`, two or more for an interval.
+        state: the other action units of the faces; its own entry for `unit` does not matter.
+        people: seeds of `frontal_person`, two or more for an interval.
         steps: intensities on the grid, 2 or more. A curve takes steps x people renderings of
             about 10 ms each.
 
@@ -101,10 +101,10 @@ def response_curves(
     if len(people) < 2 or steps < 2:
         raise ConfigError(f"{len(people)} people and {steps} steps: expected 2 or more of each")
     check_action_units({unit: 0.0})
-    grid, worn = np.linspace(0, 1, steps), dict(state or {})
-    looks = [puppet(p, worn | {unit: float(level)}) for level in grid for p in people]
-    faces = np.stack([render_image(look) for look in looks])
-    logits = logits_of_faces(private(model), faces).reshape(steps, len(people), len(EMOTIONS))
+    grid, units = np.linspace(0, 1, steps), dict(state or {})
+    specs = [frontal_person(p, units | {unit: float(level)}) for level in grid for p in people]
+    faces = np.stack([render_image(look) for look in specs])
+    logits = logits_of_faces(fernet_copy(model), faces).reshape(steps, len(people), len(EMOTIONS))
     probabilities = softmax(logits, axis=-1)
     mean = probabilities.mean(1)
     error = probabilities.std(1, ddof=1) / np.sqrt(len(people))

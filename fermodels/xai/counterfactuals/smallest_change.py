@@ -19,7 +19,7 @@ from fermodels.data.synthetic import FaceSpec, render_image
 from fermodels.data.synthetic.action_units import AU_NAMES, check_action_units
 from fermodels.errors import ConfigError
 from fermodels.nets.fernet import FERNet
-from fermodels.xai.counterfactuals.response_curves import as_units, as_vector, private
+from fermodels.xai.counterfactuals.response_curves import as_units, as_vector, fernet_copy
 from fermodels.xai.model_access import logits_of_faces
 
 Vector = NDArray[np.float64]
@@ -68,7 +68,7 @@ class SmallestChange:
         return {name: changes[name] for name in order if changes[name] != 0}
 
 
-def smallest_flip(
+def smallest_counterfactual(
     model: nn.Module,
     spec: FaceSpec,
     target: int | str | None = None,
@@ -99,18 +99,18 @@ def smallest_flip(
     if norm not in NORMS:
         raise ConfigError(f"norm is {norm!r}: expected {' or '.join(NORMS)}")
     check_action_units(dict.fromkeys(units, 0.0))
-    search = _Search.begin(private(model), spec, target, norm, units)
+    search = _Search.begin(fernet_copy(model), spec, target, norm, units)
     return search.result(search.best())
 
 
 @dataclass(eq=False)
 class _Search:
-    """Renderings asked for so far, and how far from flipping each is."""
+    """The renderings so far, and how far from flipping each is."""
 
     net: FERNet
     spec: FaceSpec
     start: Vector
-    said: int
+    prediction: int
     target: int | None
     order: int
     columns: list[int]
@@ -121,13 +121,16 @@ class _Search:
         cls, net: FERNet, spec: FaceSpec, target: int | str | None, norm: str, units: Sequence[str]
     ) -> _Search:
         logits = logits_of_faces(net, render_image(spec)[None])[0]
-        said, wanted = int(logits.argmax()), None if target is None else parse_emotion(target)
-        if said == wanted:
+        prediction = int(logits.argmax())
+        wanted_class = None if target is None else parse_emotion(target)
+        if prediction == wanted_class:
             raise ConfigError(
-                f"the network says {EMOTIONS[said]} already: choose another target, or None"
+                f"the network says {EMOTIONS[prediction]} already: choose another target, or None"
             )
         columns = [AU_NAMES.index(name) for name in units]
-        return cls(net, spec, as_vector(spec.action_units), said, wanted, NORMS[norm], columns)
+        return cls(
+            net, spec, as_vector(spec.action_units), prediction, wanted_class, NORMS[norm], columns
+        )
 
     def face(self, vector: Vector) -> NDArray[np.uint8]:
         return render_image(replace(self.spec, action_units=as_units(vector)))
@@ -137,12 +140,11 @@ class _Search:
         new = {v.tobytes(): v for v in vectors if v.tobytes() not in self.known}
         if new:
             logits = logits_of_faces(self.net, np.stack([self.face(v) for v in new.values()]))
-            wanted = self._wanted(logits)
-            self.known |= dict(zip(new, wanted.tolist(), strict=True))
+            self.known |= dict(zip(new, self._margins(logits).tolist(), strict=True))
         return [self.known[v.tobytes()] for v in vectors]
 
-    def _wanted(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
-        goal = self.said if self.target is None else self.target
+    def _margins(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+        goal = self.prediction if self.target is None else self.target
         others = np.delete(logits, goal, axis=1).max(1)
         ahead: NDArray[np.float64] = logits[:, goal] - others
         return -ahead if self.target is None else ahead
@@ -157,21 +159,21 @@ class _Search:
         """Return the smallest flip of all that were tried, pulled back."""
         singles = self.neighbours(self.start, self.columns)
         margins = self.margins(singles)
-        found = [v for v, margin in zip(singles, margins, strict=True) if margin > 0]
-        found += self.grow(singles, margins) + self.steepest(singles, margins)
-        pulled = [self.pull_back(vector) for vector in sorted(found, key=self.length)[:WIDTH]]
+        flips = [v for v, margin in zip(singles, margins, strict=True) if margin > 0]
+        flips += self.grow(singles, margins) + self.steepest(singles, margins)
+        pulled = [self.shrink(vector) for vector in sorted(flips, key=self.length)[:WIDTH]]
         return min(pulled, key=self.length) if pulled else None
 
     def neighbours(self, vector: Vector, columns: Sequence[int]) -> list[Vector]:
         """Return the vector with one column set to each of LEVELS."""
-        found = []
+        changed = []
         for column in columns:
             for level in LEVELS:
                 if level != vector[column]:
                     moved = vector.copy()
                     moved[column] = level
-                    found.append(moved)
-        return found
+                    changed.append(moved)
+        return changed
 
     def grow(self, singles: list[Vector], margins: list[float]) -> list[Vector]:
         """Move the unit that brings the border nearest per length, again and again, until a flip.
@@ -184,16 +186,16 @@ class _Search:
             for c in self.columns
         }
         columns = sorted(self.columns, key=lambda c: -reach[c])[:WIDTH]
-        here, candidates = self.start, singles
+        current, candidates = self.start, singles
         for _ in range(MOST_UNITS):
             scores = [
                 (margin - began) / max(self.length(v), PRECISION)
                 for v, margin in zip(candidates, self.margins(candidates), strict=True)
             ]
-            here = candidates[int(np.argmax(scores))]
-            if self.flipped(here):
-                return [here]
-            candidates = self.neighbours(here, columns)
+            current = candidates[int(np.argmax(scores))]
+            if self.flipped(current):
+                return [current]
+            candidates = self.neighbours(current, columns)
         ends = [v for v in candidates if self.flipped(v)]
         return sorted(ends, key=self.length)[:1]
 
@@ -215,7 +217,7 @@ class _Search:
         ray = [np.clip(self.start + level * direction, 0, 1) for level in LEVELS[1:]]
         return [v for v, margin in zip(ray, self.margins(ray), strict=True) if margin > 0][:1]
 
-    def pull_back(self, vector: Vector) -> Vector:
+    def shrink(self, vector: Vector) -> Vector:
         """Bring each moved unit, then all together, back towards the start while it stays flipped.
 
         For l1 unit by unit, the smallest movement first, since units that stay cost nothing; for

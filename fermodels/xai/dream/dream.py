@@ -74,7 +74,7 @@ class Dream:
     """``(7,)`` of the first frame, shrunk to 48 pixels where the canvas is larger."""
     probabilities: NDArray[np.float32]
     """``(7,)`` of the last frame, likewise."""
-    aim: DreamTarget
+    dream_target: DreamTarget
     """What was maximised, with layer, channel and classes decided."""
     settings: DreamSettings
     notes: tuple[str, ...] = field(default=())
@@ -117,7 +117,7 @@ def dream(
         after=after,
         start_probabilities=start_probabilities,
         probabilities=probabilities,
-        aim=painter.aim,
+        dream_target=painter.dream_target,
         settings=chosen,
         notes=painter.notes(before, after),
     )
@@ -160,7 +160,7 @@ class _Painter:
     net: nn.Module
     start: Tensor
     detail: Tensor
-    aim: DreamTarget
+    dream_target: DreamTarget
     settings: DreamSettings
     random: torch.Generator
     stuck: int = 0
@@ -173,7 +173,7 @@ class _Painter:
         start = start_image(net, face, random, side)
         noise = torch.randn(start.shape, generator=random).to(start) * settings.noise
         with exact(net), stretched(net, side):
-            aim = decide(
+            dream_target = decide(
                 net,
                 start,
                 settings.objective,
@@ -183,7 +183,7 @@ class _Painter:
                 _class_or_none(settings.target, "target"),
                 _class_or_none(settings.contrast, "contrast"),
             )
-        return cls(net, start, noise, aim, settings, random)
+        return cls(net, start, noise, dream_target, settings, random)
 
     def frame(self) -> NDArray[np.uint8]:
         return to_frame(render(self.start, self.detail)).numpy()
@@ -193,7 +193,7 @@ class _Painter:
         picture = torch.from_numpy(frame)[None, None].to(self.start.device).float() / 255
         with exact(self.net), torch.no_grad():
             with stretched(self.net, self.settings.canvas):
-                value, logits = evaluate(self.net, picture, self.aim)
+                value, logits = evaluate(self.net, picture, self.dream_target)
             if logits.numel() == 0:
                 logits = self.net(resize(picture, FACE_SIDE))
         return float(value), logits[0].softmax(0).cpu().numpy()
@@ -220,8 +220,8 @@ class _Painter:
         parameters = kind.encode(self.detail).detach().requires_grad_()
         detail = kind.decode(parameters)
         leaf = detail.detach().requires_grad_()
-        seen = shift(render(self.start, leaf), self.settings.reach, self.random)
-        value = evaluate(self.net, seen, self.aim)[0].sum()
+        shifted = shift(render(self.start, leaf), self.settings.reach, self.random)
+        value = evaluate(self.net, shifted, self.dream_target)[0].sum()
         (uphill,) = torch.autograd.grad(value, leaf, materialize_grads=True)
         if not bool(uphill.any()):
             self.stuck += 1
@@ -238,8 +238,8 @@ class _Painter:
 
     def within_range(self, detail: Tensor) -> Tensor:
         """Cut detail that would leave [0, 1]: beyond it the gradient is zero and cannot return."""
-        below = resize(self.start, detail.shape[-1])
-        return (below + detail).clamp(0, 1) - below
+        start = resize(self.start, detail.shape[-1])
+        return (start + detail).clamp(0, 1) - start
 
     def notes(self, before: float, after: float) -> tuple[str, ...]:
         notes = []

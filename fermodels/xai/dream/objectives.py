@@ -52,7 +52,7 @@ class Objective:
     """Blur of the steps in pixels that suits it."""
 
 
-def layer(_logits: Tensor, maps: Tensor, _aim: DreamTarget) -> Tensor:
+def layer(_logits: Tensor, maps: Tensor, _dream_target: DreamTarget) -> Tensor:
     """Whatever the layer already sees, more of it: half the mean squared activation.
 
     The original DeepDream. Early layers give strokes, late ones parts of faces.
@@ -60,32 +60,32 @@ def layer(_logits: Tensor, maps: Tensor, _aim: DreamTarget) -> Tensor:
     return (maps**2).mean((1, 2, 3)) / 2
 
 
-def channel(_logits: Tensor, maps: Tensor, aim: DreamTarget) -> Tensor:
+def channel(_logits: Tensor, maps: Tensor, dream_target: DreamTarget) -> Tensor:
     """The mean activation of one channel: the texture or part that this filter looks for.
 
     Behind the ReLU it wants strong responses anywhere; before it, no place may object. A channel
     that is silent everywhere passes no gradient: then take the layer before the ReLU.
     """
-    return maps[:, aim.channel].mean((1, 2))
+    return maps[:, dream_target.channel].mean((1, 2))
 
 
-def neuron(_logits: Tensor, maps: Tensor, aim: DreamTarget) -> Tensor:
+def neuron(_logits: Tensor, maps: Tensor, dream_target: DreamTarget) -> Tensor:
     """One channel at one place: what it wants to see right there.
 
     Taken before the ReLU, since a silent unit passes no gradient behind it.
     """
-    row, column = aim.position
-    return maps[:, aim.channel, row, column]
+    row, column = dream_target.position
+    return maps[:, dream_target.channel, row, column]
 
 
-def class_(logits: Tensor, _maps: Tensor, aim: DreamTarget) -> Tensor:
+def class_(logits: Tensor, _maps: Tensor, dream_target: DreamTarget) -> Tensor:
     """The logit of a class: the most typical face of an expression, to this model."""
-    return logits[:, aim.target]
+    return logits[:, dream_target.target]
 
 
-def difference(logits: Tensor, _maps: Tensor, aim: DreamTarget) -> Tensor:
+def difference(logits: Tensor, _maps: Tensor, dream_target: DreamTarget) -> Tensor:
     """One class's logit minus another's: what turns the one expression into the other."""
-    return logits[:, aim.target] - logits[:, aim.contrast]
+    return logits[:, dream_target.target] - logits[:, dream_target.contrast]
 
 
 _DEEPDREAM = "Mordvintsev et al. 2015, Inceptionism"
@@ -124,19 +124,21 @@ def pick_objective(name: str) -> Objective:
     return OBJECTIVES[name]
 
 
-def evaluate(net: nn.Module, image: Tensor, aim: DreamTarget) -> tuple[Tensor, Tensor]:
+def evaluate(net: nn.Module, image: Tensor, dream_target: DreamTarget) -> tuple[Tensor, Tensor]:
     """Return objective ``(N,)`` and logits ``(N, 7)`` of images ``(N, 1, s, s)``, with graph.
 
     On a canvas other than 48 pixels only the conv layers are run, and the logits are empty,
     ``(N, 0)``. The net must have been stretched to it: see `stretched`.
     """
-    with outputs_of(net, [aim.layer] if aim.layer else []) as seen:
+    with outputs_of(net, [dream_target.layer] if dream_target.layer else []) as outputs:
         if image.shape[-1] == FACE_SIDE:
             logits = net(image)
         else:
             _conv_maps(net, image)
             logits = image.new_empty(len(image), 0)
-    return pick_objective(aim.objective).measure(logits, seen.get(aim.layer, logits), aim), logits
+    return pick_objective(dream_target.objective).measure(
+        logits, outputs.get(dream_target.layer, logits), dream_target
+    ), logits
 
 
 def _conv_maps(net: nn.Module, image: Tensor) -> Tensor:
@@ -150,7 +152,7 @@ def _conv_maps(net: nn.Module, image: Tensor) -> Tensor:
 
 @contextmanager
 def stretched(net: nn.Module, side: int) -> Iterator[None]:
-    """Let a twin subtract its mean face from pictures of `side` pixels; undone afterwards."""
+    """Let a copy subtract its mean face from pictures of `side` pixels; undone afterwards."""
     mean = getattr(net, "mean_face", None)
     if not isinstance(mean, Tensor) or side == mean.shape[-1]:
         yield
@@ -186,7 +188,7 @@ def decide(
     if "layer" in needs:
         default = before_relu if "position" in needs else target_layer
         name = default(net) if layer is None else check_layer(net, layer)
-    with torch.no_grad(), outputs_of(net, [name] if name else []) as seen:
+    with torch.no_grad(), outputs_of(net, [name] if name else []) as outputs:
         logits = net(start) if start.shape[-1] == FACE_SIDE else _conv_maps(net, start)
     if "target" in needs and target is None:
         target = int(logits[0].argmax())
@@ -196,7 +198,7 @@ def decide(
             "give two different classes"
         )
     if "channel" in needs:
-        channel, position = _unit(seen[name][0], name, channel, position)
+        channel, position = _unit(outputs[name][0], name, channel, position)
     return DreamTarget(
         objective, name, channel or 0, position or (0, 0), target or 0, contrast or 0
     )

@@ -63,9 +63,11 @@ class DreamSettings:
             self.parameterisation,
             " or ".join(PARAMETERISATIONS),
         )
-        sides = self.octaves
-        _check(1 <= len(sides) <= 12, "octaves", sides, "1 to 12 sides")
-        _check(all(_is_int(s, 8, 192) for s in sides), "octaves", sides, "sides of 8 to 192 pixels")
+        octaves = self.octaves
+        _check(1 <= len(octaves) <= 12, "octaves", octaves, "1 to 12 sides")
+        _check(
+            all(_is_int(s, 8, 192) for s in octaves), "octaves", octaves, "sides of 8 to 192 pixels"
+        )
         _check(_is_int(self.canvas, FACE_SIDE, 192), "canvas", self.canvas, "48 to 192 pixels")
         if self.canvas != FACE_SIDE and "layer" not in pick_objective(self.objective).needs:
             raise ConfigError(
@@ -96,9 +98,9 @@ def _is_int(value: object, low: int, high: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
-def _check(ok: bool, what: str, seen: object, expected: str) -> None:
+def _check(ok: bool, what: str, value: object, expected: str) -> None:
     if not ok:
-        raise ConfigError(f"{what} is {seen!r}: expected {expected}")
+        raise ConfigError(f"{what} is {value!r}: expected {expected}")
 
 
 def settings_of(objective: str, seed: int, given: Mapping[str, Any]) -> DreamSettings:

@@ -1,4 +1,8 @@
-"""A convolution of a twin, computed some other way: what all such ways share."""
+"""Convolutions of a shared-weight copy, computed faster than torch does; the same function.
+
+`FastConv2d` is what all of them share; `cached_per_weights` keeps what is computed from a model's
+weights; `PackedConv2d` uses weights laid out once for the processor.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import count, pairwise
-from operator import itemgetter
 from threading import Lock
 from typing import Any, TypeGuard, TypeVar
 from weakref import WeakKeyDictionary
@@ -22,7 +25,7 @@ from fermodels.xai.model_access import HOOK_TABLES
 Made = TypeVar("Made")
 
 
-class TwinConv2d(nn.Module, ABC):
+class FastConv2d(nn.Module, ABC):
     """The same function as a plain nn.Conv2d; gradients reach its input, not its weights."""
 
     def __init__(self, layer: nn.Conv2d, model: nn.Module, name: str) -> None:
@@ -30,44 +33,44 @@ class TwinConv2d(nn.Module, ABC):
 
         Args:
             layer: a plain one, see `is_plain`.
-            model: what is made of its weights is kept for this.
+            model: what is computed from its weights is cached for it.
             name: the layer's, in `model`.
         """
         super().__init__()
-        self.taps = (layer.kernel_size[0], layer.kernel_size[1])
+        self.kernel_size = (layer.kernel_size[0], layer.kernel_size[1])
         self.padding = [int(pad) for pad in layer.padding]
         self.weight = layer.weight.detach()
         self.bias = None if layer.bias is None else layer.bias.detach()
-        self._kept = partial(kept, model)
+        self._per_weights = partial(cached_per_weights, model)
         self._name = name
-        self._found: dict[str, Any] = {}
+        self._cache: dict[str, Any] = {}
 
     @abstractmethod
     def maps(self, x: Tensor) -> Tensor:
         """Map ``(N, C, H, W)`` float32 to ``(N, O, h, w)``, without a graph."""
 
     @abstractmethod
-    def lead_back(self, gradient: Tensor, sides: torch.Size) -> Tensor:
-        """Return the gradient at the input, ``(N, C, *sides)``, of one at the maps."""
+    def backward_input(self, gradient: Tensor, size: torch.Size) -> Tensor:
+        """Return the gradient at the input, ``(N, C, *size)``, of one at the maps."""
 
     @abstractmethod
-    def faces_at_a_time(self, sides: torch.Size) -> int:
-        """Return for how many inputs of these sides the work fits the processor's caches."""
+    def faces_at_a_time(self, size: torch.Size) -> int:
+        """Return for how many inputs ``(H, W)`` the work fits the processor's caches."""
 
-    def sides_of_maps(self, sides: torch.Size) -> tuple[int, int]:
+    def map_size(self, size: torch.Size) -> tuple[int, int]:
         """Return the maps' height and width for an input's."""
-        high, wide = (
-            side + 2 * pad - taps + 1
-            for side, pad, taps in zip(sides, self.padding, self.taps, strict=True)
+        height, width = (
+            side + 2 * pad - kernel + 1
+            for side, pad, kernel in zip(size, self.padding, self.kernel_size, strict=True)
         )
-        return high, wide
+        return height, width
 
-    def _once(self, name: str, weights: Sequence[Tensor], make: Callable[[], Made]) -> Made:
-        """Return what `make` made of these weights, which is looked up once and kept."""
-        if name not in self._found:
-            self._found[name] = self._kept(f"{name} of {self._name}", weights, make)
-        found: Made = self._found[name]
-        return found
+    def _cached(self, name: str, weights: Sequence[Tensor], make: Callable[[], Made]) -> Made:
+        """Return what `make` computes from these weights, looked up once per layer."""
+        if name not in self._cache:
+            self._cache[name] = self._per_weights(f"{name} of {self._name}", weights, make)
+        made: Made = self._cache[name]
+        return made
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(N, C, H, W)`` float32 as the nn.Conv2d did, up to rounding."""
@@ -79,14 +82,14 @@ class TwinConv2d(nn.Module, ABC):
 
 class _Convolution(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, conv: TwinConv2d) -> Tensor:
-        ctx.conv, ctx.sides = conv, x.shape[2:]
+    def forward(ctx: Any, x: Tensor, conv: FastConv2d) -> Tensor:
+        ctx.conv, ctx.size = conv, x.shape[2:]
         return conv.maps(x)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return ctx.conv.lead_back(gradient, ctx.sides), None
+        return ctx.conv.backward_input(gradient, ctx.size), None
 
 
 def is_plain(layer: nn.Module) -> TypeGuard[nn.Conv2d]:
@@ -109,11 +112,11 @@ def is_hooked(layer: nn.Module) -> bool:
     return any(getattr(layer, table) for table in HOOK_TABLES)
 
 
-# --- Things made of a model's weights, kept as long as the model and these weights stay the same
+# --- Cache of what is computed from a model's weights, valid while these weights stay the same
 
 
 @dataclass(frozen=True, eq=False)
-class _Seal:
+class _Fingerprint:
     """What a tensor looked like: enough to notice any change that people make to weights."""
 
     address: int
@@ -123,10 +126,10 @@ class _Seal:
     """Sum of each filter: writing through ``.data`` is counted by nobody."""
 
     @classmethod
-    def of(cls, weight: Tensor) -> _Seal:
+    def of(cls, weight: Tensor) -> _Fingerprint:
         return cls(weight.data_ptr(), weight._version, _sums(weight))
 
-    def holds(self, weight: Tensor) -> bool:
+    def matches(self, weight: Tensor) -> bool:
         return (self.address, self.version) == (weight.data_ptr(), weight._version) and torch.equal(
             self.sums, _sums(weight)
         )
@@ -139,76 +142,77 @@ def _sums(weight: Tensor) -> Tensor:
 
 @dataclass(eq=False)
 class _Entry:
-    """What was made of weights, and when it was asked for last."""
+    """What was computed from weights, and when it was used last."""
 
-    seals: list[_Seal]
+    fingerprints: list[_Fingerprint]
     made: Any
     size: int
     """Bytes."""
     used: int
-    """Number of the last question; the smallest goes first."""
+    """Number of the last use; the smallest goes first."""
 
 
 MOST_BYTES = 400_000_000
-"""What is kept for all models together: the six bundled ones would take half as much again, and
-making it anew takes a tenth of the time of the explanation that needs it."""
+"""Limit for all models together: the six bundled ones would take half as much again, and
+recomputing takes a tenth of the time of the explanation that needs it."""
 
-_KEPT: WeakKeyDictionary[nn.Module, dict[str, _Entry]] = WeakKeyDictionary()
-"""What was made, by model and name; a model's own are made under its lock."""
-_questions = count()
+_CACHE: WeakKeyDictionary[nn.Module, dict[str, _Entry]] = WeakKeyDictionary()
+"""Entries by model and name; a model's own are computed under its lock."""
+_uses = count()
 _ordering = Lock()
-"""Held while entries come and go: room for one model's is made by taking another's away."""
+"""Held while entries come and go: an entry of one model can displace one of another."""
 
 
-def kept(model: nn.Module, name: str, weights: Sequence[Tensor], make: Callable[[], Made]) -> Made:
-    """Return what `make` returned for these weights; ask it again if they changed since.
+def cached_per_weights(
+    model: nn.Module, name: str, weights: Sequence[Tensor], make: Callable[[], Made]
+) -> Made:
+    """Return what `make` returned for these weights; call it again if they have changed.
 
-    Beyond MOST_BYTES, what was not asked for the longest is let go, and made again when it is.
+    Beyond MOST_BYTES the least recently used entries are dropped.
 
     Args:
-        model: what it is kept for, and goes with; its lock is held.
-        name: what it is.
-        weights: all that it is made of.
-        make: makes it.
+        model: whose entry it is; entries go with their model. Its lock is held.
+        name: the entry's.
+        weights: all tensors that the result depends on.
+        make: computes the result.
     """
     with _ordering:
-        shelf = _KEPT.setdefault(model, {})
-        entry = shelf.get(name)
-    same = entry is not None and len(entry.seals) == len(weights)
-    if entry is not None and same and all(map(_Seal.holds, entry.seals, weights)):
-        entry.used = next(_questions)
-        found: Made = entry.made
-        return found
+        entries = _CACHE.setdefault(model, {})
+        entry = entries.get(name)
+    same = entry is not None and len(entry.fingerprints) == len(weights)
+    if entry is not None and same and all(map(_Fingerprint.matches, entry.fingerprints, weights)):
+        entry.used = next(_uses)
+        cached: Made = entry.made
+        return cached
     made = make()
-    seals = [_Seal.of(weight) for weight in weights]
+    fingerprints = [_Fingerprint.of(weight) for weight in weights]
     with _ordering:
-        shelf[name] = _Entry(seals, made, _bytes_of(made), next(_questions))
+        entries[name] = _Entry(fingerprints, made, _bytes_of(made), next(_uses))
         _make_room()
     return made
 
 
 def forget() -> None:
-    """Let go of everything; it is made again when it is asked for."""
+    """Empty the cache of all models."""
     with _ordering:
-        for shelf in _KEPT.values():
-            shelf.clear()
+        for entries in _CACHE.values():
+            entries.clear()
 
 
 def _make_room() -> None:
-    """Let go of what was not asked for the longest; the newest stays, however large."""
-    entries = [
-        (entry.used, name, shelf) for shelf in _KEPT.values() for name, entry in shelf.items()
-    ]
-    entries.sort(key=itemgetter(0))
-    held = sum(shelf[name].size for _, name, shelf in entries)
-    for _, name, shelf in entries[:-1]:
-        if held <= MOST_BYTES:
+    """Drop the least recently used entries; the newest stays, however large."""
+    every = [(entry, name, own) for own in _CACHE.values() for name, entry in own.items()]
+    every.sort(key=lambda item: item[0].used)
+    total = sum(entry.size for entry, _, _ in every)
+    for entry, name, own in every[:-1]:
+        if total <= MOST_BYTES:
             break
-        held -= shelf.pop(name).size
+        total -= entry.size
+        del own[name]
 
 
 def _bytes_of(made: object) -> int:
-    """Return the memory of the tensors in what was made."""
+    """Return the memory of the tensors in a result."""
     if isinstance(made, Tensor):
         return made.nelement() * made.element_size()
     if isinstance(made, nn.Module):
@@ -220,23 +224,23 @@ def _bytes_of(made: object) -> int:
 # --- Convolutions whose weights are laid out once for the processor, forwards and backwards
 #
 # For one face a CPU spends a third of a pass rearranging weights: oneDNN's kernels want them in
-# blocks, and torch lays them out anew in every call. Explaining asks the same network again and
-# again, so the blocks are kept, and with them those of the transposed convolution, which leads a
-# gradient back to the input.
+# blocks, and torch lays them out anew in every call. Explaining runs the same network many times,
+# so the blocks are cached, and with them those of the transposed convolution, which computes the
+# gradient at the input.
 
 
-CACHE = 4_000_000
-"""Bytes of maps at a time: steps of 2 to 8 MB are equally soon, more or less take longer."""
+CACHE_BYTES = 4_000_000
+"""Bytes of maps at a time: steps of 2 to 8 MB are equally fast, more or less take longer."""
 
 
 def pack(net: nn.Module, model: nn.Module) -> None:
-    """Let a twin's convolutions use blocks kept for its model; the same function, sooner.
+    """Let a copy's convolutions use blocks cached for its model; the same function, faster.
 
     Layers that oneDNN has no blocks for, or that somebody hooked, stay as they are.
 
     Args:
-        net: a twin of `model`, whose lock is held.
-        model: what the blocks are kept for; they go when it goes.
+        net: a shared-weight copy of `model`, whose lock is held.
+        model: whose cache the blocks go to.
     """
     if not torch.backends.mkldnn.is_available():
         return
@@ -252,25 +256,25 @@ class _Blocks:
     forward: Tensor
     backward: Tensor
     padding: list[int]
-    padding_back: list[int]
+    backward_padding: list[int]
 
     @classmethod
-    def of(cls, weight: Tensor, padding: list[int], size: list[int]) -> _Blocks:
-        """Lay out weights ``(O, I, r, s)`` for maps of `size` ``(N, I, H, W)``."""
+    def of(cls, weight: Tensor, padding: list[int], shape: list[int]) -> _Blocks:
+        """Lay out weights ``(O, I, r, s)`` for maps of `shape` ``(N, I, H, W)``."""
         plain = weight.detach()
-        back = [taps - 1 - pad for taps, pad in zip(plain.shape[2:], padding, strict=True)]
-        turned = plain.flip(2, 3).transpose(0, 1).contiguous()
-        sides = [side + pad - gone for side, pad, gone in zip(size[2:], padding, back, strict=True)]
-        size_back = [size[0], len(plain), *sides]
+        backward = [side - 1 - pad for side, pad in zip(plain.shape[2:], padding, strict=True)]
+        rotated = plain.flip(2, 3).transpose(0, 1).contiguous()
+        pads = zip(shape[2:], padding, backward, strict=True)
+        maps = [shape[0], len(plain), *(side + pad - less for side, pad, less in pads)]
         return cls(
-            _laid_out(plain, padding, size), _laid_out(turned, back, size_back), padding, back
+            _laid_out(plain, padding, shape), _laid_out(rotated, backward, maps), padding, backward
         )
 
 
-def _laid_out(weight: Tensor, padding: list[int], size: list[int]) -> Tensor:
-    # without the size oneDNN guesses, and where it guessed wrong it lays out anew in every call
+def _laid_out(weight: Tensor, padding: list[int], shape: list[int]) -> Tensor:
+    # without the shape oneDNN guesses, and where it guessed wrong it lays out anew in every call
     blocks: Tensor = torch.ops.mkldnn._reorder_convolution_weight(
-        weight, padding, [1, 1], [1, 1], 1, size
+        weight, padding, [1, 1], [1, 1], 1, shape
     )
     return blocks
 
@@ -283,47 +287,48 @@ def _convolve(x: Tensor, blocks: Tensor, bias: Tensor | None, padding: list[int]
     return maps
 
 
-class PackedConv2d(TwinConv2d):
-    """A convolution of a twin whose weights are laid out once."""
+class PackedConv2d(FastConv2d):
+    """A convolution of a shared-weight copy whose weights are laid out once."""
 
-    def blocks(self, faces: int, sides: torch.Size) -> _Blocks:
+    def blocks(self, faces: int, size: torch.Size) -> _Blocks:
         """Return the weights laid out for maps like these, once per model and size.
 
         One face takes another layout than several; how many they are makes no difference.
         """
-        size = (min(faces, 2), self.weight.shape[1], *sides)
-        make = partial(_Blocks.of, self.weight, self.padding, list(size))
-        return self._once(f"blocks {size}", [self.weight], make)
+        shape = (min(faces, 2), self.weight.shape[1], *size)
+        make = partial(_Blocks.of, self.weight, self.padding, list(shape))
+        return self._cached(f"blocks {shape}", [self.weight], make)
 
     def maps(self, x: Tensor) -> Tensor:
         """Map ``(N, C, H, W)`` float32 to ``(N, O, h, w)``, without a graph."""
         blocks = self.blocks(len(x), x.shape[2:])
         return _convolve(x, blocks.forward, self.bias, blocks.padding)
 
-    def lead_back(self, gradient: Tensor, sides: torch.Size) -> Tensor:
-        """Return the gradient at the input, ``(N, C, *sides)``, of one at the maps."""
+    def backward_input(self, gradient: Tensor, size: torch.Size) -> Tensor:
+        """Return the gradient at the input, ``(N, C, *size)``, of one at the maps."""
         if self.weight.shape[1] == 1:
-            return self._sum_of_taps(gradient, sides)
-        blocks = self.blocks(len(gradient), sides)
-        return _convolve(gradient, blocks.backward, None, blocks.padding_back)
+            return self._sum_of_shares(gradient, size)
+        blocks = self.blocks(len(gradient), size)
+        return _convolve(gradient, blocks.backward, None, blocks.backward_padding)
 
-    def faces_at_a_time(self, sides: torch.Size) -> int:
-        """Return how many faces' maps fit in CACHE."""
-        return max(1, CACHE // (4 * len(self.weight) * math.prod(self.sides_of_maps(sides))))
+    def faces_at_a_time(self, size: torch.Size) -> int:
+        """Return how many faces' maps fit in CACHE_BYTES."""
+        return max(1, CACHE_BYTES // (4 * len(self.weight) * math.prod(self.map_size(size))))
 
-    def _sum_of_taps(self, gradient: Tensor, sides: torch.Size) -> Tensor:
-        """Return every tap's share of the gradient at one channel, summed in place."""
-        (high, wide), (top, left), (rows, columns) = gradient.shape[2:], self.padding, self.taps
+    def _sum_of_shares(self, gradient: Tensor, size: torch.Size) -> Tensor:
+        """Return the gradient at one input channel: every kernel place's share, summed in place."""
+        (height, width), (top, left) = gradient.shape[2:], self.padding
+        rows, columns = self.kernel_size
         shares = self.weight.flatten(1).T @ gradient.permute(0, 2, 3, 1).flatten(0, 2).T
-        shares = shares.view(rows, columns, len(gradient), high, wide)
-        padded = gradient.new_zeros(len(gradient), high + rows - 1, wide + columns - 1)
+        shares = shares.view(rows, columns, len(gradient), height, width)
+        padded = gradient.new_zeros(len(gradient), height + rows - 1, width + columns - 1)
         for row in range(rows):
             for column in range(columns):
-                padded[:, row : row + high, column : column + wide] += shares[row, column]
-        return padded[:, None, top : top + sides[0], left : left + sides[1]]
+                padded[:, row : row + height, column : column + width] += shares[row, column]
+        return padded[:, None, top : top + size[0], left : left + size[1]]
 
 
-# --- Layers that follow each other in a network's blocks, for rearranging a twin
+# --- Layers that follow each other in a network's blocks, for rearranging a copy
 
 
 Named = tuple[str, nn.Module]
@@ -339,7 +344,7 @@ def adjacent(
     """Yield each pair of successive layers of each nn.Sequential, which may change meanwhile.
 
     Args:
-        net: a twin in eval mode.
+        net: a shared-weight copy in eval mode.
         skip: kinds of layers to look past, such as IDLE.
 
     Yields:
@@ -348,6 +353,6 @@ def adjacent(
     for path, block in list(net.named_modules()):
         if not isinstance(block, nn.Sequential):
             continue
-        kept = [(name, one) for name, one in block.named_children() if not isinstance(one, skip)]
-        for first, second in pairwise(kept):
+        layers = [(name, one) for name, one in block.named_children() if not isinstance(one, skip)]
+        for first, second in pairwise(layers):
             yield path, block, first, second

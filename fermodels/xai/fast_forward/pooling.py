@@ -1,8 +1,8 @@
 """A convolution together with the pooling after it, a few faces at a time.
 
 Three of four values in its maps are pooled away. For many faces at once they do not fit a
-processor's caches: writing and reading them, and the zeros that a gradient is spread over on its
-way back, take as long as the arithmetic.
+processor's caches: writing and reading them, and the zeros that a gradient is spread over in
+the backward pass, take as long as the arithmetic.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from fermodels.xai.fast_forward.convolution import IDLE, TwinConv2d, adjacent, is_hooked
+from fermodels.xai.fast_forward.convolution import IDLE, FastConv2d, adjacent, is_hooked
 from fermodels.xai.model_access import evenly
 
 
 def join_pooling(net: nn.Module) -> None:
-    """Let a twin's convolutions do the max pooling that follows them; the same function.
+    """Let a copy's convolutions do the max pooling that follows them; the same function.
 
-    The pooling's place is kept by an identity. Layers that somebody hooked stay as they are.
+    The pooling's place is taken by an identity. Layers that somebody hooked stay as they are.
     """
     for _, block, (name, conv), (after, pool) in adjacent(net, skip=IDLE):
-        if isinstance(conv, TwinConv2d) and _halves(pool):
+        if isinstance(conv, FastConv2d) and _halves(pool):
             block.set_submodule(name, PooledConv2d(conv))
             block.set_submodule(after, nn.Identity())
 
@@ -43,9 +43,9 @@ def _halves(pool: nn.Module) -> bool:
 
 
 class PooledConv2d(nn.Module):
-    """A convolution of a twin and 2 x 2 max pooling: gradients reach its input, not its weights."""
+    """A convolution of a copy and 2 x 2 max pooling: gradients reach its input, not its weights."""
 
-    def __init__(self, conv: TwinConv2d) -> None:
+    def __init__(self, conv: FastConv2d) -> None:
         super().__init__()
         self.conv = conv
 
@@ -57,14 +57,14 @@ class PooledConv2d(nn.Module):
 
 class _PooledConvolution(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, conv: TwinConv2d) -> Tensor:
-        ctx.conv, ctx.sides, ctx.places = conv, x.shape[2:], []
-        high, wide = conv.sides_of_maps(ctx.sides)
-        pooled = _channels_last(x, len(x), len(conv.weight), high // 2, wide // 2)
-        most = conv.faces_at_a_time(ctx.sides)
+    def forward(ctx: Any, x: Tensor, conv: FastConv2d) -> Tensor:
+        ctx.conv, ctx.size, ctx.places = conv, x.shape[2:], []
+        height, width = conv.map_size(ctx.size)
+        pooled = _channels_last(x, len(x), len(conv.weight), height // 2, width // 2)
+        most = conv.faces_at_a_time(ctx.size)
         for into, rows in zip(evenly(pooled, most), evenly(x, most), strict=True):
-            found, places = torch.ops.aten.max_pool2d_with_indices(conv.maps(rows), [2, 2])
-            into.copy_(found)
+            largest, places = torch.ops.aten.max_pool2d_with_indices(conv.maps(rows), [2, 2])
+            into.copy_(largest)
             ctx.places.append(places)
         return pooled
 
@@ -72,17 +72,17 @@ class _PooledConvolution(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         gradients = gradient.split([len(places) for places in ctx.places])
-        sides = ctx.conv.sides_of_maps(ctx.sides)
-        found = [
-            ctx.conv.lead_back(_spread(part, places, sides), ctx.sides)
+        size = ctx.conv.map_size(ctx.size)
+        inputs = [
+            ctx.conv.backward_input(_spread(part, places, size), ctx.size)
             for part, places in zip(gradients, ctx.places, strict=True)
         ]
-        return found[0] if len(found) == 1 else torch.cat(found), None
+        return inputs[0] if len(inputs) == 1 else torch.cat(inputs), None
 
 
-def _spread(gradient: Tensor, places: Tensor, sides: tuple[int, int]) -> Tensor:
+def _spread(gradient: Tensor, places: Tensor, size: tuple[int, int]) -> Tensor:
     """Put each gradient where its largest value was: ``(N, C, h // 2, w // 2)`` to (N, C, h, w)."""
-    like = _channels_last(gradient, *gradient.shape[:2], *sides)  # only shape and order are read
+    like = _channels_last(gradient, *gradient.shape[:2], *size)  # only shape and order are read
     spread = torch.ops.aten.max_pool2d_with_indices_backward(
         gradient, like, [2, 2], [2, 2], [0, 0], [1, 1], False, places
     )

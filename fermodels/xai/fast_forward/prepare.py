@@ -1,4 +1,4 @@
-"""A twin rearranged for many passes: the same function, fewer of them and each sooner."""
+"""Rearrange a shared-weight copy for many passes: the same function, each pass faster."""
 
 from __future__ import annotations
 
@@ -9,19 +9,25 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from fermodels.xai.fast_forward import winograd
-from fermodels.xai.fast_forward.convolution import IDLE, adjacent, is_hooked, kept, pack
+from fermodels.xai.fast_forward.convolution import (
+    IDLE,
+    adjacent,
+    cached_per_weights,
+    is_hooked,
+    pack,
+)
 from fermodels.xai.fast_forward.pooling import join_pooling
 
 
 def quicken(net: nn.Module, model: nn.Module) -> None:
-    """Prepare a twin for many faces: a pass takes half as long on a CPU; the same function.
+    """Prepare a copy for many faces: a pass takes half as long on a CPU; the same function.
 
-    Batch norms are folded, maps pooled before they are rectified, and convolutions computed as
-    suits them. Names of blocks stay; what is inside a block may have moved.
+    Batch norms are folded, maps pooled before they are rectified, and convolutions computed by
+    the fastest algorithm. Names of blocks stay; what is inside a block may have moved.
 
     Args:
-        net: a twin of `model`, whose lock is held.
-        model: what rearranged weights are kept for.
+        net: a shared-weight copy of `model`, whose lock is held.
+        model: whose cache the rearranged weights go to.
     """
     fold_batch_norms(net, model)
     pool_first(net)
@@ -34,14 +40,14 @@ def quicken(net: nn.Module, model: nn.Module) -> None:
 
 
 def fold_batch_norms(net: nn.Module, model: nn.Module | None = None) -> None:
-    """Merge each 2-D batch norm of a twin into the convolution before it; twice does no harm.
+    """Merge each 2-D batch norm of a copy into the convolution before it; twice does no harm.
 
     Both must follow each other in one nn.Sequential; others stay as they are. The batch norms'
-    places are kept by identities, so all names stay.
+    places are taken by identities, so all names stay.
 
     Args:
-        net: a twin in eval mode; the weights it shares are not touched, merged ones are new.
-        model: its model, whose lock is held: merged layers are kept for it, and layers that
+        net: a copy in eval mode; the weights it shares are not touched, merged ones are new.
+        model: its model, whose lock is held: merged layers are cached for it, and layers that
             somebody hooked stay as they are. None merges all, anew.
     """
     for path, block, (name, layer), (after, norm) in adjacent(net):
@@ -54,7 +60,9 @@ def fold_batch_norms(net: nn.Module, model: nn.Module | None = None) -> None:
             continue
         else:
             weights = [*_tensors(layer), *_tensors(norm)]
-            block.set_submodule(name, kept(model, f"folded {path} {name}", weights, make))
+            block.set_submodule(
+                name, cached_per_weights(model, f"folded {path} {name}", weights, make)
+            )
         block.set_submodule(after, nn.Identity())
 
 
@@ -65,7 +73,7 @@ def _tensors(layer: nn.Module) -> list[Tensor]:
 def pool_first(net: nn.Module) -> None:
     """Let ReLU and the max pooling after it change places: the same function, a quarter the work.
 
-    Dropouts between them do nothing in a twin. Their names change places with them.
+    Dropouts between them do nothing in eval mode. Their names change places with them.
     """
     for _, block, (name, relu), (after, pool) in adjacent(net, skip=IDLE):
         alone = type(pool) is nn.MaxPool2d and not pool.return_indices

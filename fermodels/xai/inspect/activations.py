@@ -79,9 +79,9 @@ def _look(
     pixels = to_pixels(face)
     if len(pixels) != 1:
         raise DataError(f"{len(pixels)} faces given: expected one face, uint8 (48, 48)")
-    with locked_copy(model) as net, torch.no_grad(), outputs_of(net, names) as seen:
+    with locked_copy(model) as net, torch.no_grad(), outputs_of(net, names) as outputs:
         net((pixels.float() / 255).to(next(net.parameters()).device))
-        return {name: seen[name][0].float().cpu().numpy() for name in names}
+        return {name: outputs[name][0].float().cpu().numpy() for name in names}
 
 
 def sparsity(maps: NDArray[np.float32]) -> float:

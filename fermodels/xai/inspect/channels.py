@@ -24,7 +24,7 @@ from fermodels.memory import keep_freed_memory
 from fermodels.nets import catalog, checkpoint
 from fermodels.nets.catalog import weights_hash
 from fermodels.results import ResultFile, provenance
-from fermodels.xai.counterfactuals.response_curves import private
+from fermodels.xai.counterfactuals.response_curves import fernet_copy
 from fermodels.xai.dream.dream import Dream, dream
 from fermodels.xai.dream.settings import DREAM_PRESETS
 from fermodels.xai.inspect.activations import activations
@@ -79,17 +79,17 @@ def channel_census(
     Raises:
         ConfigError: unknown layer, or nothing to keep.
     """
-    net = private(model)
+    net = fernet_copy(model)
     names = relu_layers(net) if layers is None else [check_layer(net, n) for n in layers]
     if top < 1 or not names:
         raise ConfigError(f"top is {top}, layers {names}: expected 1 or more of each")
     counts = {name: _Count(top) for name in names}
-    with exact(net), torch.no_grad(), outputs_of(net, names) as seen:
+    with exact(net), torch.no_grad(), outputs_of(net, names) as outputs:
         first = 0
         for batch in batches(net, faces.images):
             net(batch)
             for name, count in counts.items():
-                count.add(seen[name], first)
+                count.add(outputs[name], first)
             first += len(batch)
     return {name: count.census(name, faces) for name, count in counts.items()}
 
@@ -137,7 +137,7 @@ class _Count:
 
 
 def channel_dream(model: nn.Module, layer: str, channel: int, seed: int = 0) -> Dream:
-    """Dream what one channel wants, from noise; asked before its ReLU, where it can always answer.
+    """Dream what one channel responds to, from noise; before its ReLU, where it has a gradient.
 
     Args:
         model: a FERNet.
@@ -157,8 +157,8 @@ def channel_dream(model: nn.Module, layer: str, channel: int, seed: int = 0) -> 
 
 
 @dataclass(frozen=True, eq=False)
-class LayerLikeness:
-    """How alike two faces are to one layer."""
+class LayerSimilarity:
+    """Similarity of two faces in one layer."""
 
     layer: str
     cosine: float
@@ -171,7 +171,7 @@ class LayerLikeness:
 
 def face_against_face(
     model: nn.Module, first: NDArray[np.uint8], second: NDArray[np.uint8]
-) -> list[LayerLikeness]:
+) -> list[LayerSimilarity]:
     """Compare what every layer makes of two faces, first layer to last.
 
     Args:
@@ -183,16 +183,18 @@ def face_against_face(
         DataError: not one face each.
     """
     one, other = activations(model, first), activations(model, second)
-    return [_likeness(layer, one[layer], other[layer]) for layer in one]
+    return [_similarity(layer, one[layer], other[layer]) for layer in one]
 
 
-def _likeness(layer: str, one: NDArray[np.float32], other: NDArray[np.float32]) -> LayerLikeness:
+def _similarity(
+    layer: str, one: NDArray[np.float32], other: NDArray[np.float32]
+) -> LayerSimilarity:
     a, b = (maps.reshape(len(maps), -1).astype(np.float64) for maps in (one, other))
     channels = _cosines(a - a.mean(1, keepdims=True), b - b.mean(1, keepdims=True))
     whole = _cosines(
         np.stack([a.ravel(), a.ravel() - a.mean()]), np.stack([b.ravel(), b.ravel() - b.mean()])
     )
-    return LayerLikeness(layer, float(whole[0]), float(whole[1]), channels.astype(np.float32))
+    return LayerSimilarity(layer, float(whole[0]), float(whole[1]), channels.astype(np.float32))
 
 
 def _cosines(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -249,18 +251,18 @@ def run(options: argparse.Namespace) -> None:
     result.check_free()
     faces = read_faces(options.data)
     looked_at = faces.split(options.split)
-    found = channel_census(checkpoint.load(folder), looked_at, top=options.top)
-    table = pd.concat([as_table(census) for census in found.values()], ignore_index=True)
-    dead = {layer: list(census.dead) for layer, census in found.items()}
+    censuses = channel_census(checkpoint.load(folder), looked_at, top=options.top)
+    table = pd.concat([as_table(census) for census in censuses.values()], ignore_index=True)
+    dead = {layer: list(census.dead) for layer, census in censuses.items()}
     about = {
         "model": name,
         "split": options.split,
         "faces": len(looked_at),
         "faces_hash": looked_at.content_hash,
         "checkpoint_hash": weights_hash(folder),
-        "sides": {layer: census.side for layer, census in found.items()},
+        "sides": {layer: census.side for layer, census in censuses.items()},
         "dead": dead,
-        "active": {layer: shares(census) for layer, census in found.items()},
+        "active": {layer: shares(census) for layer, census in censuses.items()},
         "provenance": provenance(0, faces.name, faces.content_hash),
     }
     result.write(about, table)

@@ -33,7 +33,7 @@ Points = NDArray[np.float32]
 def penultimate(model: nn.Module, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return what the last affine layer reads of each face, float32 ``(N, units)``.
 
-    Works on a twin: others may predict with `model` meanwhile.
+    Works on a shared-weight copy: others may predict with `model` meanwhile.
 
     Args:
         model: a FERNet.
@@ -71,8 +71,8 @@ def principal_components(features: NDArray[np.floating]) -> tuple[Points, tuple[
     if features.ndim != 2 or min(features.shape) < 2:
         raise DataError(f"features have shape {features.shape}: expected at least (2, 2)")
     centred = features.astype(np.float64) - features.mean(0, dtype=np.float64)
-    variances, directions = np.linalg.eigh(centred.T @ centred)  # ascending
-    axes = directions[:, [-1, -2]]
+    variances, eigenvectors = np.linalg.eigh(centred.T @ centred)  # ascending
+    axes = eigenvectors[:, [-1, -2]]
     axes *= np.sign(axes[np.abs(axes).argmax(0), [0, 1]])
     total = max(float(variances.sum()), np.finfo(float).tiny)
     shares = (float(variances[-1] / total), float(variances[-2] / total))

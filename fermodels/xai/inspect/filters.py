@@ -134,7 +134,7 @@ def kernel_norms(model: nn.Module) -> list[KernelNorms]:
     A batch norm makes a filter's own norm meaningless (any factor is divided out again), so both
     are given: what is stored, and what acts.
     """
-    found = []
+    layers = []
     for name in layer_names(model):
         conv = model.get_submodule(name)
         if not isinstance(conv, nn.Conv2d):
@@ -142,8 +142,8 @@ def kernel_norms(model: nn.Module) -> list[KernelNorms]:
         norms = conv.weight.detach().float().flatten(1).norm(dim=1).cpu().numpy()
         gained = norms * _gain_behind(model, name, len(norms))
         dead = dead_filters(gained[:, None, None])
-        found.append(KernelNorms(name, norms, gained.astype(np.float32), dead))
-    return found
+        layers.append(KernelNorms(name, norms, gained.astype(np.float32), dead))
+    return layers
 
 
 def _gain_behind(model: nn.Module, conv: str, filters: int) -> NDArray[np.float32]:
@@ -168,11 +168,11 @@ def never_active(
     check_layer(model, layer)
     pixels = to_pixels(faces)
     highest: torch.Tensor | None = None
-    with locked_copy(model) as net, torch.no_grad(), outputs_of(net, [layer]) as seen:
+    with locked_copy(model) as net, torch.no_grad(), outputs_of(net, [layer]) as outputs:
         device = next(net.parameters()).device
         for batch in pixels.split(64):
             net(batch.to(device).float() / 255)
-            peak = seen[layer].amax((0, 2, 3))
+            peak = outputs[layer].amax((0, 2, 3))
             highest = peak if highest is None else torch.maximum(highest, peak)
     if highest is None:
         raise DataError("no faces given: pass at least one")

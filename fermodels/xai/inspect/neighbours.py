@@ -21,7 +21,7 @@ CHUNK = 8192
 class FeatureBank:
     """The penultimate features of a set of faces, kept for looking up neighbours."""
 
-    directions: NDArray[np.float16]
+    unit_features: NDArray[np.float16]
     """``(N, units)``: features divided by their length; 29 MB for FER-2013's training faces."""
     ids: NDArray[np.str_]
     """``(N,)``: sample ids."""
@@ -60,7 +60,7 @@ def feature_bank(model: nn.Module, faces: FaceDataset) -> FeatureBank:
     Raises:
         ConfigError: the model is no FERNet.
     """
-    unit = _directions(penultimate(model, faces.images))
+    unit = _unit_rows(penultimate(model, faces.images))
     return FeatureBank(unit.astype(np.float16), faces.ids, faces.labels)
 
 
@@ -85,11 +85,11 @@ def nearest(
     Raises:
         DataError: not one face, features of another width, or more asked than there are.
     """
-    query = _directions(penultimate(model, face))
-    if len(query) != 1 or query.shape[1] != bank.directions.shape[1]:
+    query = _unit_rows(penultimate(model, face))
+    if len(query) != 1 or query.shape[1] != bank.unit_features.shape[1]:
         raise DataError(
             f"{len(query)} faces with {query.shape[1]} features: expected one face and the bank's "
-            f"{bank.directions.shape[1]} features; make the bank with the same model"
+            f"{bank.unit_features.shape[1]} features; make the bank with the same model"
         )
     cosines = _cosines(bank, query[0])
     if besides is not None:
@@ -97,13 +97,13 @@ def nearest(
     available = int(np.isfinite(cosines).sum())
     if not 1 <= count <= available:
         raise DataError(f"{count} neighbours asked for: expected 1 to {available}")
-    found = np.argpartition(-cosines, count - 1)[:count]
-    rows = found[np.argsort(-cosines[found], kind="stable")]
+    nearest = np.argpartition(-cosines, count - 1)[:count]
+    rows = nearest[np.argsort(-cosines[nearest], kind="stable")]
     distances = np.clip(1 - cosines[rows], 0, 2)
     return Neighbours(rows, bank.ids[rows], bank.labels[rows], distances)
 
 
-def _directions(features: NDArray[np.float32]) -> NDArray[np.float32]:
+def _unit_rows(features: NDArray[np.float32]) -> NDArray[np.float32]:
     """Divide each row by its length; a row of zeros stays zero."""
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
     unit = np.zeros_like(features)
@@ -113,6 +113,6 @@ def _directions(features: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _cosines(bank: FeatureBank, query: NDArray[np.float32]) -> NDArray[np.float32]:
     """Multiply chunk by chunk: torch widens float16 several times faster than numpy."""
-    stored, wanted = torch.from_numpy(bank.directions), torch.from_numpy(query)
+    stored, wanted = torch.from_numpy(bank.unit_features), torch.from_numpy(query)
     cosines = torch.cat([part.float() @ wanted for part in stored.split(CHUNK)])
     return np.asarray(cosines.numpy(), np.float32)

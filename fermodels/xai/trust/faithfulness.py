@@ -21,8 +21,8 @@ from fermodels.xai.trust.maps import (
     Classes,
     Faces,
     Maps,
+    forward_copy,
     importance,
-    lent,
     ranks,
     target_probability,
     to_unit,
@@ -88,14 +88,14 @@ def deletion_insertion(
     """
     _check(faces, importances, target_class, fractions)
     places = torch.from_numpy(ranks(importances, seed))[:, None]
-    with lent(model) as net:
+    with forward_copy(model) as net:
         x = to_unit(net, faces)
-        below = baseline_faces(net, x, baseline).expand_as(x)
-        images = _altered(x, below, places.to(x.device), fractions[1:-1])
-        rows = torch.cat([x, below, *images])
+        baselines = baseline_faces(net, x, baseline).expand_as(x)
+        images = _altered(x, baselines, places.to(x.device), fractions[1:-1])
+        rows = torch.cat([x, baselines, *images])
         repeats = len(rows) // len(x)
-        found = target_probability(net, rows, np.tile(target_class, repeats))
-    whole, none, *inner = found.reshape(repeats, len(x))
+        probabilities = target_probability(net, rows, np.tile(target_class, repeats))
+    whole, none, *inner = probabilities.reshape(repeats, len(x))
     steps = len(fractions) - 2
     deletion = [whole, *inner[:steps], none]
     insertion = [none, *inner[steps:], whole]
@@ -151,7 +151,7 @@ def face_curves(
     maps = {"method": importance(attribution[None], method)}
     maps |= {name: control(model, face[None], classes) for name, control in CONTROLS.items()}
     count = len(maps)
-    found = deletion_insertion(
+    curves = deletion_insertion(
         model,
         np.repeat(face[None], count, axis=0),
         np.concatenate(list(maps.values())),
@@ -159,7 +159,7 @@ def face_curves(
         baseline,
     )
     return {
-        name: Curves(found.fractions, found.deletion[i : i + 1], found.insertion[i : i + 1])
+        name: Curves(curves.fractions, curves.deletion[i : i + 1], curves.insertion[i : i + 1])
         for i, name in enumerate(maps)
     }
 
@@ -287,8 +287,8 @@ def road(
         for masks in (places < round(share * pixels), places >= pixels - round(share * pixels))
         for face, mask in zip(grey, masks, strict=True)
     ]
-    with lent(model) as net:
+    with forward_copy(model) as net:
         x = torch.from_numpy(np.stack(images)).clamp(0, 1)[:, None].to(to_unit(net, faces[:1]))
-        found = target_probability(net, x, np.tile(target_class, 2 * len(fractions)))
-    by_order = found.reshape(len(fractions), 2, len(faces))
+        probabilities = target_probability(net, x, np.tile(target_class, 2 * len(fractions)))
+    by_order = probabilities.reshape(len(fractions), 2, len(faces))
     return Road(tuple(fractions), by_order[:, 0].T, by_order[:, 1].T)

@@ -29,7 +29,7 @@ from fermodels.xai.trust.maps import (
     Maps,
     completeness_error,
     explainer,
-    lent,
+    forward_copy,
     logits,
     to_unit,
 )
@@ -66,12 +66,12 @@ def judge(
             is not touched.
         attribution: a name in METHODS (with its default settings), or a function ``(model, faces
             uint8 (N, 48, 48), target_class int64 (N,)) -> float (N, 48, 48)`` whose larger values
-            speak for the class.
+            are evidence for the class.
         faces: uint8 ``(N, 48, 48)`` that the network was not trained on; at least 12, better 48.
         target_class: what to explain, one class for all or one per face; None for what the model
             predicts for each.
-        labels: true classes of the faces, by which is judged whether the network learned
-            anything; None asks it for the expressions of the bundled sample faces.
+        labels: true classes of the faces, to test whether the network learned anything; None
+            uses the bundled sample faces and their labels.
         seed: the random weights, and all noise.
 
     Raises:
@@ -83,7 +83,7 @@ def judge(
         raise ConfigError(
             f"method {method!r} is unknown: expected a function or one of {', '.join(METHODS)}"
         )
-    asked = explainer(method) if isinstance(attribution, str) else attribution
+    maps_of = explainer(method) if isinstance(attribution, str) else attribution
     images = to_pixels(faces).squeeze(1).numpy()
     n = len(images)
     if target_class is None:
@@ -97,10 +97,10 @@ def judge(
     )
     pairs = len(images[: 2 * PAIRS]) // 2
     trial = Trial(model, images, target, seed)
-    found = trial.measure(
-        checked(asked), method, random_copies(model, range(seed, seed + pairs))
+    measured = trial.measure(
+        checked(maps_of), method, random_copies(model, range(seed, seed + pairs))
     )[0]  # fmt: skip
-    return verdict_of(TrustEvidence(found.values, trial.controls() | found.rivals, learned))
+    return verdict_of(TrustEvidence(measured.values, trial.controls() | measured.rivals, learned))
 
 
 def checked(attribution: Explainer) -> Explainer:
@@ -125,19 +125,19 @@ def checked(attribution: Explainer) -> Explainer:
 
 
 def predicted(model: nn.Module, faces: Faces) -> Classes:
-    """Return the class that a model says of each face."""
-    with lent(model) as net:
+    """Return the class that a model predicts for each face."""
+    with forward_copy(model) as net:
         return np.asarray(logits(net, to_unit(net, faces)).argmax(1).cpu().numpy())
 
 
-def learned_of(answers: Classes, labels: Classes) -> ReadingScore:
-    """Compare a network's answers with the true classes."""
+def learned_of(predictions: Classes, labels: Classes) -> ReadingScore:
+    """Compare a network's predictions with the true classes."""
     commonest = int(np.bincount(labels, minlength=len(EMOTIONS)).max())
-    return ReadingScore(int((answers == labels).sum()), len(labels), commonest / len(labels))
+    return ReadingScore(int((predictions == labels).sum()), len(labels), commonest / len(labels))
 
 
 def what_was_learned(model: nn.Module) -> ReadingScore:
-    """Ask a network for the expressions of the bundled sample faces of the test split."""
+    """Test a network on the bundled sample faces of the test split."""
     known = sample_faces().split("test")
     return learned_of(predicted(model, known.images), np.asarray(known.labels, np.int64))
 
@@ -182,25 +182,25 @@ class Trial:
     def faithfulness(self, importances: Maps) -> dict[str, Floats]:
         """Alter the first n faces by their maps: metric -> one value per face."""
         n = len(importances)
-        asked = self.net, self.faces[:n], importances, self.target_class[:n]
+        inputs = self.net, self.faces[:n], importances, self.target_class[:n]
         values: dict[str, Floats] = {}
         gaps = []
         for baseline in ("mean-face", "blur"):
-            found = deletion_insertion(*asked, baseline, seed=self.seed)
-            values[f"deletion-{baseline}"] = found.deletion_auc
-            values[f"insertion-{baseline}"] = found.insertion_auc
-            gaps.append(found.gap)
+            curves = deletion_insertion(*inputs, baseline, seed=self.seed)
+            values[f"deletion-{baseline}"] = curves.deletion_auc
+            values[f"insertion-{baseline}"] = curves.insertion_auc
+            gaps.append(curves.gap)
         values["gap"] = np.mean(gaps, axis=0)
-        values["road"] = road(*asked, seed=self.seed).score
+        values["road"] = road(*inputs, seed=self.seed).score
         return values
 
     def controls(self) -> dict[str, Mapping[str, Floats]]:
         """What maps score that no model had a part in, on all faces."""
-        found = {
+        scores = {
             name: self.faithfulness(control(self.net, self.faces, self.target_class))
             for name, control in CONTROLS.items()
         }
-        return {name: {"gap": v["gap"], "road": v["road"]} for name, v in found.items()}
+        return {name: {"gap": v["gap"], "road": v["road"]} for name, v in scores.items()}
 
     def measure(
         self, maps_of: Explainer, method: str, copies: Iterable[RandomCopy], n: int | None = None
@@ -209,8 +209,8 @@ class Trial:
 
         Args:
             maps_of: what draws the maps.
-            method: its name in METHODS, or "" for a function whose larger values speak for the
-                class and which promises no sum.
+            method: its name in METHODS, or "" for a function whose larger values are evidence for
+                the class and which promises no sum.
             copies: random networks, one for each pair of faces.
             n: how many faces to explain; all if None.
 
@@ -220,7 +220,7 @@ class Trial:
         n = len(self.faces) if n is None else n
         maps = maps_of(self.net, self.faces[:n], self.target_class[:n])
         weights = importance_of(maps, method)
-        values = self.faithfulness(weights) | self._alike(maps_of, maps, copies)
+        values = self.faithfulness(weights) | self._similarities(maps_of, maps, copies)
         if method and METHODS[method].complete:
             values["completeness-error"] = completeness_error(
                 self.net, self.faces[:n], maps, self.target_class[:n]
@@ -231,18 +231,18 @@ class Trial:
         """Return what the better of two fixed maps scores: by metric, one value per face.
 
         The mean of signed maps cancels, though the places may be the same for all faces; the
-        mean of sizes takes what always speaks against for what speaks for.
+        mean of sizes takes evidence against the class for evidence for it.
         """
         sizes = np.abs(importances)
-        found = [self.faithfulness(template(sizes))]
+        scores = [self.faithfulness(template(sizes))]
         if (importances < 0).any():
-            found.append(self.faithfulness(template(importances)))
+            scores.append(self.faithfulness(template(importances)))
         return {
-            metric: max((one[metric] for one in found), key=lambda values: float(values.mean()))
+            metric: max((one[metric] for one in scores), key=lambda values: float(values.mean()))
             for metric in ("gap", "road")
         }
 
-    def _alike(
+    def _similarities(
         self, maps_of: Explainer, maps: Maps, copies: Iterable[RandomCopy]
     ) -> dict[str, Floats]:
         """Compare maps of paired faces: with each other, another class's, random networks'.
@@ -264,20 +264,20 @@ class Trial:
         random: dict[str, list[Floats]] = {name: [] for name in _RANDOM}
         for pair, copy in zip(pairs, copies, strict=False):
             for name, net in zip(_RANDOM, (copy.top, copy.whole), strict=True):
-                # of a twin, with which whatever was prepared for it goes again
+                # of a copy, whose cache entries go with it
                 drawn = maps_of(shared_weight_copy(net), self.faces[pair], self.target_class[pair])
-                random[name].append(alike(maps[pair], drawn))
+                random[name].append(map_similarity(maps[pair], drawn))
         return {
-            "other-face": alike(same_class, maps[partners]),
-            "random-logit": alike(maps[rows], of_other),
-            **{name: np.concatenate(found) for name, found in random.items()},
+            "other-face": map_similarity(same_class, maps[partners]),
+            "random-logit": map_similarity(maps[rows], of_other),
+            **{name: np.concatenate(similarities) for name, similarities in random.items()},
         }
 
 
 _RANDOM = ("randomisation-top", "randomisation")
 
 
-# --- How alike two maps are
+# --- Similarity of two maps
 
 
 def spearman(first: Maps, second: Maps) -> NDArray[np.float64]:
@@ -290,14 +290,14 @@ def spearman(first: Maps, second: Maps) -> NDArray[np.float64]:
     a, b = (rankdata(maps.reshape(len(maps), -1), axis=1) for maps in (first, second))
     a, b = a - a.mean(1, keepdims=True), b - b.mean(1, keepdims=True)
     length = np.sqrt((a**2).sum(1) * (b**2).sum(1))
-    found: NDArray[np.float64] = (a * b).sum(1) / np.where(length > 0, length, 1.0)
-    return found
+    correlations: NDArray[np.float64] = (a * b).sum(1) / np.where(length > 0, length, 1.0)
+    return correlations
 
 
-def alike(first: Maps, second: Maps) -> NDArray[np.float64]:
-    """Return how alike each pair of maps is, ``(N,)``, -1 to 1: `spearman`, but equal maps get 1.
+def map_similarity(first: Maps, second: Maps) -> NDArray[np.float64]:
+    """Return the similarity of each pair of maps, ``(N,)``, -1 to 1: `spearman`; equal maps get 1.
 
-    Two blank maps are alike, or a method that draws nothing would seem to depend on all it is
+    Two blank maps get 1, or a method that draws nothing would seem to depend on all it is
     given.
     """
     equal = (first == second).all((1, 2))

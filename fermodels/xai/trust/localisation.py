@@ -42,8 +42,8 @@ class KnownFaces:
 def read_right(net: nn.Module, faces: Faces, labels: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Return which faces the network takes for what they show, ``(N,)``."""
     with torch.no_grad():
-        said = net.predict(faces).argmax(1)  # type: ignore[operator]
-    right: NDArray[np.bool_] = np.asarray(said) == labels
+        predictions = net.predict(faces).argmax(1)  # type: ignore[operator]
+    right: NDArray[np.bool_] = np.asarray(predictions) == labels
     return right
 
 
@@ -73,7 +73,7 @@ def known_faces(n: int, seed: int = 0, net: nn.Module | None = None) -> KnownFac
 
 @lru_cache(maxsize=512)
 def _region(seed: int, label: int) -> NDArray[np.bool_]:
-    """Keep what muscles moved: the networks of one process are asked about the same faces."""
+    """Cache what muscles moved: the networks of one process are tested on the same faces."""
     moved: NDArray[np.bool_] = np.stack(list(render(random_spec(seed, label)).regions.values()))
     return np.asarray(moved.any(0))
 

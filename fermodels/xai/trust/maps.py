@@ -1,4 +1,4 @@
-"""Maps to be judged: a method's, and those of controls that never look at the model."""
+"""Maps to be evaluated: a method's, and those of controls that never look at the model."""
 
 from __future__ import annotations
 
@@ -88,11 +88,11 @@ def ranks(importances: Maps, seed: int = 0) -> NDArray[np.int64]:
     return places.reshape(importances.shape)
 
 
-# --- What a model answers to many altered faces: batched, without gradients, model untouched
+# --- Forward passes of many altered faces: batched, without gradients, model untouched
 
 
 @contextmanager
-def lent(model: nn.Module) -> Iterator[nn.Module]:
+def forward_copy(model: nn.Module) -> Iterator[nn.Module]:
     """Yield a fast shared-weight copy for forward passes only; see `locked_copy`."""
     with locked_copy(model) as net, torch.no_grad():
         quicken(net, model)
@@ -115,8 +115,8 @@ def target_probability(
 ) -> NDArray[np.float64]:
     """Return the probability ``(M,)`` of each image's own class."""
     rows = torch.arange(len(images))
-    found = logits(net, images).softmax(1).cpu()[rows, torch.from_numpy(target_class)]
-    return found.double().numpy()
+    probabilities = logits(net, images).softmax(1).cpu()[rows, torch.from_numpy(target_class)]
+    return probabilities.double().numpy()
 
 
 def completeness_error(
@@ -131,12 +131,12 @@ def completeness_error(
     Sundararajan et al. 2017, arXiv 1703.01365, proposition 1. Lower is better; 0 is exact.
     """
     rows, target = torch.arange(len(faces)), torch.from_numpy(target_class)
-    with lent(model) as net:
+    with forward_copy(model) as net:
         x = to_unit(net, faces)
-        below = baseline_faces(net, x, baseline).expand_as(x)
-        drop = (logits(net, x) - logits(net, below)).cpu()[rows, target].double().numpy()
-    missed = np.abs(attribution.sum((1, 2), dtype=np.float64) - drop)
-    return np.asarray(missed / np.maximum(np.abs(drop), 1e-6))
+        baselines = baseline_faces(net, x, baseline).expand_as(x)
+        drop = (logits(net, x) - logits(net, baselines)).cpu()[rows, target].double().numpy()
+    gap = np.abs(attribution.sum((1, 2), dtype=np.float64) - drop)
+    return np.asarray(gap / np.maximum(np.abs(drop), 1e-6))
 
 
 def passes_per_face(model: nn.Module, explainer: Explainer) -> int:
@@ -146,10 +146,10 @@ def passes_per_face(model: nn.Module, explainer: Explainer) -> int:
     with weights counts them: a hybrid's branches are entered apart.
     """
     net = shared_weight_copy(model)
-    seen: list[int] = []
+    counts: list[int] = []
     layers = [m for m in net.modules() if next(m.parameters(recurse=False), None) is not None]
-    # hooks are copied with the twin that the method makes of this one
-    layers[0].register_forward_pre_hook(lambda _module, inputs: seen.append(len(inputs[0])))
+    # hooks are copied with the copy that the method makes of this one
+    layers[0].register_forward_pre_hook(lambda _module, inputs: counts.append(len(inputs[0])))
     face = (np.indices((48, 48)).sum(0) % 256).astype(np.uint8)
     explainer(net, face[None], np.zeros(1, np.int64))
-    return sum(seen)
+    return sum(counts)

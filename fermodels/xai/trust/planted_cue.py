@@ -202,9 +202,9 @@ def run(args: argparse.Namespace) -> None:
         "provenance": provenance(args.seed, sample_faces().name, sample_faces().content_hash),
     }
     RESULT.write(content)
-    found = read()
-    assert found is not None
-    for name, finding in {**found.controls, **found.methods}.items():
+    record = read()
+    assert record is not None
+    for name, finding in {**record.controls, **record.methods}.items():
         print(f"{name:22} {finding.verdict:8} near {finding.near.mean:.0%}  "
               f"hit {finding.hit.mean:.0%}  mass {finding.mass.mean:.0%}  "
               f"fooled {finding.fooled.mean:.0%}")  # fmt: skip

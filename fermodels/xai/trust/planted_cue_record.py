@@ -13,7 +13,7 @@ from typing import Any
 from fermodels.results import ResultFile, results_dir
 from fermodels.xai.trust.verdict import Estimate, proportion
 
-FOUND = 0.5
+NEAR_SHARE = 0.5
 """Share of peaks near the mark that a method must surely exceed to have found it."""
 FIGURES = ("hit", "near", "mass", "fooled")
 """What is measured of each method; see `Finding`."""
@@ -37,9 +37,9 @@ class CueResult:
     @property
     def verdict(self) -> str:
         """Judge: ``finds`` or ``misses``, or ``unclear`` where the interval spans FOUND."""
-        if self.near.low > FOUND:
+        if self.near.low > NEAR_SHARE:
             return "finds"
-        return "misses" if self.near.high < FOUND else "unclear"
+        return "misses" if self.near.high < NEAR_SHARE else "unclear"
 
 
 @dataclass(frozen=True)

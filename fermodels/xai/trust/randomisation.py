@@ -63,7 +63,7 @@ def _has_convolutions(model: nn.Module, block: str) -> bool:
 
 
 def _randomised(model: nn.Module, blocks: list[str], random: torch.Generator) -> nn.Module:
-    """Return a twin with random weights in these blocks, the statistics measured from there up."""
+    """Return a copy with random weights in these blocks, the statistics measured from there up."""
     net = shared_weight_copy(model)
     for block in reversed(blocks):
         for weights in net.get_submodule(block).parameters():
@@ -75,7 +75,7 @@ def _randomised(model: nn.Module, blocks: list[str], random: torch.Generator) ->
 
 @torch.no_grad()
 def _redraw(weights: nn.Parameter, random: torch.Generator) -> None:
-    """Give a twin's parameter values of its own; in place would write through to the model."""
+    """Give a copy's parameter values of its own; in place would write through to the model."""
     noise = torch.randn(weights.shape, generator=random).to(weights)
     weights.data = weights.mean() + weights.std(correction=0) * noise
 
@@ -93,7 +93,7 @@ def _measure_statistics(net: nn.Module, blocks: list[str]) -> None:
         return
     for norm in norms:
         for name, values in norm.named_buffers():
-            setattr(norm, name, values.clone())  # a twin's buffers are the model's own
+            setattr(norm, name, values.clone())  # a copy's buffers are the model's own
         norm.reset_running_stats()
         norm.momentum = None  # the plain average of what it sees
         norm.train()

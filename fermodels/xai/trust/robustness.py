@@ -17,15 +17,15 @@ from fermodels.xai.trust.maps import (
     Explainer,
     Faces,
     Maps,
+    forward_copy,
     is_sensitivity,
-    lent,
     logits,
     to_unit,
 )
 
 SQUARES = 10
 """Squares that are covered, one at a time, on every face."""
-SIDES = (8, 25)
+SQUARE_SIDE_RANGE = (8, 25)
 """Smallest side of a square, and the first that is too large."""
 RADIUS = 5
 """Grey levels by which noise may change a pixel, of 255: Captum's 0.02 in units of [0, 1]."""
@@ -36,7 +36,7 @@ NOISY = 4
 def squares(n: int, count: int, seed: int) -> NDArray[np.bool_]:
     """Return `count` random squares for each of n faces, bool ``(n * count, 48, 48)``."""
     rng = np.random.default_rng([seed, 4])
-    side = rng.integers(*SIDES, (n * count, 1))
+    side = rng.integers(*SQUARE_SIDE_RANGE, (n * count, 1))
     corner = rng.integers(0, 49 - side, (n * count, 2))
     at = np.arange(48)
     inside = (at >= corner[..., None]) & (at < (corner + side)[..., None])  # (M, 2, 48)
@@ -81,9 +81,9 @@ def infidelity(
         moved = inputs - baselines if is_sensitivity(method) else torch.ones_like(inputs)
         return mask * moved, torch.where(mask, baselines, inputs)
 
-    with lent(model) as net:
+    with forward_copy(model) as net:
         x = to_unit(net, faces)
-        found = captum_infidelity(
+        errors = captum_infidelity(
             lambda images: logits(net, images),
             cover,
             x,
@@ -94,7 +94,7 @@ def infidelity(
             n_perturb_samples=count,
             normalize=True,
         )
-    return np.asarray(found.double().cpu().numpy())
+    return np.asarray(errors.double().cpu().numpy())
 
 
 def max_sensitivity(
@@ -129,7 +129,7 @@ def max_sensitivity(
         return (torch.from_numpy(explainer(model, grey, target.numpy())),)
 
     x = torch.from_numpy(faces.copy())[:, None].float() / 255
-    found = sensitivity_max(
+    changes = sensitivity_max(
         maps, x, noisy, n_perturb_samples=count, target=torch.from_numpy(target_class)
     )
-    return np.asarray(found.double().numpy())
+    return np.asarray(changes.double().numpy())

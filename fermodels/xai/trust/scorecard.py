@@ -119,12 +119,12 @@ def _wanted(methods: list[str] | None) -> list[str]:
 def _begin(
     args: argparse.Namespace, chosen: FaceDataset, budget: Budget, wanted: list[str]
 ) -> dict[str, Any]:
-    """Return the file's content to go on with, or an empty one if it answers another question.
+    """Return the file's content to go on with, or an empty one if its conditions differ.
 
     Rows of methods whose default settings have changed since are measured again, and with
     ``--fresh`` those asked for.
     """
-    question: dict[str, Any] = {
+    conditions: dict[str, Any] = {
         "format": FORMAT,
         "model": Path(args.model).name,
         "checkpoint_hash": weights_hash(catalog.find(args.model)),
@@ -132,25 +132,25 @@ def _begin(
         "budget": asdict(budget),
     }
     empty = {
-        **question,
+        **conditions,
         "provenance": provenance(args.seed, chosen.name, chosen.content_hash),
         "learned": {}, "controls": {}, "methods": {},
     }  # fmt: skip
     before = read_result(file_name(args.model))
     if before is None:
         return empty
-    differing = [key for key, value in question.items() if before.get(key) != value]
+    differing = [key for key, value in conditions.items() if before.get(key) != value]
     differing += ["seed"] * (before["provenance"].get("seed") != args.seed)
     if differing:
         print(f"the stored scorecard has other {', '.join(differing)}: starting anew")
         return empty
     again = wanted if args.fresh else []
-    kept = {
+    reusable = {
         name: row
         for name, row in before["methods"].items()
         if name in METHODS and row["options"] == METHODS[name].settings({}) and name not in again
     }
-    return empty | {key: before[key] for key in ("learned", "controls")} | {"methods": kept}
+    return empty | {key: before[key] for key in ("learned", "controls")} | {"methods": reusable}
 
 
 def _store(result: ResultFile, card: dict[str, Any]) -> None:
@@ -238,7 +238,7 @@ class Bench:
 def measure(bench: Bench, name: str) -> Row:
     """Measure a method of METHODS with the settings it has unless told otherwise.
 
-    The random networks and other classes are asked with the same settings as the faces: a coarser
+    Maps of the random networks and of other classes have the same settings as the faces: a coarser
     map is a noisier one, and noise makes maps look as if they differed.
     """
     trial, method = bench.trial, METHODS[name]
@@ -248,10 +248,10 @@ def measure(bench: Bench, name: str) -> Row:
     started = time.process_time()
     measured, maps = trial.measure(maps_of, name, bench.copies, n)
     seconds = time.process_time() - started
-    asked = trial.net, trial.faces[:n], maps, trial.target_class[:n]
-    missed = infidelity(*asked, name, seed=trial.seed)
+    inputs = trial.net, trial.faces[:n], maps, trial.target_class[:n]
+    errors = infidelity(*inputs, name, seed=trial.seed)
     values = measured.values | _pointing(bench, name, maps_of, passes)
-    values["infidelity"] = missed / np.maximum(bench.blank[:n], 1e-12)
+    values["infidelity"] = errors / np.maximum(bench.blank[:n], 1e-12)
     values["max-sensitivity"] = _sensitivity(bench, maps_of, passes)
     return {
         "values": written(values),
@@ -275,8 +275,8 @@ def _pointing(bench: Bench, name: str, maps_of: Explainer, passes: int) -> dict[
     if n < ENOUGH:
         return {}
     maps = maps_of(bench.trial.net, bench.known.faces[:n], bench.known.labels[:n])
-    found = pointing(importance(maps, name), bench.known.regions[:n], bench.trial.seed)
-    return {"pointing": found.hit, "relevance-mass": found.mass}
+    scores = pointing(importance(maps, name), bench.known.regions[:n], bench.trial.seed)
+    return {"pointing": scores.hit, "relevance-mass": scores.mass}
 
 
 def _sensitivity(bench: Bench, maps_of: Explainer, passes: int) -> Floats:

@@ -97,8 +97,8 @@ class Scorecard:
     @cached_property
     def _luck(self) -> dict[str, float]:
         """The p-values of all methods, corrected together (Holm)."""
-        found = holm([self.evidence(name).luck for name in self.methods])
-        return dict(zip(self.methods, found, strict=True))
+        corrected = holm([self.evidence(name).luck for name in self.methods])
+        return dict(zip(self.methods, corrected, strict=True))
 
     def verdict(self, method: str) -> Verdict:
         """Return what to think of a method's maps on this model.
@@ -131,7 +131,7 @@ SAME = 2e-3
 
 def written(values: Mapping[str, Floats]) -> dict[str, str]:
     """Return values as the file holds them: four decimals, one line a metric."""
-    return {name: " ".join(f"{value:.4f}" for value in found) for name, found in values.items()}
+    return {name: " ".join(f"{value:.4f}" for value in row) for name, row in values.items()}
 
 
 def _values(raw: Mapping[str, str]) -> dict[str, Floats]:

@@ -18,7 +18,7 @@ from fermodels.evaluation.metrics import wilson_interval
 Floats = NDArray[np.float64]
 
 LIMIT = 0.5
-"""Rank correlation above which two maps count as alike: a quarter of the variance is shared."""
+"""Rank correlation above which two maps count as similar: a quarter of the variance is shared."""
 MARGINS: Mapping[str, float] = {"gap": 0.02, "road": 0.04}
 """Smallest lead over a control that counts. Two maps of pure noise differ by up to this much on
 48 faces of FER-2013 (1.96 standard errors of their difference on the network deep)."""
@@ -100,11 +100,11 @@ def estimate(values: NDArray[np.floating], each: int = 1) -> Estimate:
     if k < 2 or np.ptp(clusters) < 1e-12:
         return Estimate(mean, mean, mean, len(values))
     level = 2 * norm.cdf(np.sqrt(k / (k - 1)) * t.ppf(0.975, k - 1)) - 1
-    found = bootstrap(
+    interval = bootstrap(
         (clusters,), np.mean, n_resamples=RESAMPLES, method="percentile",
         confidence_level=float(level), rng=np.random.default_rng(0),
     ).confidence_interval  # fmt: skip
-    return Estimate(mean, float(found.low), float(found.high), len(values))
+    return Estimate(mean, float(interval.low), float(interval.high), len(values))
 
 
 def proportion(count: int, n: int) -> Estimate:
@@ -203,12 +203,18 @@ def verdict_of(evidence: TrustEvidence, luck: float | None = None, family: int =
     """
     checks = [
         _learned(evidence.learned),
-        _alike(evidence, "other-face", BLIND_TO_FACE, "two faces' maps of one expression"),
-        _alike(evidence, "random-logit", BLIND_TO_CLASS, "one face's maps of two expressions"),
-        _alike(evidence, "randomisation-top", BLIND_TO_WEIGHTS,
-               "maps before and after all layers above the convolutions were made random"),
-        _alike(evidence, "randomisation", BLIND_TO_WEIGHTS,
-               "maps before and after all weights were made random"),
+        _low_similarity(evidence, "other-face", BLIND_TO_FACE, "two faces' maps of one expression"),
+        _low_similarity(
+            evidence, "random-logit", BLIND_TO_CLASS, "one face's maps of two expressions"
+        ),
+        _low_similarity(
+            evidence, "randomisation-top", BLIND_TO_WEIGHTS,
+            "maps before and after all layers above the convolutions were made random",
+        ),
+        _low_similarity(
+            evidence, "randomisation", BLIND_TO_WEIGHTS,
+            "maps before and after all weights were made random",
+        ),
         *_leads(evidence, evidence.luck if luck is None else luck, family),
     ]  # fmt: skip
     if "completeness-error" in evidence.values:
@@ -229,20 +235,20 @@ def figures(evidence: TrustEvidence) -> dict[str, Estimate]:
     ``NAME-signed`` are correlations with their signs, which cancel over faces and judge nothing.
     """
     values = evidence.values
-    found = {"accuracy": evidence.learned.accuracy}
+    estimates = {"accuracy": evidence.learned.accuracy}
     if len(values[PAIRED[0]]):  # of one face there is no pair
-        found |= {name: estimate(_size(name, values[name]), 2) for name in PAIRED}
-        found |= {f"{name}-signed": estimate(values[name], 2) for name in PAIRED}
-    found |= {
+        estimates |= {name: estimate(_size(name, values[name]), 2) for name in PAIRED}
+        estimates |= {f"{name}-signed": estimate(values[name], 2) for name in PAIRED}
+    estimates |= {
         f"{metric}-over-{control}": estimate(evidence.lead(metric, control))
         for metric, control in RIVALS
     }
     also = [name for name in ("gap", "road", "completeness-error") if name in values]
-    return found | {name: estimate(values[name]) for name in also}
+    return estimates | {name: estimate(values[name]) for name in also}
 
 
 def _size(name: str, correlations: Floats) -> Floats:
-    """Return how alike maps are, 0 to 1.
+    """Return the similarity of maps, 0 to 1.
 
     Random weights may turn a map's sign, which leaves the picture as it was; another class's
     map that is the opposite does depend on the class.
@@ -251,31 +257,31 @@ def _size(name: str, correlations: Floats) -> Floats:
 
 
 def _learned(learned: ReadingScore) -> _Check:
-    said = (
+    sentence = (
         f"The network reads {learned.correct} of {learned.n} labelled faces right; a constant "
         f"answer scores {learned.chance:.0%}."
     )
     if learned.n < MIN_FACES:
         return _Check(UNTRAINED, None, _few("Whether the network learned anything", learned.n))
-    found = learned.accuracy
-    passed = _decide(pass_=found.low > learned.needed, fail=found.high < learned.needed)
+    accuracy = learned.accuracy
+    passed = _decide(pass_=accuracy.low > learned.needed, fail=accuracy.high < learned.needed)
     opening = {
         True: "", False: "The network hardly beats chance: there is nothing to explain. ",
         None: "Whether the network learned anything is open. ",
     }[passed]  # fmt: skip
-    return _Check(UNTRAINED, passed, opening + said)
+    return _Check(UNTRAINED, passed, opening + sentence)
 
 
-def _alike(evidence: TrustEvidence, name: str, words: str, what: str) -> _Check:
+def _low_similarity(evidence: TrustEvidence, name: str, words: str, what: str) -> _Check:
     if (n := len(evidence.values[name])) < MIN_FACES:
         return _Check(words, None, _few(f"How alike {what} are", n))
-    found = estimate(_size(name, evidence.values[name]), 2)
-    passed = _decide(pass_=found.high < LIMIT, fail=found.low > LIMIT)
-    said = f"{what} correlate {found}; the limit is {LIMIT}."
+    correlation = estimate(_size(name, evidence.values[name]), 2)
+    passed = _decide(pass_=correlation.high < LIMIT, fail=correlation.low > LIMIT)
+    sentence = f"{what} correlate {correlation}; the limit is {LIMIT}."
     if passed is None:
-        return _Check(words, None, f"Too close to call: {said}")
+        return _Check(words, None, f"Too close to call: {sentence}")
     opening = "The maps differ as they should" if passed else f"It {_third(words)}"
-    return _Check(words, passed, f"{opening}: {said}")
+    return _Check(words, passed, f"{opening}: {sentence}")
 
 
 def _third(words: str) -> str:
@@ -286,39 +292,39 @@ def _leads(evidence: TrustEvidence, luck: float, family: int) -> list[_Check]:
     checks = []
     for metric, control in RIVALS:
         lead, margin = evidence.lead(metric, control), MARGINS[metric]
-        found = estimate(lead)
+        mean_lead = estimate(lead)
         against = f"{_CONTROL[control]} by {_METRIC[metric]}"
-        if found.n < MIN_FACES:
+        if mean_lead.n < MIN_FACES:
             checks.append(
-                _Check(NOT_ABOVE[control], None, _few(f"Its lead over {against}", found.n))
+                _Check(NOT_ABOVE[control], None, _few(f"Its lead over {against}", mean_lead.n))
             )
             continue
         alone = min(1.0, family * _p_value(lead, margin))
-        said = (
-            f"its best pixels lead {against} by {found.mean:+.2f} (95% {found.low:+.2f} to "
-            f"{found.high:+.2f}, {found.n} faces); {margin} is asked."
+        sentence = (
+            f"its best pixels lead {against} by {mean_lead.mean:+.2f} (95% {mean_lead.low:+.2f} to "
+            f"{mean_lead.high:+.2f}, {mean_lead.n} faces); {margin} is asked."
         )
         if luck < ALPHA or alone < ALPHA:
-            checks.append(_Check(NOT_ABOVE[control], True, f"It beats a control: {said}"))
-        elif found.high <= margin:
-            checks.append(_Check(NOT_ABOVE[control], False, f"It is no better: {said}"))
+            checks.append(_Check(NOT_ABOVE[control], True, f"It beats a control: {sentence}"))
+        elif mean_lead.high <= margin:
+            checks.append(_Check(NOT_ABOVE[control], False, f"It is no better: {sentence}"))
         else:
             tests = f" in {family} methods" if family > 1 else ""
-            checks.append(_Check(NOT_ABOVE[control], None, f"Too close to call{tests}: {said}"))
+            checks.append(_Check(NOT_ABOVE[control], None, f"Too close to call{tests}: {sentence}"))
     return checks
 
 
 def _complete(errors: Floats) -> _Check:
-    found = estimate(errors)
-    if found.n < MIN_FACES:
-        return _Check(BROKEN_SUM, None, _few("Whether its sum comes out", found.n))
-    said = (
-        f"its sum misses the score's change by {found.mean:.1%} (95% {found.low:.1%} to "
-        f"{found.high:.1%}, {found.n} faces); the limit is {INCOMPLETE:.0%}."
+    error = estimate(errors)
+    if error.n < MIN_FACES:
+        return _Check(BROKEN_SUM, None, _few("Whether its sum comes out", error.n))
+    sentence = (
+        f"its sum misses the score's change by {error.mean:.1%} (95% {error.low:.1%} to "
+        f"{error.high:.1%}, {error.n} faces); the limit is {INCOMPLETE:.0%}."
     )
-    passed = _decide(pass_=found.high < INCOMPLETE, fail=found.low > INCOMPLETE)
+    passed = _decide(pass_=error.high < INCOMPLETE, fail=error.low > INCOMPLETE)
     opening = {True: "It adds up", False: "It does not add up", None: "Too close to call"}[passed]
-    return _Check(BROKEN_SUM, passed, f"{opening}: {said}")
+    return _Check(BROKEN_SUM, passed, f"{opening}: {sentence}")
 
 
 def _decide(*, pass_: bool, fail: bool) -> bool | None:

@@ -175,7 +175,7 @@ def draw_dream(name: str, layer: str, number: int, seed: int) -> None:
     download.export(
         "channel-dream", lambda: tables.of_maps({"noise": first, "dream": last}),
         snippets.channel_dream_code(name, layer, number, seed), pictures=shown, columns=2,
-        note=f"The numbers: its mean over the picture, in {film.aim.layer}.",
+        note=f"The numbers: its mean over the picture, in {film.dream_target.layer}.",
     )  # fmt: skip
 
 

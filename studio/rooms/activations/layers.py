@@ -17,7 +17,7 @@ from studio.figures.images import common_limit
 from studio.state import BOUND, SelectedFace
 
 if TYPE_CHECKING:
-    from fermodels.xai.inspect.channels import LayerLikeness
+    from fermodels.xai.inspect.channels import LayerSimilarity
 
 STAGES = {"conv": "convolution", "bn": "batch norm", "relu": "ReLU", "pool": "pooling"}
 SIGNED = ("conv", "bn")
@@ -201,7 +201,7 @@ def responses(name: str, face: NDArray[np.uint8]) -> Responses:
 @networks.cached_per_weights(max_entries=64)
 def layer_similarity(
     name: str, first: NDArray[np.uint8], second: NDArray[np.uint8]
-) -> list[LayerLikeness]:
+) -> list[LayerSimilarity]:
     """Return the similarity of a network's responses to two faces, layer by layer.
 
     Args:

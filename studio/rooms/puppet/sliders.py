@@ -210,9 +210,9 @@ Intensities = tuple[tuple[str, float], ...]
 def face(person: int, intensities: Intensities) -> NDArray[np.uint8]:
     """Return a person wearing action units, uint8 ``(48, 48)``; about 10 ms."""
     from fermodels.data.synthetic import render_image
-    from fermodels.xai.counterfactuals.response_curves import puppet
+    from fermodels.xai.counterfactuals.response_curves import frontal_person
 
-    return render_image(puppet(person, dict(intensities)))
+    return render_image(frontal_person(person, dict(intensities)))
 
 
 def curves(name: str, unit: str, intensities: Intensities) -> ResponseCurves:
@@ -251,10 +251,10 @@ def smallest_change(
     Raises:
         ConfigError: the model says `target` already.
     """
-    from fermodels.xai.counterfactuals.response_curves import puppet
-    from fermodels.xai.counterfactuals.smallest_change import smallest_flip
+    from fermodels.xai.counterfactuals.response_curves import frontal_person
+    from fermodels.xai.counterfactuals.smallest_change import smallest_counterfactual
 
     with networks.computing():
-        return smallest_flip(
-            networks.own_copy(name), puppet(person, dict(intensities)), target, norm
+        return smallest_counterfactual(
+            networks.own_copy(name), frontal_person(person, dict(intensities)), target, norm
         )

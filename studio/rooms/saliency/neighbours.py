@@ -190,7 +190,7 @@ def _features(name: str, train: FaceDataset, start: int) -> NDArray[np.float16]:
 
     part = train.select(np.arange(start, min(start + CHUNK, len(train))))
     with networks.computing():
-        return feature_bank(networks.own_copy(name), part).directions
+        return feature_bank(networks.own_copy(name), part).unit_features
 
 
 @networks.cached_per_weights(max_entries=256)

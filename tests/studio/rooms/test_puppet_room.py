@@ -6,7 +6,7 @@ import pytest
 import fermodels
 from fermodels.data.emotions import EMOTIONS
 from fermodels.data.synthetic import ACTION_UNITS, render_image
-from fermodels.xai.counterfactuals.response_curves import puppet, response_curves
+from fermodels.xai.counterfactuals.response_curves import frontal_person, response_curves
 from studio import networks
 from studio.rooms.puppet import sliders
 from tests.studio.toy_studio import chart, healthy, html_of, open_room, write_studio
@@ -35,7 +35,7 @@ def test_every_unit_has_a_slider_with_its_facs_number_and_title(faces: Path) -> 
 
 def test_the_address_holds_person_and_units_and_every_model_answers(faces: Path) -> None:
     app = open_room("puppet", faces, person="5", au12="80", au25="40")
-    face = render_image(puppet(5, {"AU12": 0.8, "AU25": 0.4}))
+    face = render_image(frontal_person(5, {"AU12": 0.8, "AU25": 0.4}))
     assert "AU12 80%, AU25 40%" in html_of(app)
     for trace, name in zip(chart(app, 0)["data"], networks.names(), strict=True):
         assert trace["name"] == name

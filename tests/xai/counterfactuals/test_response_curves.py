@@ -14,25 +14,25 @@ from fermodels.nets.fernet import FERNet
 from fermodels.xai.counterfactuals.response_curves import (
     as_units,
     as_vector,
-    puppet,
+    frontal_person,
     response_curves,
 )
 
 
 def test_a_puppet_is_the_same_person_whatever_it_wears() -> None:
-    resting, smiling = puppet(4), puppet(4, {"AU12": 1.0})
+    resting, smiling = frontal_person(4), frontal_person(4, {"AU12": 1.0})
     assert resting.identity == smiling.identity and resting.light == smiling.light
     changed = np.abs(render_image(resting).astype(int) - render_image(smiling)) > 8
     assert changed[26:46].sum() > 40, "the mouth moves"
     assert changed[:12].sum() == 0, "the forehead does not"
-    assert puppet(5).identity != resting.identity
+    assert frontal_person(5).identity != resting.identity
 
 
 def test_curves_equal_predictions_face_by_face(net: FERNet) -> None:
     people, state = (1, 2, 3), {"AU25": 0.5}
     found = response_curves(net, "AU26", state, people, steps=3)
     for row, level in enumerate((0.0, 0.5, 1.0)):
-        looks = [puppet(person, state | {"AU26": level}) for person in people]
+        looks = [frontal_person(person, state | {"AU26": level}) for person in people]
         slow = np.stack([net.predict(render_image(look))[0] for look in looks]).astype(float)
         np.testing.assert_allclose(found.mean[row], slow.mean(0), atol=1e-5)
         low, _high = stats.t.interval(0.95, 2, slow.mean(0), stats.sem(slow))
@@ -58,7 +58,7 @@ def test_mistakes_are_named(net: FERNet) -> None:
     with pytest.raises(DataError, match="unknown action unit 'AU99'"):
         response_curves(net, "AU99")
     with pytest.raises(DataError, match=r"intensity 1\.5"):
-        puppet(0, {"AU12": 1.5})
+        frontal_person(0, {"AU12": 1.5})
     with pytest.raises(ConfigError, match="1 people and 9 steps"):
         response_curves(net, "AU12", people=(0,))
     with pytest.raises(ConfigError, match="expected a FERNet"):

@@ -12,8 +12,8 @@ from fermodels.data.synthetic import AU_NAMES
 from fermodels.errors import ConfigError
 from fermodels.nets.fernet import FERNet
 from fermodels.xai.counterfactuals import smallest_change
-from fermodels.xai.counterfactuals.response_curves import as_vector, puppet
-from fermodels.xai.counterfactuals.smallest_change import SmallestChange, smallest_flip
+from fermodels.xai.counterfactuals.response_curves import as_vector, frontal_person
+from fermodels.xai.counterfactuals.smallest_change import SmallestChange, smallest_counterfactual
 
 LIPS = ("AU12", "AU25", "AU26")
 WEIGHTS = {"AU12": 3.0, "AU25": 2.0, "AU26": -4.0}
@@ -45,7 +45,7 @@ def linear_in_units(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
 
 
 def search(net: FERNet, norm: str, state: dict[str, float] | None = None) -> SmallestChange:
-    found = smallest_flip(net, puppet(0, state), "happy", norm, LIPS)
+    found = smallest_counterfactual(net, frontal_person(0, state), "happy", norm, LIPS)
     assert found is not None
     assert found.probabilities.argmax() == EMOTIONS.index("happy")
     return found
@@ -91,11 +91,11 @@ def test_nothing_on_a_fine_grid_is_much_smaller_when_two_units_are_needed(
 
 def test_what_cannot_flip_gives_none(net: FERNet, linear_in_units: dict[str, float]) -> None:
     linear_in_units["border"] = 7.0
-    assert smallest_flip(net, puppet(0), "happy", units=LIPS) is None
+    assert smallest_counterfactual(net, frontal_person(0), "happy", units=LIPS) is None
 
 
 def test_a_flip_is_rendered_and_asked_of_the_real_network(net: FERNet) -> None:
-    found = smallest_flip(net, puppet(2), units=("AU12", "AU27", "AU43"))
+    found = smallest_counterfactual(net, frontal_person(2), units=("AU12", "AU27", "AU43"))
     if found is None:
         pytest.skip("this random network cannot be moved by these units")
     said = net.predict(np.stack([found.start_face, found.face]))
@@ -107,6 +107,6 @@ def test_a_flip_is_rendered_and_asked_of_the_real_network(net: FERNet) -> None:
 
 def test_mistakes_are_named(net: FERNet, linear_in_units: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="l1 or l2"):
-        smallest_flip(net, puppet(0), norm="l3")
+        smallest_counterfactual(net, frontal_person(0), norm="l3")
     with pytest.raises(ConfigError, match="says neutral already"):
-        smallest_flip(net, puppet(0), "neutral", units=LIPS)
+        smallest_counterfactual(net, frontal_person(0), "neutral", units=LIPS)

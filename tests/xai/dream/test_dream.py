@@ -100,9 +100,9 @@ def test_a_silent_unit_is_reported(net: FERNet, faces: np.ndarray) -> None:
 
 def test_what_is_left_open_is_decided_by_the_start(net: FERNet, faces: np.ndarray) -> None:
     found = dream(net, faces[0], noise=0.0, **QUICK)
-    assert found.aim.target == net.predict(faces[0]).argmax()
-    assert dream(net, faces[0], "layer", **QUICK).aim.layer == "conv2.relu"
-    unit = dream(net, faces[0], "neuron", **QUICK).aim
+    assert found.dream_target.target == net.predict(faces[0]).argmax()
+    assert dream(net, faces[0], "layer", **QUICK).dream_target.layer == "conv2.relu"
+    unit = dream(net, faces[0], "neuron", **QUICK).dream_target
     assert (unit.layer, unit.position) == ("conv2.bn", (12, 12))
 
 
@@ -128,7 +128,7 @@ def test_a_large_canvas_shows_the_unit_more_places_of_the_same_picture(
 ) -> None:
     near = dream(net, faces[0], "neuron", channel=1, steps=1, noise=0.0, every=0)
     far = dream(net, faces[0], "neuron", channel=1, steps=1, noise=0.0, every=0, canvas=192)
-    assert near.aim.position == (12, 12) and far.aim.position == (48, 48)
+    assert near.dream_target.position == (12, 12) and far.dream_target.position == (48, 48)
 
 
 def test_one_face_per_expression_is_dreamed_towards_its_label(
@@ -137,7 +137,7 @@ def test_one_face_per_expression_is_dreamed_towards_its_label(
     found = dream_of_each(net, {"sad": faces[0], "fear": faces[1]}, steps=3, octaves=(48,))
     for (name, one), face in zip(found.items(), faces, strict=False):
         np.testing.assert_array_equal(one.frames[0], face)
-        assert one.aim.target == EMOTIONS.index(name)
+        assert one.dream_target.target == EMOTIONS.index(name)
         assert one.after > one.before
 
 

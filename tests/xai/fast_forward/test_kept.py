@@ -12,18 +12,18 @@ from torch import Tensor, nn
 
 from fermodels.xai.attribution.explain import explain
 from fermodels.xai.fast_forward import convolution as module
-from fermodels.xai.fast_forward.convolution import kept
+from fermodels.xai.fast_forward.convolution import cached_per_weights
 from tests.toys import tiny_net
 
 
 def total() -> int:
-    return sum(entry.size for shelf in module._KEPT.values() for entry in shelf.values())
+    return sum(entry.size for entries in module._CACHE.values() for entry in entries.values())
 
 
 @pytest.fixture(autouse=True)
 def empty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep nothing of other tests, and at most five tensors of a hundred bytes."""
-    monkeypatch.setattr(module, "_KEPT", type(module._KEPT)())
+    monkeypatch.setattr(module, "_CACHE", type(module._CACHE)())
     monkeypatch.setattr(module, "MOST_BYTES", 500)
 
 
@@ -32,7 +32,7 @@ def ask(model: nn.Linear, name: str, made: list[str]) -> Tensor:
         made.append(name)
         return torch.zeros(25)
 
-    return kept(model, name, [model.weight], make)
+    return cached_per_weights(model, name, [model.weight], make)
 
 
 def test_what_was_not_asked_for_the_longest_is_let_go_whosever_it_is() -> None:
@@ -55,8 +55,8 @@ def test_what_was_not_asked_for_the_longest_is_let_go_whosever_it_is() -> None:
 def test_one_that_is_larger_than_the_bound_is_kept_alone() -> None:
     model, made = nn.Linear(2, 2), list[str]()
     ask(model, "a", made)
-    kept(model, "large", [model.weight], lambda: torch.zeros(1000))
-    assert list(module._KEPT[model]) == ["large"]
+    cached_per_weights(model, "large", [model.weight], lambda: torch.zeros(1000))
+    assert list(module._CACHE[model]) == ["large"]
 
 
 def test_a_changed_weight_is_noticed_and_a_model_takes_its_own_along() -> None:

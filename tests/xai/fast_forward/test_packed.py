@@ -126,14 +126,14 @@ def test_blocks_are_kept_between_calls_and_go_with_the_model() -> None:
     net = small()
     face = np.full((48, 48), 90, np.uint8)
     explain(net, face, "saliency", 3)
-    (name,) = [key for key in convolution._KEPT[net] if key.endswith("of conv2.conv")]
-    first = convolution._KEPT[net][name].made
+    (name,) = [key for key in convolution._CACHE[net] if key.endswith("of conv2.conv")]
+    first = convolution._CACHE[net][name].made
     explain(net, face, "grad-cam", 3)
-    assert convolution._KEPT[net][name].made is first
-    held = len(convolution._KEPT)
+    assert convolution._CACHE[net][name].made is first
+    held = len(convolution._CACHE)
     del net
     gc.collect()
-    assert len(convolution._KEPT) == held - 1
+    assert len(convolution._CACHE) == held - 1
 
 
 def test_one_face_and_several_have_blocks_of_their_own() -> None:
@@ -142,7 +142,7 @@ def test_one_face_and_several_have_blocks_of_their_own() -> None:
         pack(net, model)
         for count in (1, 5, 3, 1):
             net(torch.zeros(count, 2, 6, 6))
-    assert sorted(convolution._KEPT[model]) == [
+    assert sorted(convolution._CACHE[model]) == [
         "blocks (1, 2, 6, 6) of 0",
         "blocks (2, 2, 6, 6) of 0",
     ]

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fermodels.xai.fast_forward.convolution import PackedConv2d, TwinConv2d, is_plain
+from fermodels.xai.fast_forward.convolution import FastConv2d, PackedConv2d, is_plain
 from fermodels.xai.fast_forward.pooling import PooledConv2d, join_pooling
 from fermodels.xai.fast_forward.winograd import WinogradConv2d
 from fermodels.xai.model_access import locked_copy
@@ -15,7 +15,7 @@ from tests.xai.fast_forward.test_packed import answer
 Joined = tuple[nn.Module, tuple[Tensor, Tensor]]
 
 
-def joined(model: nn.Sequential, x: Tensor, kind: type[TwinConv2d] = PackedConv2d) -> Joined:
+def joined(model: nn.Sequential, x: Tensor, kind: type[FastConv2d] = PackedConv2d) -> Joined:
     """Return the first layer of a joined twin and the twin's answer."""
     with locked_copy(nn.Sequential(model)) as net:
         block = net[0]
@@ -36,7 +36,7 @@ def joined(model: nn.Sequential, x: Tensor, kind: type[TwinConv2d] = PackedConv2
 @pytest.mark.parametrize("padded", [False, True])
 @pytest.mark.parametrize("faces_at_a_time", [1, 2, 5])
 def test_joined_pooling_and_its_gradient_equal_torch(
-    kind: type[TwinConv2d],
+    kind: type[FastConv2d],
     channels: int,
     kernel: int | tuple[int, int],
     padded: bool,

@@ -13,60 +13,64 @@ from fermodels.xai.fast_forward.winograd import (
     best_tile,
     fits,
     minimal_filter,
-    tile_sides,
+    tile_sizes,
 )
 from fermodels.xai.model_access import locked_copy
 
-CASES = [(tile, taps) for taps in range(2, 6) for tile in tile_sides(taps)]
+CASES = [(tile, kernel_size) for kernel_size in range(2, 6) for tile in tile_sizes(kernel_size)]
 SIDES = torch.Size((6, 6))
 
 
-@pytest.mark.parametrize(("tile", "taps"), CASES)
-def test_a_minimal_filter_is_the_filter_slid_over_the_data(tile: int, taps: int) -> None:
+@pytest.mark.parametrize(("tile", "kernel_size"), CASES)
+def test_a_minimal_filter_is_the_filter_slid_over_the_data(tile: int, kernel_size: int) -> None:
     random = np.random.default_rng(0)
-    data, weights = random.normal(size=tile + taps - 1), random.normal(size=taps)
-    back, front, across = minimal_filter(tile, taps)
-    found = back @ ((front @ weights) * (across @ data))
+    data, weights = random.normal(size=tile + kernel_size - 1), random.normal(size=kernel_size)
+    a_t, g, b_t = minimal_filter(tile, kernel_size)
+    found = a_t @ ((g @ weights) * (b_t @ data))
     np.testing.assert_allclose(found, np.correlate(data, weights, "valid"), atol=1e-12)
 
 
 def test_f_2_3_is_the_one_in_the_paper() -> None:
     """Lavin & Gray, eq. 7, up to signs that cancel."""
-    back, front, across = minimal_filter(2, 3)
-    np.testing.assert_array_equal(np.abs(back), [[1, 1, 1, 0], [0, 1, 1, 1]])
+    a_t, g, b_t = minimal_filter(2, 3)
+    np.testing.assert_array_equal(np.abs(a_t), [[1, 1, 1, 0], [0, 1, 1, 1]])
     halves = [[1, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0.5], [0, 0, 1]]
-    np.testing.assert_array_equal(np.abs(front), halves)
+    np.testing.assert_array_equal(np.abs(g), halves)
     ones = [[1, 0, 1, 0], [0, 1, 1, 0], [0, 1, 1, 0], [0, 1, 0, 1]]
-    np.testing.assert_array_equal(np.abs(across), ones)
+    np.testing.assert_array_equal(np.abs(b_t), ones)
 
 
 @pytest.mark.parametrize(
-    ("side", "taps", "expected"), [(6, 3, 6), (12, 3, 6), (24, 5, 4), (48, 3, 6), (5, 2, 5)]
+    ("side", "kernel_size", "expected"), [(6, 3, 6), (12, 3, 6), (24, 5, 4), (48, 3, 6), (5, 2, 5)]
 )
-def test_the_tile_takes_the_fewest_multiplications(side: int, taps: int, expected: int) -> None:
+def test_the_tile_takes_the_fewest_multiplications(
+    side: int, kernel_size: int, expected: int
+) -> None:
     def work(tile: int) -> int:
         """Count multiplications tile by tile."""
         corners = [(y, x) for y in range(0, side, tile) for x in range(0, side, tile)]
-        return sum((tile + taps - 1) ** 2 for _ in corners)
+        return sum((tile + kernel_size - 1) ** 2 for _ in corners)
 
-    assert best_tile(side, side, taps) == expected
-    assert work(expected) == min(map(work, tile_sides(taps)))
+    assert best_tile(side, side, kernel_size) == expected
+    assert work(expected) == min(map(work, tile_sizes(kernel_size)))
 
 
-def layer(ins: int, outs: int, taps: int, padding: int | tuple[int, int], bias: bool) -> nn.Conv2d:
-    torch.manual_seed(taps)
-    return nn.Conv2d(ins, outs, taps, padding=padding, bias=bias).requires_grad_(False)
+def layer(
+    ins: int, outs: int, kernel_size: int, padding: int | tuple[int, int], bias: bool
+) -> nn.Conv2d:
+    torch.manual_seed(kernel_size)
+    return nn.Conv2d(ins, outs, kernel_size, padding=padding, bias=bias).requires_grad_(False)
 
 
 @pytest.mark.parametrize("sides", [(24, 24), (12, 13), (7, 5), (6, 6)])
 @pytest.mark.parametrize("padding", [0, 1, (2, 1)])
-@pytest.mark.parametrize("taps", [2, 3, 4, 5])
+@pytest.mark.parametrize("kernel_size", [2, 3, 4, 5])
 @pytest.mark.parametrize("bias", [True, False])
 def test_maps_and_gradients_equal_the_definition(
-    taps: int, padding: int | tuple[int, int], sides: tuple[int, int], bias: bool
+    kernel_size: int, padding: int | tuple[int, int], sides: tuple[int, int], bias: bool
 ) -> None:
     pads = (padding, padding) if isinstance(padding, int) else padding
-    plain = layer(5, 7, taps, tuple(min(pad, taps - 1) for pad in pads), bias)
+    plain = layer(5, 7, kernel_size, tuple(min(pad, kernel_size - 1) for pad in pads), bias)
     model = nn.Sequential(plain)
     quick = WinogradConv2d(plain, model, "0")
     x = torch.randn(3, 5, *sides, dtype=torch.float64).requires_grad_()
@@ -92,7 +96,7 @@ def test_the_gradient_is_exactly_that_of_the_maps() -> None:
     found = filters.correlate(x)
     assert found.shape == y.shape
     tiles = x.unfold(1, 5, 3).unfold(2, 5, 3).permute(0, 1, 4, 2, 5, 3)
-    torch.testing.assert_close((found * y).sum(), (tiles * filters.lead_back(y)).sum())
+    torch.testing.assert_close((found * y).sum(), (tiles * filters.backward_input(y)).sum())
 
 
 def test_faces_in_several_steps_are_faces_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,7 +119,7 @@ def test_faces_in_several_steps_are_faces_at_once(monkeypatch: pytest.MonkeyPatc
     ("other", "why"),
     [
         (nn.Conv2d(64, 64, 3, stride=2), "stride"),
-        (nn.Conv2d(64, 64, 7), "taps"),
+        (nn.Conv2d(64, 64, 7), "kernel_size"),
         (nn.Conv2d(64, 64, 1), "nothing to save"),
         (nn.Conv2d(64, 64, (3, 5)), "not square"),
         (nn.Conv2d(1, 64, 3), "few channels"),

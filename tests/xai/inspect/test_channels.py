@@ -70,7 +70,7 @@ def test_a_channels_dream_raises_it_even_where_its_relu_is_silent(net: FERNet) -
     with torch.no_grad():
         net.conv2.bn.bias[3] = -50.0
     found = channel_dream(net, "conv2.relu", 3)
-    assert found.aim.layer == "conv2.bn" and found.aim.channel == 3
+    assert found.dream_target.layer == "conv2.bn" and found.dream_target.channel == 3
     assert found.after > found.before
 
 

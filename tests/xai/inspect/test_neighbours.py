@@ -51,7 +51,7 @@ def test_a_known_face_is_its_own_nearest_unless_left_out(
 
 
 def test_the_bank_takes_two_bytes_a_feature(bank: FeatureBank) -> None:
-    assert bank.directions.nbytes == 2 * len(bank) * 16
+    assert bank.unit_features.nbytes == 2 * len(bank) * 16
 
 
 def test_the_share_of_a_label_is_counted(

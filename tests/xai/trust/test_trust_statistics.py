@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from fermodels.xai.trust.judge import alike, spearman
+from fermodels.xai.trust.judge import map_similarity, spearman
 
 
 @pytest.fixture
@@ -29,5 +29,7 @@ def test_a_blank_map_resembles_nothing(pair) -> None:
 
 def test_two_blank_maps_are_alike(pair) -> None:
     blank = np.zeros_like(pair[0])
-    assert alike(blank, blank).tolist() == [1, 1, 1] and alike(blank, pair[0]).tolist() == [0, 0, 0]
-    np.testing.assert_array_equal(alike(*pair), spearman(*pair))
+    assert map_similarity(blank, blank).tolist() == [1, 1, 1] and map_similarity(
+        blank, pair[0]
+    ).tolist() == [0, 0, 0]
+    np.testing.assert_array_equal(map_similarity(*pair), spearman(*pair))
