@@ -36,13 +36,13 @@ Map = NDArray[np.float32]
 def midpoint_map(net: FERNet, face: NDArray[np.uint8], target: int, points: int = MIDPOINTS) -> Map:
     """Return the map at many midpoints, ``(48, 48)``, from the mean face, by plain torch."""
     x = to_pixels(face).float() / 255
-    way, total = x - net.mean_face, torch.zeros(48, 48, dtype=torch.float64)
+    delta, total = x - net.mean_face, torch.zeros(48, 48, dtype=torch.float64)
     for alphas in ((torch.arange(points, dtype=torch.float64) + 0.5) / points).split(50):
-        at = (net.mean_face + alphas.float().view(-1, 1, 1, 1) * way).requires_grad_()
+        at = (net.mean_face + alphas.float().view(-1, 1, 1, 1) * delta).requires_grad_()
         (gradient,) = torch.autograd.grad(net(at)[:, target].sum(), at)
         total += gradient.double().sum((0, 1))
-    found: Map = (way[0, 0] * total / points).float().numpy()
-    return found
+    attribution: Map = (delta[0, 0] * total / points).float().numpy()
+    return attribution
 
 
 @contextmanager
@@ -60,9 +60,9 @@ def disagreement(net: FERNet, face: NDArray[np.uint8], steps: int) -> float:
     return relative(quick, plain)
 
 
-def relative(found: Map, truth: Map) -> float:
+def relative(attribution: Map, truth: Map) -> float:
     """Return the sum of absolute differences over the truth's absolute sum."""
-    return float(np.abs(found - truth).sum() / np.abs(truth).sum())
+    return float(np.abs(attribution - truth).sum() / np.abs(truth).sum())
 
 
 def counted(net: FERNet, face: NDArray[np.uint8]) -> tuple[Explanation, int]:
@@ -70,9 +70,9 @@ def counted(net: FERNet, face: NDArray[np.uint8]) -> tuple[Explanation, int]:
     counts: list[int] = []
     evaluate = path_integrals._evaluate
 
-    def counting(*asked: object) -> object:
-        counts.append(sum(map(len, asked[1])))  # type: ignore[arg-type, call-overload]
-        return evaluate(*asked)  # type: ignore[arg-type]
+    def counting(*arguments: object) -> object:
+        counts.append(sum(map(len, arguments[1])))  # type: ignore[arg-type, call-overload]
+        return evaluate(*arguments)  # type: ignore[arg-type]
 
     with mock.patch.object(path_integrals, "_evaluate", counting):
         return explain(net, face, METHOD), sum(counts)
@@ -91,21 +91,22 @@ def main() -> None:
     chosen = np.random.default_rng(0).choice(len(faces), options.faces, replace=False)
     print("network      face  points  true %  reported %  sum %  plain, 20 %  plain, 50 %")
     for name in options.models:
-        net, held = checkpoint.load(name), 0
+        net, bounded = checkpoint.load(name), 0
         for row in chosen:
-            found, points = counted(net, faces[row])
-            truth = midpoint_map(net, faces[row], int(found.target_class[0]))
-            true = relative(found.attribution[0], truth)
-            assert found.path_error is not None and found.completeness_error is not None
-            held += true <= found.path_error[0]
+            explanation, points = counted(net, faces[row])
+            truth = midpoint_map(net, faces[row], int(explanation.target_class[0]))
+            true = relative(explanation.attribution[0], truth)
+            assert explanation.path_error is not None and explanation.completeness_error is not None
+            bounded += true <= explanation.path_error[0]
             apart = [disagreement(net, faces[row], steps) for steps in (20, 50)]
             print(
                 f"{name:<12} {row:>4}  {points:>6}  {100 * true:>6.2f}  "
-                f"{100 * found.path_error[0]:>10.2f}  {100 * found.completeness_error[0]:>5.2f}  "
+                f"{100 * explanation.path_error[0]:>10.2f}  "
+                f"{100 * explanation.completeness_error[0]:>5.2f}  "
                 f"{100 * apart[0]:>11.4f}  {100 * apart[1]:>11.4f}",
                 flush=True,
             )
-        print(f"{name}: the reported error bounds the true one on {held} of {len(chosen)} faces")
+        print(f"{name}: the reported error bounds the true one on {bounded} of {len(chosen)} faces")
 
 
 if __name__ == "__main__":

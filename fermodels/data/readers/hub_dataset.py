@@ -54,13 +54,13 @@ def _snapshot(repo: str, revision: str | None, suffix: str, local_only: bool) ->
             local_files_only=local_only,
         )
     except (OSError, errors.HFValidationError) as error:  # every error of the Hub is one of these
-        not_here = local_only and isinstance(error, errors.LocalEntryNotFoundError)
+        not_cached = local_only and isinstance(error, errors.LocalEntryNotFoundError)
         no_copy = revision == CONVERTED and isinstance(error, errors.RevisionNotFoundError)
-        if not_here or no_copy:
+        if not_cached or no_copy:
             return None
         raise HubError(_refusal(error, repo, revision)) from error
-    found = [path for path in Path(place).rglob(f"*.{suffix}") if path.name.lower() != FILE_NAME]
-    return Path(place) if found else None
+    files = [path for path in Path(place).rglob(f"*.{suffix}") if path.name.lower() != FILE_NAME]
+    return Path(place) if files else None
 
 
 def _refusal(error: Exception, repo: str, revision: str | None) -> str:
