@@ -26,14 +26,13 @@ from huggingface_hub import (
 )
 from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
-from fermodels.errors import HubError, exit_status
+from fermodels.errors import HubError, exit_status, hub_errors
 from fermodels.hub import (
     DEFAULT_REVISION,
     MAX_BYTES,
     TIMEOUT,
     check_repo_id,
     check_revision,
-    hub_errors,
 )
 from fermodels.nets import catalog, checkpoint
 
