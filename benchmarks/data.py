@@ -33,27 +33,27 @@ def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("csv", type=Path, nargs="?", help="fer2013.csv")
-    asked = parser.parse_args().csv
+    csv = parser.parse_args().csv
     with tempfile.TemporaryDirectory() as folder:
         os.environ["FER_CACHE"] = str(Path(folder) / "cache")
-        path = asked or _write_csv(Path(folder) / "fer2013.csv")
+        path = csv or _write_csv(Path(folder) / "fer2013.csv")
         if path is None:
             print("data: give fer2013.csv, or set FER2013_DIR to FER-2013's parquet files")
             sys.exit(2)
         report(path, Path(folder) / "cache")
 
 
-def report(path: Path, kept: Path) -> None:
+def report(path: Path, folder: Path) -> None:
     """Print pandas' time, ours without and with the cache, and the ratios.
 
     Args:
         path: the CSV.
-        kept: the cache of this benchmark, which is removed before each reading.
+        folder: the cache of this benchmark, which is removed before each reading.
     """
     plain, cold, warm = [], [], []
     for _ in range(REPEATS):
         plain.append(seconds(lambda: pd.read_csv(path)))
-        shutil.rmtree(kept, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
         cold.append(seconds(lambda: read_faces(path)))
         cache.finish()
         warm.append(seconds(lambda: read_faces(path)))

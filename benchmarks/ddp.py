@@ -74,12 +74,12 @@ def train_once(args: argparse.Namespace) -> None:
     steps = run_epoch(learner, data, config, runtime, 0)
     seconds = time.perf_counter() - started
     if runtime.leads:
-        found = {
+        measured = {
             "losses": [row["loss"] for row in steps],
             "faces_per_second": len(steps) * config.batch_size / seconds,
             "precision": "bf16" if runtime.bf16 else "fp32",
         }
-        write_json(args.one, found, anything)
+        write_json(args.one, measured, anything)
     if runtime.world > 1:
         dist.destroy_process_group()
 
@@ -95,8 +95,8 @@ def measure(processes: int, words: Sequence[str]) -> dict[str, Any]:
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if done.returncode:
             sys.exit(f"ddp: {processes} process(es) failed:\n{done.stdout[-3000:]}")
-        found: dict[str, Any] = json.loads(out.read_text())
-    return found
+        measured: dict[str, Any] = json.loads(out.read_text())
+    return measured
 
 
 def differences(one: NDArray[np.float64], two: NDArray[np.float64]) -> dict[str, float]:
@@ -124,14 +124,14 @@ def main(words: Sequence[str] | None = None) -> None:
     if args.one:
         train_once(args)
         return
-    found = [measure(processes, given) for processes in PROCESSES]
-    curves = [np.array(run["losses"]) for run in found]
+    runs = [measure(processes, given) for processes in PROCESSES]
+    curves = [np.array(run["losses"]) for run in runs]
     apart = differences(curves[0], curves[1])
     print(
-        f"{args.variant}, {len(curves[0])} steps of one global batch, {found[0]['precision']}, "
+        f"{args.variant}, {len(curves[0])} steps of one global batch, {runs[0]['precision']}, "
         f"dropout {'as in the recipe' if args.dropout else 'off'}"
     )
-    for processes, run, losses in zip(PROCESSES, found, curves, strict=True):
+    for processes, run, losses in zip(PROCESSES, runs, curves, strict=True):
         print(
             f"  {processes} process(es): loss {losses[0]:.4f} to {losses[-1]:.4f}, "
             f"{run['faces_per_second']:.0f} faces/s"

@@ -136,13 +136,13 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     source, faces = bench_faces(options.faces)
-    found = bench_hog(faces, options.repeats)
+    measured = bench_hog(faces, options.repeats)
     print(f"HOG, {len(faces)} {source}, batch {BATCH}, {options.threads} threads, CPU")
-    print(f"  largest difference to scikit-image (hard bins)  {found['parity']:.1e}")
-    print(f"  gradcheck (soft bins, float64)                  {bool(found['gradcheck'])}")
-    print(f"  scikit-image in a loop  {found['skimage']:>10,.0f} images/s")
+    print(f"  largest difference to scikit-image (hard bins)  {measured['parity']:.1e}")
+    print(f"  gradcheck (soft bins, float64)                  {bool(measured['gradcheck'])}")
+    print(f"  scikit-image in a loop  {measured['skimage']:>10,.0f} images/s")
     for binning in ("hard", "soft"):
-        rate, ratio = found[binning], found[f"{binning}_ratio"]
+        rate, ratio = measured[binning], measured[f"{binning}_ratio"]
         print(f"  ours, {binning} bins         {rate:>10,.0f} images/s  {ratio:.0f}x the loop")
 
 

@@ -63,7 +63,7 @@ def served() -> Iterator[str]:
     url = f"http://127.0.0.1:{port}"
     try:
         until = time.monotonic() + START_SECONDS
-        while not _answers(url):
+        while not _is_up(url):
             if process.poll() is not None or time.monotonic() > until:
                 raise SystemExit(f"load: the server did not start (status {process.poll()})")
             time.sleep(0.2)
@@ -73,7 +73,7 @@ def served() -> Iterator[str]:
         process.wait(timeout=30)
 
 
-def _answers(url: str) -> bool:
+def _is_up(url: str) -> bool:
     try:
         return httpx.get(f"{url}/config", timeout=5).status_code == 200
     except httpx.TransportError:
@@ -87,10 +87,10 @@ async def ask(client: httpx.AsyncClient, content: bytes) -> str:
         return f"upload {sent.status_code}"
     file = {"path": sent.json()[0], "meta": {"_type": "gradio.FileData"}}
     body: dict[str, Any] = {"data": [file, "all", False]}
-    asked = await client.post("/gradio_api/call/classify", json=body)
-    if asked.status_code != 200:
-        return f"call {asked.status_code}"
-    answer = await client.get(f"/gradio_api/call/classify/{asked.json()['event_id']}")
+    response = await client.post("/gradio_api/call/classify", json=body)
+    if response.status_code != 200:
+        return f"call {response.status_code}"
+    answer = await client.get(f"/gradio_api/call/classify/{response.json()['event_id']}")
     if "event: complete" not in answer.text:
         return "queue full" if "full" in answer.text else "answered with an error"
     return ""
@@ -127,8 +127,8 @@ def report(tally: Tally, clients: int, seconds: float) -> None:
     if n:
         half, most = np.percentile(tally.seconds, [50, 99])
         print(f"  upload to answer: p50 {half:.2f} s, p99 {most:.2f} s")
-    said = ", ".join(f"{count} x {name}" for name, count in tally.errors.most_common())
-    print(f"  errors: {said or 'none'}")
+    errors = ", ".join(f"{count} x {name}" for name, count in tally.errors.most_common())
+    print(f"  errors: {errors or 'none'}")
 
 
 def main() -> None:
@@ -137,12 +137,12 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=8, help=f"at most {MOST_CLIENTS}")
     parser.add_argument("--seconds", type=float, default=120, help=f"at most {MOST_SECONDS}")
     parser.add_argument("--photo", choices=("astronaut", "crop"), default="astronaut")
-    asked = parser.parse_args()
-    clients = min(max(asked.clients, 1), MOST_CLIENTS)
-    seconds = min(max(asked.seconds, 1.0), MOST_SECONDS)
+    args = parser.parse_args()
+    clients = min(max(args.clients, 1), MOST_CLIENTS)
+    seconds = min(max(args.seconds, 1.0), MOST_SECONDS)
     with served() as url:
         began = time.monotonic()
-        tally = asyncio.run(load(url, clients, seconds, photo(asked.photo)))
+        tally = asyncio.run(load(url, clients, seconds, photo(args.photo)))
         report(tally, clients, time.monotonic() - began)
 
 

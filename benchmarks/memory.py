@@ -81,8 +81,8 @@ def classify(server: Server, content: bytes) -> str:
         stored = client.post(f"{api}/upload", files={"files": ("a.jpg", content)}).json()[0]
         file = {"path": stored, "meta": {"_type": "gradio.FileData"}}
         event = client.post(f"{api}/call/classify", json={"data": [file, "all", False]}).json()
-        said = client.get(f"{api}/call/classify/{event['event_id']}").text
-    return str(re.findall(r"event: (\w+)", said)[-1])
+        events = client.get(f"{api}/call/classify/{event['event_id']}").text
+    return str(re.findall(r"event: (\w+)", events)[-1])
 
 
 def cut_uploads(server: Server, count: int) -> None:
@@ -136,7 +136,9 @@ async def run(options: argparse.Namespace, server: Server) -> None:
         )
         failed = [one for one in done if isinstance(one, BaseException)]
         ended = [one for one in done if not isinstance(one, BaseException)]
-        troubles = [str(one) for one in failed] + [t for _, found in ended for t in found]
+        troubles = [str(one) for one in failed] + [
+            t for _, troubles_of_one in ended for t in troubles_of_one
+        ]
         print(
             f"{options.sessions} visitors: {sum(n for n, _ in ended)} rooms, {len(troubles)} "
             f"errors {sorted(set(troubles))[:3]}, peak {watch.most / 1e6:.0f} MB",
@@ -148,8 +150,8 @@ async def run(options: argparse.Namespace, server: Server) -> None:
     large = [photo(8000), noise_png(8000)] * 4
     began = time.monotonic()
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda content: classify(server, content), large))
-    print(f"8 photos of 64 megapixels in {time.monotonic() - began:.0f} s: {answers}, peak "
+        outcomes = list(pool.map(lambda content: classify(server, content), large))
+    print(f"8 photos of 64 megapixels in {time.monotonic() - began:.0f} s: {outcomes}, peak "
           f"{watch.most / 1e6:.0f} MB", flush=True)  # fmt: skip
     for minute in range(1, 6):
         await asyncio.sleep(60)

@@ -108,12 +108,12 @@ def fer(lite: bool = True) -> Contender:
     logging.disable(logging.INFO)
     tight, usual = FER(offsets=(0, 0), use_tflite=lite), FER(use_tflite=lite)
 
-    def said(found: list) -> int:
-        emotions = found[0]["emotions"]
+    def predicted(detections: list) -> int:
+        emotions = detections[0]["emotions"]
         return EMOTIONS.index(max(emotions, key=emotions.get))
 
     def one(face: np.ndarray) -> int:
-        return said(tight.detect_emotions(np.stack([face] * 3, -1), [(0, 0, 48, 48)]))
+        return predicted(tight.detect_emotions(np.stack([face] * 3, -1), [(0, 0, 48, 48)]))
 
     def photo(rgb: np.ndarray) -> bool:
         return bool(usual.detect_emotions(np.ascontiguousarray(rgb[..., ::-1])))
@@ -208,8 +208,8 @@ def measure(contender: Contender, faces: np.ndarray, photos: list[np.ndarray]) -
         contender.one(face)
     timed = [seconds(lambda f=face: contender.one(f)) for face in faces[:TIMED]]
     predicted = [contender.one(face) for face in faces]
-    found = [contender.photo(photo) for photo in photos] if contender.photo else []
-    taken = [seconds(lambda p=photo: contender.photo(p)) for photo in photos] if found else []
+    has_face = [contender.photo(photo) for photo in photos] if contender.photo else []
+    taken = [seconds(lambda p=photo: contender.photo(p)) for photo in photos] if has_face else []
     return {
         "predicted": predicted,
         "face_ms": 1000 * median(timed),
@@ -217,7 +217,7 @@ def measure(contender: Contender, faces: np.ndarray, photos: list[np.ndarray]) -
         "batched": contender.batch is not None,
         "agreement": _agreement(contender, faces, predicted),
         "photo_ms": 1000 * median(taken) if taken else None,
-        "photos_with_a_face": sum(found) if found else None,
+        "photos_with_a_face": sum(has_face) if has_face else None,
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
 
@@ -244,19 +244,19 @@ def main() -> None:
     parser.add_argument("name")
     parser.add_argument("arrays")
     parser.add_argument("out")
-    asked = parser.parse_args()
-    with np.load(asked.arrays, allow_pickle=False) as stored:
+    args = parser.parse_args()
+    with np.load(args.arrays, allow_pickle=False) as stored:
         faces = stored["faces"]
         photos = [stored[key] for key in stored.files if key.startswith("photo")]
     threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
     import cv2
 
     cv2.setNumThreads(threads)
-    if asked.name.startswith("ours:"):
-        contender = ours(asked.name.removeprefix("ours:"))
+    if args.name.startswith("ours:"):
+        contender = ours(args.name.removeprefix("ours:"))
     else:
-        contender = CONTENDERS[asked.name]()
-    with open(asked.out, "w", encoding="utf-8") as file:  # noqa: PTH123
+        contender = CONTENDERS[args.name]()
+    with open(args.out, "w", encoding="utf-8") as file:  # noqa: PTH123
         json.dump(measure(contender, faces, photos), file)
 
 

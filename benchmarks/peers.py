@@ -134,32 +134,32 @@ def _call(*words: str) -> None:
 
 
 def installed_mb(name: str) -> float:
-    """Return what a contender puts on the disk, in MB; borrowed libraries included."""
+    """Return what a contender puts on the disk, in MB; shared libraries included."""
     if name.startswith("ours:"):
         return _closure_mb(["fer-studio"])
     size = sum(f.stat().st_size for f in _site_of(cache_dir() / name).rglob("*") if f.is_file())
     torch = ["torch"] if name in ("pyemotion", "what-the-face") else []
-    borrowed = [*torch, "numpy", "opencv-python-headless", "pillow"]
-    return size / 1e6 + (_closure_mb(borrowed) if PEERS[name].borrows else 0)
+    shared = [*torch, "numpy", "opencv-python-headless", "pillow"]
+    return size / 1e6 + (_closure_mb(shared) if PEERS[name].borrows else 0)
 
 
 def _closure_mb(names: list[str]) -> float:
     """Return the size of distributions and all that they require, in MB."""
-    seen: dict[str, float] = {}
+    sizes: dict[str, float] = {}
     waiting = list(names)
     while waiting:
         name = waiting.pop().lower().replace("_", "-")
-        if name in seen:
+        if name in sizes:
             continue
         try:
-            found = distribution(name)
+            package = distribution(name)
         except PackageNotFoundError:
             continue
-        files = [Path(str(f.locate())) for f in found.files or ()]
-        seen[name] = sum(f.stat().st_size for f in files if f.is_file()) / 1e6
-        needs = [Requirement(line) for line in found.requires or ()]
+        files = [Path(str(f.locate())) for f in package.files or ()]
+        sizes[name] = sum(f.stat().st_size for f in files if f.is_file()) / 1e6
+        needs = [Requirement(line) for line in package.requires or ()]
         waiting += [n.name for n in needs if n.marker is None or n.marker.evaluate({"extra": ""})]
-    return sum(seen.values())
+    return sum(sizes.values())
 
 
 def run(name: str, arrays: Path, threads: int) -> dict[str, Any]:
@@ -178,8 +178,8 @@ def run(name: str, arrays: Path, threads: int) -> dict[str, Any]:
         check=True, capture_output=True, text=True, cwd=arrays.parent,
         env=os.environ | limits | path,
     )  # fmt: skip
-    found: dict[str, Any] = json.loads(out.read_text())
-    return found
+    measured: dict[str, Any] = json.loads(out.read_text())
+    return measured
 
 
 def write_arrays(path: Path, faces: NDArray[np.uint8]) -> None:
@@ -196,7 +196,7 @@ def compare(
     names: list[str], faces: NDArray[np.uint8], labels: NDArray[np.int64], rounds: int, threads: int
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Return each contender's figures, and why the others have none."""
-    told: dict[str, list[dict[str, Any]]] = {}
+    rounds_of: dict[str, list[dict[str, Any]]] = {}
     failed: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as folder:
         every, some = (Path(folder) / name for name in ("every.npz", "some.npz"))
@@ -207,12 +207,12 @@ def compare(
             for name in [n for n in names if n not in failed]:
                 print(f"round {number + 1}: {name}", file=sys.stderr, flush=True)
                 try:
-                    told.setdefault(name, []).append(run(name, arrays, threads))
+                    rounds_of.setdefault(name, []).append(run(name, arrays, threads))
                 except subprocess.CalledProcessError as error:
                     failed[name] = (error.stderr or str(error)).strip().splitlines()[-1][:300]
                 except ConfigError as error:
                     failed[name] = str(error)
-    whole = {name: summary(name, told[name], labels) for name in names if name not in failed}
+    whole = {name: summary(name, rounds_of[name], labels) for name in names if name not in failed}
     return whole, failed
 
 
@@ -220,7 +220,7 @@ def summary(name: str, rounds: list[dict[str, Any]], labels: NDArray[np.int64]) 
     """Return medians over rounds, and the accuracy of what was predicted."""
     predicted = np.array(rounds[0]["predicted"])
     figures = score(labels, np.eye(len(EMOTIONS))[predicted])
-    kept = ("n", "correct", "accuracy", "interval", "macro_f1")
+    shown = ("n", "correct", "accuracy", "interval", "macro_f1")
     times = ("face_ms", "faces_per_second", "photo_ms", "peak_memory_mb")
     medians = {
         key: None if rounds[0][key] is None else median(r[key] for r in rounds) for key in times
@@ -228,7 +228,7 @@ def summary(name: str, rounds: list[dict[str, Any]], labels: NDArray[np.int64]) 
     same = {key: rounds[0][key] for key in ("batched", "agreement", "photos_with_a_face")}
     note = "" if name.startswith("ours:") else PEERS[name].note
     size = {"installed_mb": installed_mb(name), "note": note}
-    return {key: figures[key] for key in kept} | medians | same | size
+    return {key: figures[key] for key in shown} | medians | same | size
 
 
 def table(whole: dict[str, Any], failed: dict[str, str]) -> str:
@@ -252,24 +252,24 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", choices=list(PEERS), help="these peers")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1, help="of every contender")
-    asked = parser.parse_args()
+    args = parser.parse_args()
     source = os.environ.get("FER2013_DIR")
     if not source:
         print("peers: set FER2013_DIR to FER-2013's parquet files")
         return 2
-    complete = asked.faces is None and not asked.only
+    complete = args.faces is None and not args.only
     if complete and (status := exit_status(RESULT.check_free)):
         return status
     test = read_faces(source).split("test")
-    n = asked.faces or len(test)
-    names = [f"ours:{name}" for name in catalog.available()] + (asked.only or list(PEERS))
-    whole, failed = compare(names, test.images[:n], test.labels[:n], asked.rounds, asked.threads)
+    n = args.faces or len(test)
+    names = [f"ours:{name}" for name in catalog.available()] + (args.only or list(PEERS))
+    whole, failed = compare(names, test.images[:n], test.labels[:n], args.rounds, args.threads)
     print(table(whole, failed))
     if complete:
-        settings = {"rounds": asked.rounds, "threads": asked.threads, "photo_sides": PHOTO_SIDES}
-        found = {"settings": settings, "contenders": whole, "skipped": failed | LEFT_OUT}
+        settings = {"rounds": args.rounds, "threads": args.threads, "photo_sides": PHOTO_SIDES}
+        content = {"settings": settings, "contenders": whole, "skipped": failed | LEFT_OUT}
         origin = provenance(0, test.name, test.content_hash)
-        RESULT.write(found | {"provenance": origin})
+        RESULT.write(content | {"provenance": origin})
     return 0
 
 

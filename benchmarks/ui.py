@@ -113,9 +113,9 @@ async def warm_clicks(browser: Browser, address: str, click: Click, count: int) 
     await page.goto(address, timeout=PATIENCE)
     await settle(page)
     moves = [(click.there, click.key[0]), (click.back, click.key[1])]
-    found = [await act(page, *moves[number % 2]) for number in range(count + 4)]
+    times = [await act(page, *moves[number % 2]) for number in range(count + 4)]
     await page.context.close()
-    return found[4:]
+    return times[4:]
 
 
 def p95(values: Sequence[float]) -> float:
@@ -185,7 +185,7 @@ async def measure_crowd(browser: Browser, ours: Server, sessions: int, seconds: 
     done = await asyncio.gather(*walks, return_exceptions=True)
     failed = [str(one) for one in done if isinstance(one, BaseException)]
     ended = [one for one in done if not isinstance(one, BaseException)]
-    troubles = failed + [trouble for _, found in ended for trouble in found]
+    troubles = failed + [trouble for _, troubles_of_one in ended for trouble in troubles_of_one]
     verdict = "met" if not troubles and most <= MOST_BYTES else "MISSED"
     rooms = sum(count for count, _ in ended)
     print(f"{sessions} visitors for {seconds:.0f} s: {rooms} rooms, {len(troubles)} errors, "

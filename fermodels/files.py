@@ -89,14 +89,14 @@ def not_our_picture(path: Path) -> str | None:
     """Object to all but a picture that carries MARK."""
     from PIL import Image, UnidentifiedImageError
 
-    told: dict[str | tuple[int, int], Any] = {}
+    info: dict[str | tuple[int, int], Any] = {}
     try:
         if path.is_file():
             with Image.open(path) as picture:
-                told = picture.info
+                info = picture.info
     except (OSError, ValueError, UnidentifiedImageError):
-        told = {}
-    ours = told.get("Software") == MARK or told.get("comment") == MARK.encode()
+        info = {}
+    ours = info.get("Software") == MARK or info.get("comment") == MARK.encode()
     return None if ours else "is no picture that we drew"
 
 
@@ -276,15 +276,15 @@ def parse_json(content: bytes, called: str) -> dict[str, Any]:
             f"{called} has more than {MAX_JSON_BYTES:,} bytes: too large to be ours"
         )
     try:
-        found = json.loads(
+        content_json = json.loads(
             content.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite,
             parse_int=_short_int, object_pairs_hook=_unique,
         )  # fmt: skip
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"cannot read {called}: {str(error)[:200]}; {REMEDY}") from error
-    if not isinstance(found, dict):
-        raise CheckpointError(f"{called} holds a {type(found).__name__}: expected an object")
-    return found
+    if not isinstance(content_json, dict):
+        raise CheckpointError(f"{called} holds a {type(content_json).__name__}: expected an object")
+    return content_json
 
 
 def _refuse_constant(word: str) -> None:
@@ -305,9 +305,9 @@ def _short_int(text: str) -> int:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    content = dict(pairs)
+    if len(content) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
         raise ValueError(f"the key {twice[:60]!r} stands there twice")
-    return found
+    return content

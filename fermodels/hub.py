@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fermodels.errors import HubError
+from fermodels.errors import HubError, HubUnreachableError, hub_errors
 from fermodels.files import MAX_JSON_BYTES
 from fermodels.nets.catalog import CARD, CONFIG, FILES, HISTORY, METRICS, PREDICTIONS, WEIGHTS
 
@@ -39,10 +37,6 @@ _NAME = r"[A-Za-z0-9](?:[\w.-]{0,94}[A-Za-z0-9_])?"
 _REPO = re.compile(rf"{_NAME}/{_NAME}", re.ASCII)
 _REVISION = re.compile(r"[A-Za-z0-9][\w.-]*(?:/[A-Za-z0-9][\w.-]*)*", re.ASCII)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-
-
-class HubUnreachableError(HubError):
-    """The Hub did not answer, or not in working order; the same call may work later."""
 
 
 @dataclass(frozen=True)
@@ -208,77 +202,3 @@ def _is_damaged(path: Path) -> bool:
         return True
     name = path.resolve().name
     return path.is_symlink() and _digest(path, len(name)) != name
-
-
-@contextmanager
-def hub_errors(repo: str, revision: str = DEFAULT_REVISION) -> Iterator[None]:
-    """Turn whatever huggingface_hub raises into one sentence.
-
-    Raises:
-        HubError: what was refused, and the next step.
-        HubUnreachableError: no connection, or the Hub is out of order.
-    """
-    import httpx2
-    from huggingface_hub import errors
-
-    try:
-        yield
-    except HubError:
-        raise
-    except errors.LocalEntryNotFoundError as error:
-        raise _unreachable(error.__cause__ or error) from error
-    except errors.HfHubHTTPError as error:
-        raise _refused(error, repo, revision) from error
-    except (httpx2.TransportError, errors.OfflineModeIsEnabled) as error:
-        raise _unreachable(error) from error
-    except (OSError, RuntimeError, ValueError) as error:
-        # huggingface_hub wraps a failed upload in RuntimeError and a cut download in OSError.
-        if isinstance(error.__cause__, errors.HfHubHTTPError):
-            raise _refused(error.__cause__, repo, revision) from error
-        if isinstance(error.__cause__, httpx2.TransportError):
-            raise _unreachable(error.__cause__) from error
-        raise HubError(f"the exchange with {repo} on the Hub failed: {_short(error)}") from error
-
-
-def _short(error: BaseException) -> str:
-    """Return the first line of an error, at most 200 characters."""
-    return (" ".join(str(error).split()) or type(error).__name__)[:200]
-
-
-def _unreachable(error: BaseException) -> HubUnreachableError:
-    from huggingface_hub import constants
-
-    return HubUnreachableError(
-        f"cannot reach the Hub at {constants.ENDPOINT} ({_short(error)}): check the network, "
-        "or HF_HUB_OFFLINE and HF_ENDPOINT"
-    )
-
-
-def _refused(error: Exception, repo: str, revision: str) -> HubError:
-    """Say why the Hub answered with an error status."""
-    from huggingface_hub import errors, get_token
-
-    response = getattr(error, "response", None)
-    status = 0 if response is None else int(response.status_code)
-    token = "the token given may not see it" if get_token() else "no token is set (HF_TOKEN)"
-    if isinstance(error, errors.GatedRepoError):
-        return HubError(f"{repo} is gated: accept its terms on the Hub and set HF_TOKEN")
-    if isinstance(error, errors.RepositoryNotFoundError):
-        return HubError(f"the Hub shows no model repository {repo}: the name is wrong, or {token}")
-    if isinstance(error, errors.RevisionNotFoundError):
-        return HubError(f"{repo} has no revision {revision!r}: give one of its branches or commits")
-    if isinstance(error, errors.EntryNotFoundError):
-        return HubError(f"{repo} lacks a file at {revision!r}: {_short(error)}")
-    if status == 401:
-        return HubError(
-            "the Hub does not accept the token (401): set HF_TOKEN to a valid one from "
-            "huggingface.co/settings/tokens, or unset it for public models"
-        )
-    if status == 403:
-        return HubError(
-            f"the token has no right to do this with {repo} (403): use one with write access to "
-            f"{repo.split('/', maxsplit=1)[0]}"
-        )
-    if status == 429 or status >= 500:
-        return HubUnreachableError(f"the Hub answered {status} for {repo}: try again in a minute")
-    return HubError(f"the Hub refused {repo} ({status}): {_short(error)}")

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fermodels.errors import ConfigError, HubError, exit_status
-from fermodels.hub import TIMEOUT, check_repo_id, hub_errors
+from fermodels.errors import ConfigError, HubError, exit_status, hub_errors
+from fermodels.hub import TIMEOUT, check_repo_id
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

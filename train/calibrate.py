@@ -38,8 +38,8 @@ def calibrate(folder: Path) -> dict[str, Any]:
     write_json(folder / catalog.METRICS, metrics)
     if card.exists() or card.is_symlink():
         _rewrite(card, model_card(identity, metrics), not_the_card(identity, old))
-    found: dict[str, Any] = metrics["calibration"]
-    return found
+    calibration: dict[str, Any] = metrics["calibration"]
+    return calibration
 
 
 def _rewrite(card: Path, text: str, edited: Objection) -> None:
@@ -56,9 +56,9 @@ def _name(folder: Path) -> str:
     return f"{catalog.paper_runs_dir().name}/{folder.name}" if filed else folder.name
 
 
-def _sentence(name: str, found: dict[str, Any]) -> str:
-    fitted, used = found["fitted_temperature"], found["temperature"] is not None
-    measured = found[FITTED_ON]
+def _sentence(name: str, calibration: dict[str, Any]) -> str:
+    fitted, used = calibration["fitted_temperature"], calibration["temperature"] is not None
+    measured = calibration[FITTED_ON]
     return (
         f"{name}: on {FITTED_ON} {leaning(measured)}; temperature {fitted:.3f} "
         f"{'used' if used else 'not used'}: "

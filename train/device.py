@@ -105,11 +105,11 @@ class GlobalBatchNorm(_BatchNorm):
     @classmethod
     def of(cls, norm: _BatchNorm) -> GlobalBatchNorm:
         """Return one that shares the parameters and running statistics of `norm`."""
-        twin = cls(norm.num_features, norm.eps, norm.momentum, norm.affine)
-        twin.weight, twin.bias = norm.weight, norm.bias
-        twin.running_mean, twin.running_var = norm.running_mean, norm.running_var
-        twin.num_batches_tracked = norm.num_batches_tracked
-        return twin.train(norm.training)
+        replacement = cls(norm.num_features, norm.eps, norm.momentum, norm.affine)
+        replacement.weight, replacement.bias = norm.weight, norm.bias
+        replacement.running_mean, replacement.running_var = norm.running_mean, norm.running_var
+        replacement.num_batches_tracked = norm.num_batches_tracked
+        return replacement.train(norm.training)
 
     def _check_input_dim(self, input: Tensor) -> None:
         """Take what BatchNorm1d and BatchNorm2d take: ``(N, C)`` or ``(N, C, H, W)``."""

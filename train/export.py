@@ -99,26 +99,26 @@ def chosen(metrics: dict[str, Any]) -> str:
 
 def calibration_sentences(metrics: dict[str, Any]) -> str:
     """Return in sentences which way a network errs in sureness, and what a temperature does."""
-    found = metrics.get("calibration", {})
-    if "gap_before" not in found.get(FITTED_ON, {}):
+    calibration = metrics.get("calibration", {})
+    if "gap_before" not in calibration.get(FITTED_ON, {}):
         return "How sure it is was not measured yet: `python -m train.calibrate` does."
-    told = []
+    sentences = []
     for split in ("validation", "test"):
-        part = found[split]
-        told.append(
+        part = calibration[split]
+        sentences.append(
             f"On {split} it is {leaning(part)} (mean probability of its answer "
             f"{part['confidence_before']:.1%}, right {part['accuracy']:.1%})."
         )
-    measured, used = found[FITTED_ON], found["temperature"] is not None
-    told.append(
-        f"Temperature {found['fitted_temperature']:.2f}, fitted on {FITTED_ON}, is "
+    measured, used = calibration[FITTED_ON], calibration["temperature"] is not None
+    sentences.append(
+        f"Temperature {calibration['fitted_temperature']:.2f}, fitted on {FITTED_ON}, is "
         f"{'used' if used else 'not used, as it does not lower both'}: "
         f"calibration error {measured['ece_before']:.1%} to {measured['ece_after']:.1%}, "
         f"NLL {measured['nll_before']:.3f} to {measured['nll_after']:.3f} there "
-        f"(test {found['test']['ece_before']:.1%} to {found['test']['ece_after']:.1%}, "
-        f"{found['test']['nll_before']:.3f} to {found['test']['nll_after']:.3f})."
+        f"(test {calibration['test']['ece_before']:.1%} to {calibration['test']['ece_after']:.1%}, "
+        f"{calibration['test']['nll_before']:.3f} to {calibration['test']['nll_after']:.3f})."
     )
-    return "\n".join(told)
+    return "\n".join(sentences)
 
 
 def model_card(identity: dict[str, Any], metrics: dict[str, Any]) -> str:
@@ -192,15 +192,16 @@ def figures_of(predictions: pd.DataFrame) -> dict[str, Any]:
     return {**scores, "calibration": calibrate(pairs)}
 
 
-def half_precision_twin(net: FERNet, progress: Progress) -> FERNet:
+def half_precision_copy(net: FERNet, progress: Progress) -> FERNet:
     """Return the kept weights as a loaded checkpoint will have them: through float16 and back."""
-    twin = FERNet(net.config)
-    twin.load_state_dict(progress.best_weights)
+    rounded_net = FERNet(net.config)
+    rounded_net.load_state_dict(progress.best_weights)
     rounded = {
-        k: v.to(twin.state_dict()[k].dtype) for k, v in checkpoint.half_weights(twin).items()
+        k: v.to(rounded_net.state_dict()[k].dtype)
+        for k, v in checkpoint.half_weights(rounded_net).items()
     }
-    twin.load_state_dict(rounded)
-    return twin.eval()
+    rounded_net.load_state_dict(rounded)
+    return rounded_net.eval()
 
 
 def export(
@@ -228,12 +229,12 @@ def export(
     Returns:
         The metrics, as written.
     """
-    twin = half_precision_twin(net, progress)
-    predictions = predictions_of(twin, faces)
+    shipped = half_precision_copy(net, progress)
+    predictions = predictions_of(shipped, faces)
     metrics: dict[str, Any] = {
         "variant": identity["variant"],
         "recipe": identity["recipe"],
-        "parameters": twin.parameter_count,
+        "parameters": shipped.parameter_count,
         "best_epoch": progress.best_epoch,
         "epochs": progress.epoch,
         "training_seconds": progress.seconds,
@@ -243,7 +244,7 @@ def export(
     metrics |= figures_of(predictions)
     history = catalog.History(pd.DataFrame(progress.steps), pd.DataFrame(progress.epochs))
     text = card(identity, metrics)
-    checkpoint.save(folder, twin, identity, metrics, history, predictions, text, objection)
+    checkpoint.save(folder, shipped, identity, metrics, history, predictions, text, objection)
     return metrics
 
 

@@ -1,7 +1,7 @@
 """What is wrong with the labels: ``python -m train.labels --data PATH``.
 
 Looks for copies of faces within and across splits, for labels that FER+'s raters contradict and
-for labels that the trained networks doubt. Writes ids and numbers, no pixels, to ``results/``:
+for likely label errors by the trained networks. Writes ids and numbers, no pixels, to ``results/``:
 ``duplicates``, ``label_votes`` and ``label_doubt``.
 """
 
@@ -24,8 +24,8 @@ from fermodels.errors import DataError, exit_status
 from fermodels.evaluation.calibration import at_temperature, fit_temperature
 from fermodels.evaluation.label_audit import (
     DuplicatePairs,
-    doubt,
     exact_groups,
+    find_label_errors,
     groups,
     majority_votes,
     near_pairs,
@@ -82,20 +82,20 @@ def without_copies(
     """
     known = copies.set_index("sample_id")["train_correlation"].reindex(scored.ids).to_numpy(float)
     exact, near = known == 1.0, ~np.isnan(known)
-    found: dict[str, Any] = {}
+    by_model: dict[str, Any] = {}
     for name, probabilities in models.items():
         right = probabilities.argmax(1) == scored.labels
-        found[name] = {
+        by_model[name] = {
             split: {
-                "all": share(right[here]),
-                "without_exact_copies": share(right[here & ~exact]),
-                "without_near_copies": share(right[here & ~near]),
-                "near_copies_only": share(right[here & near]),
+                "all": share(right[in_split]),
+                "without_exact_copies": share(right[in_split & ~exact]),
+                "without_near_copies": share(right[in_split & ~near]),
+                "near_copies_only": share(right[in_split & near]),
             }
             for split in SCORED
-            for here in [scored.splits == split]
+            for in_split in [scored.splits == split]
         }
-    return found
+    return by_model
 
 
 def against_votes(
@@ -103,22 +103,22 @@ def against_votes(
 ) -> dict[str, Any]:
     """Return how labels and models agree with what most FER+ raters said, split by split."""
     people = majority_votes(votes)
-    found: dict[str, Any] = {}
+    by_split: dict[str, Any] = {}
     for split in SCORED:
-        here = (scored.splits == split) & (people >= 0)
-        found[split] = {
+        with_majority = (scored.splits == split) & (people >= 0)
+        by_split[split] = {
             "faces": int((scored.splits == split).sum()),
-            "with_majority": int(here.sum()),
-            "labels": share((scored.labels == people)[here]),
+            "with_majority": int(with_majority.sum()),
+            "labels": share((scored.labels == people)[with_majority]),
             "models": {
                 name: {
-                    "against_votes": share((p.argmax(1) == people)[here]),
-                    "against_labels": share((p.argmax(1) == scored.labels)[here]),
+                    "against_votes": share((p.argmax(1) == people)[with_majority]),
+                    "against_labels": share((p.argmax(1) == scored.labels)[with_majority]),
                 }
                 for name, p in models.items()
             },
         }
-    return found
+    return by_split
 
 
 def calibrated_mean(
@@ -133,28 +133,28 @@ def calibrated_mean(
     return np.asarray(np.mean(cooled, axis=0), float)
 
 
-def doubt_table(scored: FaceDataset, probabilities: NDArray[np.float64]) -> pd.DataFrame:
+def label_error_table(scored: FaceDataset, probabilities: NDArray[np.float64]) -> pd.DataFrame:
     """Return one row per face: sample_id, split, label, suggested, score, doubted; worst first.
 
     The column ``votes`` is what most FER+ raters said, -1 where they were divided or not joined.
     """
-    found = doubt(scored.labels, probabilities)
+    quality = find_label_errors(scored.labels, probabilities)
     nobody = np.full(len(scored), -1)
     columns = {
         "sample_id": scored.ids,
         "split": scored.splits,
         "label": scored.labels.astype(np.int8),
-        "suggested": found.suggested.astype(np.int8),
-        "score": found.score.astype(np.float32),
+        "suggested": quality.suggested.astype(np.int8),
+        "score": quality.score.astype(np.float32),
         "suggested_probability": probabilities.max(1).astype(np.float32),
-        "doubted": found.doubted,
+        "doubted": quality.likely_error,
         "votes": (nobody if scored.votes is None else majority_votes(scored.votes)).astype(np.int8),
     }
     table = pd.DataFrame(columns)
     return table.sort_values(["doubted", "score"], ascending=[False, True], ignore_index=True)
 
 
-def doubt_summary(table: pd.DataFrame, models: Sequence[str]) -> dict[str, Any]:
+def label_error_summary(table: pd.DataFrame, models: Sequence[str]) -> dict[str, Any]:
     """Return counts, and how often FER+'s raters contradict doubted and believed labels."""
     counts = {
         split: {
@@ -210,8 +210,8 @@ def run(data: str, threshold: float) -> None:
     else:
         LABEL_VOTES.write(against_votes(scored, scored.votes, models) | origin)
         print(f"written: {LABEL_VOTES.name}", flush=True)
-    table = doubt_table(scored, calibrated_mean(scored, models))
-    LABEL_ERRORS.write(doubt_summary(table, list(models)) | origin, table)
+    table = label_error_table(scored, calibrated_mean(scored, models))
+    LABEL_ERRORS.write(label_error_summary(table, list(models)) | origin, table)
     print(f"written: {LABEL_ERRORS.name}", flush=True)
 
 
@@ -238,7 +238,7 @@ def copies_table(faces: FaceDataset, threshold: float) -> pd.DataFrame:
     and ``mirrored``. Near groups and copies include exact ones and mirror images.
     """
     first = exact_groups(faces.images)
-    pairs = near_pairs(faces.images, threshold, mirrored=True)
+    pairs = near_pairs(faces.images, threshold, flips=True)
     rows = np.arange(len(faces))
     near = groups(
         len(faces), np.concatenate([pairs.first, first]), np.concatenate([pairs.second, rows])
@@ -266,14 +266,14 @@ def _nearest_training_face(
     train = faces.splits == "train"
     original = {int(first[row]): int(row) for row in np.flatnonzero(train)[::-1]}
     exact = [(row, original[k]) for row, k in enumerate(first.tolist()) if k in original]
-    found = pd.DataFrame(exact, columns=["face", "other"], dtype=int)
-    found = found.assign(correlation=1.0, mirrored=False)
-    below_1 = np.nextafter(np.float32(1), np.float32(0))  # 1 is kept for the same bytes
-    near = {"correlation": np.minimum(pairs.correlation, below_1)}
+    copies = pd.DataFrame(exact, columns=["face", "other"], dtype=int)
+    copies = copies.assign(correlation=1.0, mirrored=False)
+    largest_below_one = np.nextafter(np.float32(1), np.float32(0))  # 1 is kept for the same bytes
+    near = {"correlation": np.minimum(pairs.correlation, largest_below_one)}
     for face, other in ((pairs.first, pairs.second), (pairs.second, pairs.first)):
-        sides = {"face": face, "other": other, **near, "mirrored": pairs.mirrored}
-        found = pd.concat([found, pd.DataFrame(sides)], ignore_index=True)
-    crossing = found[~train[found["face"]] & train[found["other"]]]
+        rows_and_copies = {"face": face, "other": other, **near, "mirrored": pairs.flipped}
+        copies = pd.concat([copies, pd.DataFrame(rows_and_copies)], ignore_index=True)
+    crossing = copies[~train[copies["face"]] & train[copies["other"]]]
     ordered = crossing.sort_values(["face", "correlation"], ascending=[True, False], kind="stable")
     return ordered.drop_duplicates("face").set_index("face")
 
@@ -297,14 +297,14 @@ def summary(faces: FaceDataset, table: pd.DataFrame, threshold: float) -> dict[s
 
 
 def _crossing(faces: FaceDataset, table: pd.DataFrame, split: str) -> dict[str, int]:
-    here = table[(table["split"] == split) & table["train_copy"].notna()]
+    crossing = table[(table["split"] == split) & table["train_copy"].notna()]
     label_of = pd.Series(faces.labels, index=faces.ids)
-    same = label_of.reindex(here["train_copy"]).to_numpy() == here["label"].to_numpy()
+    same = label_of.reindex(crossing["train_copy"]).to_numpy() == crossing["label"].to_numpy()
     return {
         "faces": int((faces.splits == split).sum()),
-        "exact": int((here["train_correlation"] == 1.0).sum()),
-        "near": len(here),
-        "near_mirrored": int(here["mirrored"].sum()),
+        "exact": int((crossing["train_correlation"] == 1.0).sum()),
+        "near": len(crossing),
+        "near_mirrored": int(crossing["mirrored"].sum()),
         "near_with_same_label": int(same.sum()),
     }
 

@@ -93,7 +93,7 @@ def run_epoch(
     generator = seed_epoch(config, epoch, runtime)
     steps = len(data.train[0]) // config.batch_size
     mine = slice(runtime.rank, None, runtime.world)
-    rows, seen = [], []
+    rows, measured = [], []
     learner.forward.train()
     bar = tqdm(
         batches(data, config, generator), f"epoch {epoch + 1}/{config.epochs}", steps,
@@ -116,22 +116,22 @@ def run_epoch(
         learner.update_average(config.ema_decay, number)
 
         correct = (logits.argmax(1) == labels).float().mean()
-        seen.append(torch.stack([loss.detach(), correct, norm.float()]))
+        measured.append(torch.stack([loss.detach(), correct, norm.float()]))
         rows.append({"step": number + 1, "epoch": epoch + 1, "learning_rate": rate})
-    return _with_measurements(rows, torch.stack(seen), runtime)
+    return _with_measurements(rows, torch.stack(measured), runtime)
 
 
 def _with_measurements(
-    rows: list[dict[str, float]], seen: Tensor, runtime: Runtime
+    rows: list[dict[str, float]], measured: Tensor, runtime: Runtime
 ) -> list[dict[str, float]]:
     """Add each step's loss, accuracy and gradient norm, averaged over processes, to its row.
 
     They stay on the device until the epoch's end, so that no step waits for a transfer.
     """
     if runtime.world > 1:
-        dist.all_reduce(seen)
-        seen /= runtime.world
-    for row, (loss, accuracy, norm) in zip(rows, seen.tolist(), strict=True):
+        dist.all_reduce(measured)
+        measured /= runtime.world
+    for row, (loss, accuracy, norm) in zip(rows, measured.tolist(), strict=True):
         row.update(loss=loss, accuracy=accuracy, gradient_norm=norm)
     return rows
 

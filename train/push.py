@@ -26,14 +26,13 @@ from huggingface_hub import (
 )
 from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
-from fermodels.errors import HubError, exit_status
+from fermodels.errors import HubError, exit_status, hub_errors
 from fermodels.hub import (
     DEFAULT_REVISION,
     MAX_BYTES,
     TIMEOUT,
     check_repo_id,
     check_revision,
-    hub_errors,
 )
 from fermodels.nets import catalog, checkpoint
 
@@ -102,11 +101,11 @@ def check_target(repo: str, branch: str = DEFAULT_REVISION, overwrite: bool = Fa
     with hub_errors(repo), suppress(RepositoryNotFoundError, RevisionNotFoundError):
         info = HfApi().model_info(repo, revision=branch, files_metadata=True, timeout=TIMEOUT)
         sizes = {entry.rfilename: entry.size for entry in info.siblings or []}
-        held = sorted(set(sizes) - {".gitattributes"})
-        if held and not overwrite and not _is_ours(repo, info.sha, sizes.get(catalog.CONFIG)):
+        present = sorted(set(sizes) - {".gitattributes"})
+        if present and not overwrite and not _is_ours(repo, info.sha, sizes.get(catalog.CONFIG)):
             raise HubError(
-                f"{repo} holds {', '.join(held)[:200]} but no checkpoint of ours: choose another "
-                "repository, or add --overwrite to put a checkpoint's files among them"
+                f"{repo} holds {', '.join(present)[:200]} but no checkpoint of ours: choose "
+                "another repository, or add --overwrite to put a checkpoint's files among them"
             )
 
 
@@ -165,15 +164,15 @@ def hub_card(text: str, repo: str, identity: dict[str, Any], metrics: dict[str, 
         identity: from config.json.
         metrics: from metrics.json.
     """
-    here = re.sub(r'fermodels\.load\(".*', f'fermodels.load("hub:{repo}")', text)
-    card = ModelCard(here, ignore_metadata_errors=False)
-    told: dict[str, Any] = card.data.to_dict()  # type: ignore[no-untyped-call]
-    kept = {key: value for key, value in told.items() if key not in RESULT_KEYS}
+    text = re.sub(r'fermodels\.load\(".*', f'fermodels.load("hub:{repo}")', text)
+    card = ModelCard(text, ignore_metadata_errors=False)
+    metadata: dict[str, Any] = card.data.to_dict()  # type: ignore[no-untyped-call]
+    other_metadata = {key: value for key, value in metadata.items() if key not in RESULT_KEYS}
     card.data = ModelCardData(
         model_name=identity.get("name", identity["variant"]),
         eval_results=eval_results(metrics),
         metrics=list(METRIC_TITLES),
-        **kept,
+        **other_metadata,
     )
     return str(card)
 

@@ -55,16 +55,16 @@ def score_views(folder: Path, faces: FaceDataset) -> dict[str, Any]:
             f"of hash {trained_on[:12]}: pass the same data"
         )
     net = checkpoint.load(folder)
-    found: dict[str, Any] = {
+    averages: dict[str, Any] = {
         views: {split: accuracy(net, faces.split(split), views) for split in SCORED}
         for views in AVERAGES
     }
-    found["provenance"] = provenance(origin["seed"], faces.name, faces.content_hash)
-    metrics["views"] = found
+    averages["provenance"] = provenance(origin["seed"], faces.name, faces.content_hash)
+    metrics["views"] = averages
     card = model_card(identity, metrics)
     write_json(folder / catalog.METRICS, metrics)
     write_atomically(folder / catalog.CARD, lambda path: path.write_text(card, "utf-8"), edited)
-    return found
+    return averages
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -77,9 +77,11 @@ def main(words: Sequence[str] | None = None) -> int:
     def work() -> None:
         faces = read_faces(args.data)
         for name in args.checkpoints:
-            found = score_views(catalog.find(name), faces)
-            told = [f"{views} {found[views]['test']['accuracy']:.1%}" for views in AVERAGES]
-            print(f"{name}: test {', '.join(told)}")
+            averages = score_views(catalog.find(name), faces)
+            accuracies = [
+                f"{views} {averages[views]['test']['accuracy']:.1%}" for views in AVERAGES
+            ]
+            print(f"{name}: test {', '.join(accuracies)}")
 
     return exit_status(work)
 

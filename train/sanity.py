@@ -21,30 +21,30 @@ STEPS = 150
 
 def _without_dropout(net: FERNet) -> FERNet:
     """Return a training-mode copy whose dropout layers pass everything."""
-    twin = copy.deepcopy(net).train()
-    for module in twin.modules():
+    plain = copy.deepcopy(net).train()
+    for module in plain.modules():
         if isinstance(module, nn.Dropout | nn.Dropout2d):
             module.p = 0.0
-    return twin
+    return plain
 
 
 def initial_loss(net: FERNet, faces: Tensor, labels: Tensor) -> float:
     """Return the cross-entropy of the untrained net without regularisation; about ln 7."""
-    twin = _without_dropout(net)
+    plain = _without_dropout(net)
     with torch.no_grad():
-        return float(F.cross_entropy(twin(to_floats(faces)).float(), labels))
+        return float(F.cross_entropy(plain(to_floats(faces)).float(), labels))
 
 
 def overfit_subset(
     net: FERNet, faces: Tensor, labels: Tensor, runtime: Runtime
 ) -> tuple[float, int]:
     """Train a copy on a few faces; return its accuracy on them and the steps it took."""
-    twin = _without_dropout(net)
-    optimizer = torch.optim.AdamW(twin.parameters(), lr=1e-3, weight_decay=0.0)
+    plain = _without_dropout(net)
+    optimizer = torch.optim.AdamW(plain.parameters(), lr=1e-3, weight_decay=0.0)
     pixels, accuracy = to_floats(faces), 0.0
     for step in range(1, STEPS + 1):
         with runtime.autocast():
-            logits = twin(pixels)
+            logits = plain(pixels)
         accuracy = float((logits.argmax(1) == labels).float().mean())
         if accuracy == 1.0:
             return accuracy, step

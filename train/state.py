@@ -54,9 +54,9 @@ def not_a_state(path: Path) -> str | None:
     head = b""
     try:
         if path.is_file():
-            with zipfile.ZipFile(path) as held:
-                names = [name for name in held.namelist() if name.endswith("/data.pkl")]
-                with held.open(names[0]) as stream:
+            with zipfile.ZipFile(path) as archive:
+                names = [name for name in archive.namelist() if name.endswith("/data.pkl")]
+                with archive.open(names[0]) as stream:
                     head = stream.read(200)
     except (OSError, IndexError, zipfile.BadZipFile):
         head = b""
@@ -119,11 +119,11 @@ def load_state(folder: Path, settings: dict[str, Any]) -> tuple[Progress, dict[s
     theirs = content["settings"]
     differing = sorted(key for key in settings if settings[key] != theirs.get(key))
     if differing:
-        seen = "; ".join(
+        changes = "; ".join(
             f"{key}: {theirs.get(key)!r} then, {settings[key]!r} now" for key in differing
         )
         raise CheckpointError(
-            f"cannot resume {folder}: it was made with other settings ({seen}); "
+            f"cannot resume {folder}: it was made with other settings ({changes}); "
             "repeat the first command's flags or choose another --run-dir"
         )
     return Progress(**content["progress"]), content["parts"]

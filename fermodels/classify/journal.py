@@ -77,7 +77,7 @@ class Journal:
             DataError: what is there cannot be read.
         """
         table.check_form(self.out)
-        check_output(self.out, table.not_answers)
+        check_output(self.out, table.not_predictions)
         check_output(self.path, not_a_journal)
         there = [path for path in (self.out, self.path) if path.exists()]
         if there and not (self.resume or self.overwrite):
@@ -105,7 +105,7 @@ class Journal:
         self._stream.close()
         if kind is None:
             # where nothing was at the start, whatever came meanwhile is somebody else's
-            objection = table.not_answers if self._replaces else anything
+            objection = table.not_predictions if self._replaces else anything
             table.write(self.out, self.all_rows(), objection)
             if self.path.exists() and os.path.samestat(written, self.path.stat()):
                 self.path.unlink()
@@ -130,10 +130,10 @@ class Journal:
         return fresh
 
     def _check_models(self) -> None:
-        told = {row["model"] for row in self.all_rows()} - {None}
-        if told and told != set(self.settings["models"]):
+        models = {row["model"] for row in self.all_rows()} - {None}
+        if models and models != set(self.settings["models"]):
             raise ConfigError(
-                f"{self.out} holds answers of {', '.join(sorted(map(str, told)))}: "
+                f"{self.out} holds answers of {', '.join(sorted(map(str, models)))}: "
                 "name these with --model to go on with it, or give another --out"
             )
 

@@ -59,7 +59,7 @@ class Settings:
 
 
 @dataclass(frozen=True, eq=False)
-class SeenPicture:
+class SearchedPicture:
     """What was found in one picture or frame."""
 
     file: str
@@ -73,31 +73,33 @@ class SeenPicture:
     """Why the file could not be read, in a sentence."""
 
 
-def look(source: Source, settings: Settings) -> list[SeenPicture]:
+def find_faces(source: Source, settings: Settings) -> list[SearchedPicture]:
     """Return the faces of a file, frame by frame; a file that cannot be read tells its error."""
-    return list(_look(source, settings))
+    return list(_searched(source, settings))
 
 
-def _look(source: Source, settings: Settings) -> Iterator[SeenPicture]:
+def _searched(source: Source, settings: Settings) -> Iterator[SearchedPicture]:
     try:
         for frame in source.frames():
-            yield SeenPicture(source.name, frame.time, _faces(frame, settings))
+            yield SearchedPicture(source.name, frame.time, _faces(frame, settings))
     except FerError as error:
-        yield SeenPicture(source.name, None, (), str(error))
+        yield SearchedPicture(source.name, None, (), str(error))
 
 
 def _faces(frame: SourceFrame, settings: Settings) -> tuple[Face, ...]:
     if settings.whole_picture:
         return (whole_face(frame.picture, frame.size),)
-    found = tuple(faces_of(frame.picture, frame.size))
-    return found if settings.all_faces else found[:1]
+    faces = tuple(faces_of(frame.picture, frame.size))
+    return faces if settings.all_faces else faces[:1]
 
 
-def answer(seen: Iterable[SeenPicture], nets: Mapping[str, FERNet]) -> list[Row]:
+def predict_rows(searched: Iterable[SearchedPicture], nets: Mapping[str, FERNet]) -> list[Row]:
     """Return one row per face and network, and one row for a picture that shows no face."""
-    pictures = list(seen)
+    pictures = list(searched)
     crops = [face.image for picture in pictures for face in picture.faces]
-    said = {name: net.predict(np.stack(crops)) for name, net in nets.items()} if crops else {}
+    probabilities = (
+        {name: net.predict(np.stack(crops)) for name, net in nets.items()} if crops else {}
+    )
     rows: list[Row] = []
     number = 0
     for picture in pictures:
@@ -106,12 +108,12 @@ def answer(seen: Iterable[SeenPicture], nets: Mapping[str, FERNet]) -> list[Row]
             rows.append(empty)
         for index, face in enumerate(picture.faces):
             placed = empty | _place(index, face)
-            rows += [placed | _said(name, p[number]) for name, p in said.items()]
+            rows += [placed | _prediction(name, p[number]) for name, p in probabilities.items()]
             number += 1
     return rows
 
 
-def _row(picture: SeenPicture) -> Row:
+def _row(picture: SearchedPicture) -> Row:
     empty: Row = dict.fromkeys(table.COLUMNS)
     return empty | {"file": picture.file, "frame_time": picture.time, "error": picture.error}
 
@@ -124,9 +126,9 @@ def _place(index: int, face: Face) -> Row:
     }  # fmt: skip
 
 
-def _said(name: str, probabilities: np.ndarray) -> Row:
-    told: Row = {"model": name, "prediction": EMOTIONS[int(probabilities.argmax())]}
-    return told | dict(zip(PROBABILITY_COLUMNS, map(float, probabilities), strict=True))
+def _prediction(name: str, probabilities: np.ndarray) -> Row:
+    row: Row = {"model": name, "prediction": EMOTIONS[int(probabilities.argmax())]}
+    return row | dict(zip(PROBABILITY_COLUMNS, map(float, probabilities), strict=True))
 
 
 @lru_cache(maxsize=8)
@@ -157,5 +159,5 @@ def rows_of(sources: Iterable[Source], settings: Settings, workers: int = 1) -> 
     waiting = iter(sources)
     with ThreadPoolExecutor(max(1, workers)) as pool:
         while chunk := list(islice(waiting, CHUNK)):
-            seen = pool.map(lambda source: look(source, settings), chunk)
-            yield answer([one for many in seen for one in many], nets)
+            searched = pool.map(lambda source: find_faces(source, settings), chunk)
+            yield predict_rows([one for many in searched for one in many], nets)

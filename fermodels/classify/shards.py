@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from fermodels.classify import table as classify_table
-from fermodels.classify.pictures import Settings, answer, look, network
+from fermodels.classify.pictures import Settings, find_faces, network, predict_rows
 from fermodels.classify.sources import Source, SourceFrame, photo_frames
 from fermodels.classify.table import COLUMNS
 from fermodels.cli import add_flags, given
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 Batch = Mapping[str, NDArray[Any] | list[Any]]
 BATCH_ROWS = 64
 """Pictures handed over at a time."""
-NO_ANSWERS = not_a_table_with(*COLUMNS)
+NOT_PREDICTIONS = not_a_table_with(*COLUMNS)
 
 
 def classify_batch(
@@ -64,7 +64,9 @@ def classify_batch(
     settings = Settings(tuple(models), all_faces, whole_picture).resolved()
     nets = {name: network(name) for name in settings.models}
     sources = [_source(cell, number) for number, cell in enumerate(batch["image"])]
-    rows = answer([seen for source in sources for seen in look(source, settings)], nets)
+    rows = predict_rows(
+        [picture for source in sources for picture in find_faces(source, settings)], nets
+    )
     return {name: [row[name] for row in rows] for name in COLUMNS}
 
 
@@ -103,7 +105,7 @@ def classify_parquet(source: Path, out: Path, **settings: Any) -> pa.Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    check_output(out, NO_ANSWERS)
+    check_output(out, NOT_PREDICTIONS)
     tables: list[pa.Table] = []
     try:
         file = pq.ParquetFile(source)
@@ -122,14 +124,16 @@ def classify_parquet(source: Path, out: Path, **settings: Any) -> pa.Table:
     if not tables:
         raise DataError(f"{source} has no rows: there is nothing to classify")
     whole = pa.concat_tables(tables)
-    write_atomically(out, lambda path: pq.write_table(whole, path, compression="zstd"), NO_ANSWERS)
+    write_atomically(
+        out, lambda path: pq.write_table(whole, path, compression="zstd"), NOT_PREDICTIONS
+    )
     return whole
 
 
 def _named(cell: Any, row: int) -> dict[str, Any]:
     """Return a picture with a name: its own path, or its row in the table."""
-    held = cell if isinstance(cell, dict) else {"bytes": cell}
-    return {"bytes": held.get("bytes"), "path": held.get("path") or f"row {row}"}
+    picture = cell if isinstance(cell, dict) else {"bytes": cell}
+    return {"bytes": picture.get("bytes"), "path": picture.get("path") or f"row {row}"}
 
 
 def classify_with_ray(
@@ -192,7 +196,7 @@ def run(args: argparse.Namespace) -> None:
     if len(set(names)) < len(names):
         raise ConfigError(f"two tables have one name ({', '.join(sorted(names))}): rename one")
     for name in names:
-        check_output(args.out / name, NO_ANSWERS)
+        check_output(args.out / name, NOT_PREDICTIONS)
     for table in args.tables:
         out = args.out / table.name
         if out.exists():

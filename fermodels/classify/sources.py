@@ -80,17 +80,17 @@ def _files_of(path: Path) -> list[Path]:
 
 def _inside(folder: Path) -> list[Path]:
     """Return a folder's pictures and videos, sorted by path."""
-    found: list[Path] = []
+    files: list[Path] = []
     for place, inner, names in os.walk(folder):
         inner[:] = [name for name in inner if not name.startswith(".")]
-        seen = [Path(place, name) for name in names if not name.startswith(".")]
-        found += [path for path in seen if path.suffix.lower() in PICTURES + VIDEOS]
-    if not found:
+        visible = [Path(place, name) for name in names if not name.startswith(".")]
+        files += [path for path in visible if path.suffix.lower() in PICTURES + VIDEOS]
+    if not files:
         raise DataError(
             f"{name_of(folder)} holds no picture and no video: expected files such as .jpg, .png "
             "or .mp4"
         )
-    return sorted(found)
+    return sorted(files)
 
 
 def name_of(path: Path) -> str:
@@ -136,11 +136,11 @@ def video_frames(
     capture = cv2.VideoCapture(str(path.resolve()), cv2.CAP_FFMPEG)
     try:
         _check_frame_size(capture, path, limits or PhotoLimits())
-        seen = False
+        any_frame = False
         for time, pixels in _spaced(capture, every):
-            seen = True
+            any_frame = True
             yield SourceFrame(Image.fromarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)), time)
-        if not seen:
+        if not any_frame:
             raise PhotoError(
                 f"the video {name_of(path)} holds no frame that can be decoded: "
                 "convert it to MP4 (H.264) and try again"

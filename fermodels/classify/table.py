@@ -113,10 +113,10 @@ def _read_parquet(path: Path) -> list[Row]:
     import pyarrow.parquet as pq
 
     try:
-        found: list[Row] = pq.read_table(path, columns=list(COLUMNS)).to_pylist()
+        rows: list[Row] = pq.read_table(path, columns=list(COLUMNS)).to_pylist()
     except (pa.ArrowException, KeyError, ValueError) as error:
         raise DataError(f"it is no table of ours ({str(error)[:120]})") from error
-    return found
+    return rows
 
 
 def _write_json(rows: list[Row], path: Path) -> None:
@@ -157,7 +157,7 @@ def check_form(path: Path) -> str:
     return path.suffix.lower()
 
 
-def not_answers(path: Path) -> str | None:
+def not_predictions(path: Path) -> str | None:
     """Object to replacing all but a table that `write` wrote."""
     try:
         if path.is_file():

@@ -77,12 +77,12 @@ class FaceDataset:
         They come from the content (split, label, pixels), so row order and file names do not
         matter; the k-th exact repetition carries the suffix ``.k``.
         """
-        seen: Counter[str] = Counter()
+        count_of: Counter[str] = Counter()
         ids = []
         for split, digest in zip(self.splits, self._row_hashes, strict=True):
             base = f"{split}-{digest[:12]}"
-            seen[base] += 1
-            ids.append(base if seen[base] == 1 else f"{base}.{seen[base]}")
+            count_of[base] += 1
+            ids.append(base if count_of[base] == 1 else f"{base}.{count_of[base]}")
         return np.array(ids)
 
     @cached_property

@@ -149,11 +149,11 @@ def apply(face: Face, steps: Sequence[Step], donors: Mapping[str, Face]) -> Face
         steps: in order.
         donors: expression -> the face that is pasted from.
     """
-    found = face.copy()
+    edited = face.copy()
     for step in steps:
-        content = EDITS[step.edit].run(found, step.area, donors.get(step.donor, found))
-        found[step.area.slices] = np.clip(np.round(content), 0, 255).astype(np.uint8)
-    return found
+        content = EDITS[step.edit].run(edited, step.area, donors.get(step.donor, edited))
+        edited[step.area.slices] = np.clip(np.round(content), 0, 255).astype(np.uint8)
+    return edited
 
 
 _STEP = re.compile(r"([a-z-]+):(\d{1,2})\.(\d{1,2})\.(\d{1,2})\.(\d{1,2})(?::([a-z]+))?")

@@ -79,15 +79,17 @@ def reliability(
     sure = probabilities.max(1).astype(float)
     right = probabilities.argmax(1) == labels
     place = np.clip(np.ceil(sure * bins).astype(int) - 1, 0, bins - 1)
-    found = []
+    reliability = []
     for k in range(bins):
-        here = place == k
-        n, hits = int(here.sum()), int(right[here].sum())
-        confidence = float(sure[here].mean()) if n else math.nan
+        inside = place == k
+        n, hits = int(inside.sum()), int(right[inside].sum())
+        confidence = float(sure[inside].mean()) if n else math.nan
         accuracy = hits / n if n else math.nan
         interval = wilson_interval(hits, n)
-        found.append(ReliabilityBin(k / bins, (k + 1) / bins, n, confidence, accuracy, interval))
-    return found
+        reliability.append(
+            ReliabilityBin(k / bins, (k + 1) / bins, n, confidence, accuracy, interval)
+        )
+    return reliability
 
 
 def expected_calibration_error(
@@ -136,8 +138,8 @@ def fit_temperature(labels: Labels, probabilities: Probabilities) -> float:
         return negative_log_likelihood(labels, cooled)
 
     bounds = (math.log(TEMPERATURES[0]), math.log(TEMPERATURES[1]))
-    found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6})
-    return math.exp(float(found.x))
+    minimum = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6})
+    return math.exp(float(minimum.x))
 
 
 def figures(labels: Labels, probabilities: Probabilities, temperature: float) -> dict[str, Any]:
@@ -152,7 +154,7 @@ def figures(labels: Labels, probabilities: Probabilities, temperature: float) ->
         temperature: what the logits are divided by for "after".
     """
     right = probabilities.argmax(1) == labels
-    found: dict[str, Any] = {"n": len(labels), "accuracy": float(right.mean())}
+    measured: dict[str, Any] = {"n": len(labels), "accuracy": float(right.mean())}
     for when, p in (
         ("before", probabilities),
         ("after", at_temperature(probabilities, temperature)),
@@ -160,12 +162,12 @@ def figures(labels: Labels, probabilities: Probabilities, temperature: float) ->
         sure = p.max(1).astype(float)
         gaps = sure - right
         gap, reach = float(gaps.mean()), Z_95 * float(gaps.std() / math.sqrt(len(gaps)))
-        found[f"confidence_{when}"] = float(sure.mean())
-        found[f"gap_{when}"], found[f"gap_interval_{when}"] = gap, [gap - reach, gap + reach]
-        found[f"ece_{when}"] = expected_calibration_error(labels, p)
-        found[f"nll_{when}"] = negative_log_likelihood(labels, p)
-        found[f"brier_{when}"] = brier_score(labels, p)
-    return found
+        measured[f"confidence_{when}"] = float(sure.mean())
+        measured[f"gap_{when}"], measured[f"gap_interval_{when}"] = gap, [gap - reach, gap + reach]
+        measured[f"ece_{when}"] = expected_calibration_error(labels, p)
+        measured[f"nll_{when}"] = negative_log_likelihood(labels, p)
+        measured[f"brier_{when}"] = brier_score(labels, p)
+    return measured
 
 
 def calibrate(splits: dict[str, tuple[Labels, Probabilities]]) -> dict[str, Any]:
@@ -175,13 +177,13 @@ def calibrate(splits: dict[str, tuple[Labels, Probabilities]]) -> dict[str, Any]
         splits: split name -> labels ``(N,)`` and probabilities ``(N, 7)``; one is ``validation``.
     """
     fitted = fit_temperature(*splits[FITTED_ON])
-    found = {name: figures(*pair, fitted) for name, pair in splits.items()}
+    by_split = {name: figures(*pair, fitted) for name, pair in splits.items()}
     return {
-        "temperature": fitted if helps(found[FITTED_ON]) else None,
+        "temperature": fitted if helps(by_split[FITTED_ON]) else None,
         "fitted_temperature": fitted,
         "fitted_on": FITTED_ON,
         "bins": BINS,
-        **found,
+        **by_split,
     }
 
 
@@ -211,8 +213,8 @@ def leaning(measured: Mapping[str, Any], when: str = "before") -> str:
         when: ``before`` or ``after`` the temperature.
     """
     gap, (low, high) = measured[f"gap_{when}"], measured[f"gap_interval_{when}"]
-    told = f"{100 * abs(gap):.1f} points {'surer' if gap > 0 else 'less sure'} than right"
-    return f"{told}{BY_CHANCE}" if low <= 0 <= high else told
+    sentence = f"{100 * abs(gap):.1f} points {'surer' if gap > 0 else 'less sure'} than right"
+    return f"{sentence}{BY_CHANCE}" if low <= 0 <= high else sentence
 
 
 def read_temperature(folder: Path) -> float | None:
@@ -237,12 +239,16 @@ def temperature_in(metrics: Mapping[str, Any], source: object) -> float | None:
     Raises:
         CheckpointError: the temperature is no number within TEMPERATURES.
     """
-    found = metrics.get("calibration")
-    if found is None:
+    calibration = metrics.get("calibration")
+    if calibration is None:
         return None
-    if isinstance(found, dict) and "temperature" in found and found["temperature"] is None:
+    if (
+        isinstance(calibration, dict)
+        and "temperature" in calibration
+        and calibration["temperature"] is None
+    ):
         return None
-    temperature = found.get("temperature") if isinstance(found, dict) else None
+    temperature = calibration.get("temperature") if isinstance(calibration, dict) else None
     low, high = TEMPERATURES
     if (
         not isinstance(temperature, int | float)
@@ -253,8 +259,8 @@ def temperature_in(metrics: Mapping[str, Any], source: object) -> float | None:
             f"{source} has temperature {str(temperature)[:60]!r}: expected a number, {low} to "
             f"{high:g}; run python -m train.calibrate on the checkpoint"
         )
-    if FITTED_ON in found:
+    if FITTED_ON in calibration:
         with complete(f"the calibration in {source}", "python -m train.calibrate"):
-            if not helps(found[FITTED_ON]):
+            if not helps(calibration[FITTED_ON]):
                 return None
     return float(temperature)

@@ -42,8 +42,8 @@ class DuplicatePairs:
     """Row of the other, larger than `first`."""
     correlation: NDArray[np.float32]
     """Pearson correlation of their pixels, ``(P,)``."""
-    mirrored: NDArray[np.bool_]
-    """Whether it is the mirror image of one face that matches, ``(P,)``."""
+    flipped: NDArray[np.bool_]
+    """Whether one face matches the other's horizontal flip, ``(P,)``."""
 
     def __len__(self) -> int:
         return len(self.first)
@@ -55,13 +55,13 @@ def exact_groups(images: Faces) -> NDArray[np.intp]:
     Args:
         images: uint8 ``(N, 48, 48)``.
     """
-    seen: dict[bytes, int] = {}
-    rows = [seen.setdefault(image.tobytes(), row) for row, image in enumerate(images)]
+    first_row: dict[bytes, int] = {}
+    rows = [first_row.setdefault(image.tobytes(), row) for row, image in enumerate(images)]
     return np.array(rows, np.intp)
 
 
 def near_pairs(
-    images: Faces, threshold: float = THRESHOLD, *, mirrored: bool = False
+    images: Faces, threshold: float = THRESHOLD, *, flips: bool = False
 ) -> DuplicatePairs:
     """Return all pairs of faces whose pixels correlate above a threshold.
 
@@ -70,8 +70,8 @@ def near_pairs(
     Args:
         images: uint8 ``(N, 48, 48)``.
         threshold: correlation that a pair must exceed, 0 to 1.
-        mirrored: also compare each face with the others' mirror images; a pair that matches both
-            ways is reported once, with the higher correlation.
+        flips: also compare each face with the others' horizontal flips; a pair that matches both
+            is reported once, with the higher correlation.
 
     Raises:
         ConfigError: the threshold is outside 0 to 1.
@@ -82,11 +82,11 @@ def near_pairs(
     if images.dtype != np.uint8 or images.ndim != 3:
         raise DataError(f"images are {images.dtype} {images.shape}: expected uint8 (N, 48, 48)")
     faces = _standardised(images)
-    found = [_pairs(faces, faces, threshold)]
-    if mirrored:
+    pairs = [_pairs(faces, faces, threshold)]
+    if flips:
         flipped = np.ascontiguousarray(faces[:, :, ::-1])
-        found.append(_pairs(faces, flipped, threshold))
-    return _joined(found)
+        pairs.append(_pairs(faces, flipped, threshold))
+    return _joined(pairs)
 
 
 def _standardised(images: Faces) -> NDArray[np.float32]:
@@ -140,11 +140,11 @@ def _candidates(
 
 
 def _joined(
-    found: list[tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]],
+    pairs: list[tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]],
 ) -> DuplicatePairs:
-    """Put plain and mirrored pairs together, each pair once, in row order."""
-    first, second, r = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    flipped = np.repeat(np.arange(len(found)) == 1, [len(part[0]) for part in found])
+    """Put plain and flipped pairs together, each pair once, in row order."""
+    first, second, r = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
+    flipped = np.repeat(np.arange(len(pairs)) == 1, [len(part[0]) for part in pairs])
     order = np.lexsort((-r, second, first))
     first, second, r, flipped = first[order], second[order], r[order], flipped[order]
     new = np.ones(len(first), bool)
@@ -167,7 +167,7 @@ def groups(n: int, first: NDArray[np.intp], second: NDArray[np.intp]) -> NDArray
     return np.asarray(smallest[component], np.intp)
 
 
-# --- Which labels are doubtful: confident learning, and what FER+'s ten raters say
+# --- Likely label errors: confident learning, and FER+'s votes
 #
 # C. Northcutt, L. Jiang, I. Chuang: Confident Learning: Estimating Uncertainty in Dataset Labels,
 # JAIR 70, 2021; through `cleanlab`, its authors' library.
@@ -181,19 +181,19 @@ class LabelQuality:
     """How far each label is believed."""
 
     score: NDArray[np.float64]
-    """Label quality ``(N,)``, 0 to 1: the probability of the given label; low is doubtful."""
+    """Label quality ``(N,)``, 0 to 1: the probability of the given label."""
     suggested: NDArray[np.int64]
     """The most probable class, ``(N,)``."""
-    doubted: NDArray[np.bool_]
+    likely_error: NDArray[np.bool_]
     """Whether the confident joint counts the face under another class than its label, ``(N,)``."""
 
 
-def doubt(labels: Labels, probabilities: NDArray[np.floating[Any]]) -> LabelQuality:
+def find_label_errors(labels: Labels, probabilities: NDArray[np.floating[Any]]) -> LabelQuality:
     """Find labels that are likely wrong, from probabilities of a model that never saw them.
 
     A face counts as class j where p_j reaches the mean p_j of the faces labelled j (Northcutt et
-    al., eq. 1 and 2); it is doubted where that class, or the most probable of several, is not
-    its label.
+    al., eq. 1 and 2); its label is a likely error where that class, or the most probable of
+    several, is another.
 
     Args:
         labels: given classes ``(N,)``; each of the seven must occur.
@@ -204,15 +204,17 @@ def doubt(labels: Labels, probabilities: NDArray[np.floating[Any]]) -> LabelQual
     """
     missing = [name for k, name in enumerate(EMOTIONS) if not (labels == k).any()]
     if missing:
-        raise DataError(f"no face is labelled {', '.join(missing)}: doubt needs all seven classes")
+        raise DataError(
+            f"no face is labelled {', '.join(missing)}: the search needs all seven classes"
+        )
     from cleanlab.filter import find_label_issues  # type: ignore[import-untyped]
     from cleanlab.rank import get_label_quality_scores  # type: ignore[import-untyped]
 
     p = np.asarray(probabilities, float)
-    doubted = find_label_issues(labels, p, filter_by="confident_learning", n_jobs=1)
+    likely_error = find_label_issues(labels, p, filter_by="confident_learning", n_jobs=1)
     score = get_label_quality_scores(labels, p, method="self_confidence")
     return LabelQuality(
-        np.asarray(score, float), p.argmax(1).astype(np.int64), np.asarray(doubted, bool)
+        np.asarray(score, float), p.argmax(1).astype(np.int64), np.asarray(likely_error, bool)
     )
 
 

@@ -92,11 +92,11 @@ def per_class(confusion: NDArray[np.int64]) -> dict[str, dict[str, Any]]:
     convention for undefined ratios).
     """
     rows, columns = confusion.sum(1), confusion.sum(0)
-    found: dict[str, dict[str, Any]] = {}
+    by_class: dict[str, dict[str, Any]] = {}
     for index, name in enumerate(EMOTIONS):
         hits, n = int(confusion[index, index]), int(rows[index])
         total = n + int(columns[index])
-        found[name] = {
+        by_class[name] = {
             "n": n,
             "correct": hits,
             "accuracy": hits / n if n else 0.0,
@@ -104,7 +104,7 @@ def per_class(confusion: NDArray[np.int64]) -> dict[str, dict[str, Any]]:
             "precision": hits / int(columns[index]) if columns[index] else 0.0,
             "f1": 2 * hits / total if total else 0.0,
         }
-    return found
+    return by_class
 
 
 def score(

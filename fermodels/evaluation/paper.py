@@ -66,7 +66,7 @@ DEPTH_GAIN = 0.1846
 
 def reported(model: str, split: str) -> float | None:
     """Return the paper's accuracy of a variant on ``validation`` or ``test``, None if not given."""
-    found = REPORTED.get(model)
-    if found is None or split not in ("validation", "test"):
+    quoted = REPORTED.get(model)
+    if quoted is None or split not in ("validation", "test"):
         return None
-    return found.validation if split == "validation" else found.test
+    return quoted.validation if split == "validation" else quoted.test

@@ -1,4 +1,6 @@
-"""Several views of one face, their probabilities averaged: a bit more accurate, dearer by as much.
+"""Test-time augmentation (TTA): probabilities averaged over flips or crops of one face.
+
+Accuracy rises a little; the time grows with the number of views.
 
 One view is what every figure here is of unless it says otherwise; published FER-2013 figures
 often average over ten.
@@ -19,16 +21,16 @@ from fermodels.errors import ConfigError
 from fermodels.nets.fernet import FERNet, to_pixels
 
 CROP = 44
-"""Side in pixels of the squares that ten views are cut with."""
+"""Side of the ten-crop's squares, in pixels."""
 
 
-def mirrored(faces: Tensor) -> Tensor:
-    """Return a face and its mirror image: ``(N, 1, 48, 48)`` to ``(2, N, 1, 48, 48)``."""
+def horizontal_flip(faces: Tensor) -> Tensor:
+    """Return each face and its horizontal flip: ``(N, 1, 48, 48)`` to ``(2, N, 1, 48, 48)``."""
     return torch.stack([faces, faces.flip(3)])
 
 
-def ten(faces: Tensor) -> Tensor:
-    """Return the squares at four corners and the centre, enlarged to the face, and their mirrors.
+def ten_crop(faces: Tensor) -> Tensor:
+    """Return the ten-crop of each face: squares at four corners and the centre, and their flips.
 
     Krizhevsky et al. 2012, section 4.1; squares of 44 pixels, as is usual for FER-2013.
     ``(N, 1, 48, 48)`` to ``(10, N, 1, 48, 48)``.
@@ -41,15 +43,16 @@ def ten(faces: Tensor) -> Tensor:
     ]
     size = (FACE_SIDE, FACE_SIDE)
     whole = [F.interpolate(square, size, mode="bilinear") for square in squares]
-    return mirrored(torch.cat(whole)).reshape(10, *faces.shape)
+    return horizontal_flip(torch.cat(whole)).reshape(10, *faces.shape)
 
 
 VIEWS: dict[str, Callable[[Tensor], Tensor]] = {
     "one": lambda faces: faces.unsqueeze(0),
-    "mirrored": mirrored,
-    "ten": ten,
+    "mirrored": horizontal_flip,
+    "ten": ten_crop,
 }
-"""Ways to look at a face: ``(N, 1, 48, 48)`` to ``(V, N, 1, 48, 48)``."""
+"""Name (a key of stored metrics) -> views of each face,
+``(N, 1, 48, 48)`` to ``(V, N, 1, 48, 48)``."""
 
 
 @torch.no_grad()
@@ -72,9 +75,9 @@ def predict_views(
         raise ConfigError(f"views is {views!r}: expected one of {', '.join(VIEWS)}")
     if net.training:
         raise ConfigError("the model is in training mode: call model.eval() before predict_views")
-    found = []
+    averages = []
     for batch in to_pixels(faces).split(batch_size):
-        seen = VIEWS[views](batch.to(net.mean_face.device).float() / 255)
-        answers = [net(view).float().softmax(1) for view in seen]
-        found.append(torch.stack(answers).mean(0))
-    return torch.cat(found).cpu().numpy()
+        cut = VIEWS[views](batch.to(net.mean_face.device).float() / 255)
+        probabilities = [net(view).float().softmax(1) for view in cut]
+        averages.append(torch.stack(probabilities).mean(0))
+    return torch.cat(averages).cpu().numpy()

@@ -81,10 +81,10 @@ def any_checkpoint(folder: Path) -> str | None:
 def not_of_format(config: Path) -> str | None:
     """Object to all but the ``config.json`` of a checkpoint of ours."""
     try:
-        told = read_json(config).get("format") if config.is_file() else None
+        number = read_json(config).get("format") if config.is_file() else None
     except CheckpointError:
-        told = None
-    return None if told == FORMAT else "is not the config.json of a checkpoint of ours"
+        number = None
+    return None if number == FORMAT else "is not the config.json of a checkpoint of ours"
 
 
 def save(
@@ -156,16 +156,16 @@ def _put_in_place(fresh: Path, folder: Path, objection: Objection) -> None:
             folder.rename(old)
         fresh.rename(folder)
     except BaseException as error:
-        kept = folder
+        previous = folder
         if old.exists():  # unless somebody was quicker, it goes back where it was
-            kept = put_beside(old, folder) if folder.exists() else old.rename(folder)
+            previous = put_beside(old, folder) if folder.exists() else old.rename(folder)
         if not isinstance(error, OSError) or not fresh.exists():
             raise
         beside = put_beside(fresh, folder)
         fresh.parent.rmdir()
         raise CheckpointError(
-            f"cannot put a checkpoint in {folder} ({error.strerror}): what was there is {kept}, "
-            f"the finished checkpoint is {beside}; rename them as you wish"
+            f"cannot put a checkpoint in {folder} ({error.strerror}): what was there is "
+            f"{previous}, the finished checkpoint is {beside}; rename them as you wish"
         ) from error
     if old.exists():
         remove_files(old, FILES)
@@ -246,22 +246,22 @@ def load(
     return load_weights(weights, FERNet(config)).to(device)
 
 
-def _check_size(weights: str, config: NetConfig, held: int) -> None:
+def _check_size(weights: str, config: NetConfig, size: int) -> None:
     """Refuse a config that describes more values than its weights can hold, before building it.
 
     Args:
         weights: what the error calls their file.
         config: the layers.
-        held: bytes of the file.
+        size: bytes of the file.
     """
     widths = [1, *(spec.filters for spec in config.conv)]
     sides = [spec.kernel**2 for spec in config.conv]
     units = [config.conv_features, *(spec.units for spec in config.fc)]
     values = sum(a * b * k for a, b, k in zip(widths, widths[1:], sides, strict=False))
     values += sum(a * b for a, b in pairwise(units))
-    if values * LEAST_BYTES > held:
+    if values * LEAST_BYTES > size:
         raise CheckpointError(
-            f"{weights} has {held:,} bytes, but its config describes {values:,} weights: the two "
+            f"{weights} has {size:,} bytes, but its config describes {values:,} weights: the two "
             "do not belong together; restore or re-export the checkpoint"
         )
 
@@ -323,7 +323,7 @@ def _fit(state: dict[str, torch.Tensor], net: FERNet, source: str) -> FERNet:
             f"{source} lacks tensors {str(missing)[:300]} and has unknown ones {str(extra)[:300]}"
         )
     net.load_state_dict({key: _as_own(f"{source}: {key}", state[key], own[key]) for key in own})
-    return _require_answers(net.eval(), source)
+    return _require_finite_predictions(net.eval(), source)
 
 
 def _as_own(source: str, value: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
@@ -349,7 +349,7 @@ def _as_own(source: str, value: torch.Tensor, own: torch.Tensor) -> torch.Tensor
     return value
 
 
-def _require_answers(net: FERNet, source: str) -> FERNet:
+def _require_finite_predictions(net: FERNet, source: str) -> FERNet:
     """Return a network that answers three plain faces with finite numbers.
 
     Raises:

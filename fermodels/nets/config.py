@@ -29,10 +29,10 @@ HOG_VALUES = 60_000
 """What the HOG branch keeps of one face while it works: gradients and four votes a pixel."""
 
 
-def _check(ok: bool, what: str, seen: object, expected: str) -> None:
+def _check(ok: bool, what: str, value: object, expected: str) -> None:
     """Raise ConfigError naming the setting, the value seen and what is allowed, unless `ok`."""
     if not ok:
-        raise ConfigError(f"{what} is {seen!r}: expected {expected}")
+        raise ConfigError(f"{what} is {value!r}: expected {expected}")
 
 
 def _is_int(value: object, low: int, high: int) -> bool:

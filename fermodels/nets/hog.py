@@ -205,17 +205,17 @@ class HOG(nn.Module):
         position = position - 0.5  # bin centres on the integers
         bin_below = position.detach().floor()
         index = self._vote_index(bin_below)
-        above = magnitude * (position - bin_below)
-        below = magnitude - above
+        upper_vote = magnitude * (position - bin_below)
+        lower_vote = magnitude - upper_vote
         share = self.next_row_share.to(magnitude.dtype) / (2 * config.cell)
-        next_below, next_above = below * share, above * share
+        next_lower, next_upper = lower_vote * share, upper_vote * share
         votes = _no_votes(magnitude, config.cells + 2, config.image_size, config)
         ballots, next_row = votes.flatten(1), votes.shape[2] * votes.shape[3]
         # The next bin is one slot on and the next row one row on, so one index serves all four.
-        ballots.scatter_add_(1, index, (below - next_below).flatten(1))
-        ballots[:, 1:].scatter_add_(1, index, (above - next_above).flatten(1))
-        ballots[:, next_row:].scatter_add_(1, index, next_below.flatten(1))
-        ballots[:, next_row + 1 :].scatter_add_(1, index, next_above.flatten(1))
+        ballots.scatter_add_(1, index, (lower_vote - next_lower).flatten(1))
+        ballots[:, 1:].scatter_add_(1, index, (upper_vote - next_upper).flatten(1))
+        ballots[:, next_row:].scatter_add_(1, index, next_lower.flatten(1))
+        ballots[:, next_row + 1 :].scatter_add_(1, index, next_upper.flatten(1))
         return votes
 
     def _vote_index(self, unwrapped_bin: Tensor) -> Tensor:
@@ -291,9 +291,9 @@ def _gradients(faces: Tensor, softening: float) -> tuple[Tensor, Tensor]:
     # Reflected, a border pixel's two neighbours are one and the same: its difference is 0.
     rows = torch.cat([faces[:, 1:2], faces, faces[:, -2:-1]], 1)
     columns = torch.cat([faces[:, :, 1:2], faces, faces[:, :, -2:-1]], 2)
-    down, across = rows[:, 2:] - rows[:, :-2], columns[:, :, 2:] - columns[:, :, :-2]
-    down_squared, across_squared = down * down, across * across
-    energy, cosine = across_squared + down_squared, across_squared - down_squared
+    vertical, horizontal = rows[:, 2:] - rows[:, :-2], columns[:, :, 2:] - columns[:, :, :-2]
+    vertical_squared, horizontal_squared = vertical * vertical, horizontal * horizontal
+    energy, cosine = horizontal_squared + vertical_squared, horizontal_squared - vertical_squared
     if softening == 0 and not energy.requires_grad:
         magnitude = energy.sqrt()
     else:  # sqrt(energy + s^2) - s, written without its cancellation; its slope exists at 0
@@ -303,7 +303,7 @@ def _gradients(faces: Tensor, softening: float) -> tuple[Tensor, Tensor]:
         # The angle's derivative is 0/0 where the gradient vanishes; its vote there weighs nothing,
         # so any constant angle will do. The forward pass needs no such care.
         cosine = cosine.masked_fill(energy < _TINY_ENERGY, 1.0)
-    return magnitude, torch.atan2((across * down).mul_(2), cosine)
+    return magnitude, torch.atan2((horizontal * vertical).mul_(2), cosine)
 
 
 def _normalised_blocks(cells: Tensor, config: HogConfig) -> Tensor:

@@ -75,9 +75,9 @@ class _Split(_Scored):
     def _adds_up(self) -> _Split:
         if missing := [name for name in EMOTIONS if name not in self.per_class]:
             raise ValueError(f"per_class lacks {', '.join(missing)}")
-        held = sum(map(sum, self.confusion_matrix))
-        if held != self.n or self.correct > self.n:
-            raise ValueError(f"the confusion matrix holds {held:,} faces of {self.n:,}")
+        total = sum(map(sum, self.confusion_matrix))
+        if total != self.n or self.correct > self.n:
+            raise ValueError(f"the confusion matrix holds {total:,} faces of {self.n:,}")
         return self
 
 
@@ -128,7 +128,7 @@ class _Metrics(_Strict):
     views: _AllViews = _ABSENT
 
     @model_validator(mode="after")
-    def _kept_an_epoch(self) -> _Metrics:
+    def _best_epoch_exists(self) -> _Metrics:
         if self.best_epoch > self.epochs:
             raise ValueError(f"best_epoch is {self.best_epoch} of {self.epochs} epochs")
         return self
@@ -158,13 +158,13 @@ def check_metrics(metrics: Mapping[str, Any], called: str) -> Metrics:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"])) or "it"
-        seen = "" if first["type"] in ("missing", "value_error") else f" (seen: {_shown(first)})"
+        shown = "" if first["type"] in ("missing", "value_error") else f" (seen: {_shown(first)})"
         raise CheckpointError(
-            f"{called}: {place[:80]}: {first['msg'][:120]}{seen}; {REMEDY}"
+            f"{called}: {place[:80]}: {first['msg'][:120]}{shown}; {REMEDY}"
         ) from None
-    found = Metrics(metrics)
-    found.called = called
-    return found
+    checked = Metrics(metrics)
+    checked.called = called
+    return checked
 
 
 def _shown(first: Mapping[str, Any]) -> str:
@@ -255,20 +255,20 @@ def check_schema(wanted: Sequence[str], schema: pa.Schema, called: str) -> list[
     """
     import pyarrow.types as kinds
 
-    found = [name for name in wanted if name in schema.names]
-    for name in found:
-        seen = schema.field(name).type
-        one = seen
+    present = [name for name in wanted if name in schema.names]
+    for name in present:
+        kind = schema.field(name).type
+        one = kind
         if name in LISTS:
-            listed = kinds.is_list(seen) or kinds.is_large_list(seen)
-            one = seen.value_type if listed else None
+            listed = kinds.is_list(kind) or kinds.is_large_list(kind)
+            one = kind.value_type if listed else None
         text = name in (KIND, "split", "sample_id", LAYERS, NAMES)
         if one is None or not (kinds.is_null(one) or _is_text(one) if text else _is_number(one)):
             what = f"{'lists of ' if name in LISTS else ''}{'text' if text else 'numbers'}"
             raise CheckpointError(
-                f"{called}: column {name!r} is {str(seen)[:60]}: expected {what}; {REMEDY}"
+                f"{called}: column {name!r} is {str(kind)[:60]}: expected {what}; {REMEDY}"
             )
-    return found
+    return present
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -366,13 +366,13 @@ def _check_layers(epochs: pd.DataFrame, called: str) -> None:
     for names, measured in ((LAYERS, PER_LAYER), (NAMES, PER_WEIGHT)):
         if names not in epochs:
             continue
-        said = _lists(epochs, names, None, called)
+        stored = _lists(epochs, names, None, called)
         most = MAX_LAYERS if names == LAYERS else 4 * MAX_LAYERS
-        fine = 1 <= said.shape[1] <= most and bool((said == said[0]).all())
-        fine = fine and all(isinstance(n, str) and LAYER_NAME.fullmatch(n) for n in said[0])
+        fine = 1 <= stored.shape[1] <= most and bool((stored == stored[0]).all())
+        fine = fine and all(isinstance(n, str) and LAYER_NAME.fullmatch(n) for n in stored[0])
         _require(fine, called, f"column {names!r} is not the same 1 to {most} names throughout")
         for column in [name for name in measured if name in epochs]:
-            values = _lists(epochs, column, said.shape[1], called)
+            values = _lists(epochs, column, stored.shape[1], called)
             fine = names == NAMES or _shares(pd.Series(values.ravel(), dtype=float))
             _require(fine, called, f"column {column!r} holds other values than numbers from 0 to 1")
 

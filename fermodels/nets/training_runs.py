@@ -77,8 +77,8 @@ def available_runs() -> list[TrainingRun]:
     """
     root = runs_dir()
     folders = [path.parent for path in root.glob(f"*/{PROGRESS}")] if root.is_dir() else []
-    found = [read_run(folder) for folder in folders if (folder / HISTORY).is_file()]
-    return sorted(found, key=lambda run: run.age)
+    runs = [read_run(folder) for folder in folders if (folder / HISTORY).is_file()]
+    return sorted(runs, key=lambda run: run.age)
 
 
 def read_run(folder: Path) -> TrainingRun:

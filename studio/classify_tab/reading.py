@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fermodels.classify.pictures import SeenPicture, Settings, answer, look
+from fermodels.classify.pictures import SearchedPicture, Settings, find_faces, predict_rows
 from fermodels.classify.sources import Source, photo_frames
 from fermodels.classify.table import Row
 from fermodels.data.emotions import EMOTIONS
@@ -111,13 +111,13 @@ def read_many(
     check_count(len(photos))
     names = networks(model)
     settings = Settings(tuple(names), all_faces)
-    looks: dict[bytes, list[SeenPicture]] = {}
+    looks: dict[bytes, list[SearchedPicture]] = {}
     for name, data in photos:
         if data not in looks:
-            looks[data] = look(_source(name, data), settings)
+            looks[data] = find_faces(_source(name, data), settings)
     pictures = [replace(one, file=name) for name, data in photos for one in looks[data]]
     with ExitStack() as stack:
-        return answer(
+        return predict_rows(
             pictures, {n: stack.enter_context(studio_networks.locked_checkpoint(n)) for n in names}
         )
 

@@ -776,14 +776,14 @@ def test_what_comes_while_photos_are_classified_stays_and_no_answer_is_lost(
     photos: Path, tmp_path: Path, one_network: None, monkeypatch: pytest.MonkeyPatch, content: bytes
 ) -> None:
     """Another command's answers too, where nothing was at the start."""
-    out, plain = tmp_path / "out.csv", pictures.answer
+    out, plain = tmp_path / "out.csv", pictures.predict_rows
     journal = out.with_name("out.csv.journal")
 
     def answer(*given: Any) -> Any:
         out.write_bytes(content)
         return plain(*given)
 
-    monkeypatch.setattr(pictures, "answer", answer)
+    monkeypatch.setattr(pictures, "predict_rows", answer)
     assert classify_run(photos, "--out", out) == 2
     assert out.read_bytes() == content
     assert len(table.read(tmp_path / "out-1.csv")) == 2 and journal.exists()
@@ -792,7 +792,7 @@ def test_what_comes_while_photos_are_classified_stays_and_no_answer_is_lost(
 def test_a_journal_that_was_exchanged_meanwhile_is_not_removed(
     photos: Path, tmp_path: Path, one_network: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out, plain = tmp_path / "out.csv", pictures.answer
+    out, plain = tmp_path / "out.csv", pictures.predict_rows
     journal = out.with_name("out.csv.journal")
 
     def answer(*given: Any) -> Any:
@@ -800,7 +800,7 @@ def test_a_journal_that_was_exchanged_meanwhile_is_not_removed(
         (tmp_path / "other").rename(journal)
         return plain(*given)
 
-    monkeypatch.setattr(pictures, "answer", answer)
+    monkeypatch.setattr(pictures, "predict_rows", answer)
     assert classify_run(photos, "--out", out) == 0
     assert journal.read_bytes() == MINE
 

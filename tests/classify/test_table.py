@@ -79,13 +79,13 @@ def test_resuming_reads_only_what_is_new_or_failed(
     out = tmp_path / "out.csv"
     run(folder, "--out", out)
     looked: list[str] = []
-    plain = pictures.look
+    plain = pictures.find_faces
 
-    def look(source: sources.Source, settings: pictures.Settings) -> list[pictures.SeenPicture]:
+    def look(source: sources.Source, settings: pictures.Settings) -> list[pictures.SearchedPicture]:
         looked.append(Path(source.name).name)
         return plain(source, settings)
 
-    monkeypatch.setattr(pictures, "look", look)
+    monkeypatch.setattr(pictures, "find_faces", look)
     Image.fromarray(sample_faces().images[7]).save(folder / "new.png")
     Image.fromarray(sample_faces().images[8]).save(folder / "=cmd|calc.jpg")
     assert run(folder, "--out", out, "--resume") == 0
@@ -99,7 +99,7 @@ def test_a_run_killed_half_way_loses_nothing_it_had_written(
     whole, out = tmp_path / "whole.csv", tmp_path / "out.csv"
     run(folder, "--out", whole)
     monkeypatch.setattr(pictures, "CHUNK", 2)
-    plain, calls = pictures.answer, []
+    plain, calls = pictures.predict_rows, []
 
     def answer(*given: object) -> list[Row]:
         calls.append(given)
@@ -107,7 +107,7 @@ def test_a_run_killed_half_way_loses_nothing_it_had_written(
             raise KeyboardInterrupt
         return plain(*given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(pictures, "answer", answer)
+    monkeypatch.setattr(pictures, "predict_rows", answer)
     assert run(folder, "--out", out) == 130
     journal = out.with_name("out.csv.journal")
     assert not out.exists() and len(journal.read_text().splitlines()) == 1 + 4

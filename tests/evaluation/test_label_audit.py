@@ -46,11 +46,11 @@ def test_near_pairs_are_those_of_comparing_all_with_all(threshold: float) -> Non
 def test_mirror_images_are_found_when_asked_for() -> None:
     faces = planted()
     plain = near_pairs(faces)
-    both = near_pairs(faces, mirrored=True)
+    both = near_pairs(faces, flips=True)
     assert (7, 63) not in set(zip(plain.first, plain.second, strict=True))
     places = list(zip(both.first.tolist(), both.second.tolist(), strict=True))
-    assert both.mirrored[places.index((7, 63))]
-    assert not both.mirrored[places.index((3, 60))]
+    assert both.flipped[places.index((7, 63))]
+    assert not both.flipped[places.index((3, 60))]
     assert len(places) == len(set(places))
 
 

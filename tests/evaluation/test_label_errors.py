@@ -4,7 +4,7 @@ from numpy.typing import NDArray
 
 from fermodels.data.readers.ferplus import VOTE_COLUMNS
 from fermodels.errors import DataError
-from fermodels.evaluation.label_audit import doubt, majority_votes, top_votes
+from fermodels.evaluation.label_audit import find_label_errors, majority_votes, top_votes
 
 
 def confused(n: int = 700, seed: int = 0) -> tuple[NDArray, NDArray, NDArray]:
@@ -17,21 +17,21 @@ def confused(n: int = 700, seed: int = 0) -> tuple[NDArray, NDArray, NDArray]:
     return labels, wrong, np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
 
 
-def test_doubt_equals_the_confident_joint_counted_slowly() -> None:
+def test_label_errors_equal_the_confident_joint_counted_slowly() -> None:
     labels, _, p = confused()
     thresholds = [np.mean([p[i, k] for i in range(700) if labels[i] == k]) for k in range(7)]
     slow = []
     for i, label in enumerate(labels):
         reached = [k for k in range(7) if p[i, k] >= thresholds[k] - 1e-6]
         slow.append(bool(reached) and max(reached, key=lambda k: p[i, k]) != label)
-    assert doubt(labels, p).doubted.tolist() == slow
+    assert find_label_errors(labels, p).likely_error.tolist() == slow
 
 
-def test_planted_errors_are_doubted_and_right_labels_are_not() -> None:
+def test_planted_errors_are_found_and_right_labels_are_not() -> None:
     labels, wrong, p = confused()
-    found = doubt(labels, p)
-    assert found.doubted[wrong].mean() > 0.6
-    assert found.doubted[~wrong].mean() < 0.05
+    found = find_label_errors(labels, p)
+    assert found.likely_error[wrong].mean() > 0.6
+    assert found.likely_error[~wrong].mean() < 0.05
     assert found.score == pytest.approx(p[np.arange(700), labels])
     assert found.score[wrong].mean() < 0.2 < found.score[~wrong].mean()
     assert np.array_equal(found.suggested, p.argmax(1))
@@ -40,7 +40,7 @@ def test_planted_errors_are_doubted_and_right_labels_are_not() -> None:
 def test_a_class_without_faces_is_named() -> None:
     labels, _, p = confused()
     with pytest.raises(DataError, match="happy"):
-        doubt(np.where(labels == 3, 0, labels), p)
+        find_label_errors(np.where(labels == 3, 0, labels), p)
 
 
 def test_votes_count_only_where_they_decide() -> None:

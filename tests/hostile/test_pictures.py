@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fermodels.classify.pictures import Settings, look
+from fermodels.classify.pictures import Settings, find_faces
 from fermodels.classify.sources import find
 from fermodels.data.photos.crop import read_photo
 from fermodels.data.photos.decode import opened_photo
@@ -66,6 +66,6 @@ def test_a_wrong_ending_changes_nothing(tmp_path: Path) -> None:
 def test_a_folder_of_nothing_but_bad_pictures_is_worked_through(tmp_path: Path) -> None:
     for number, data in enumerate(BAD.values()):
         (tmp_path / f"{number}.jpg").write_bytes(data)
-    seen = [one for source in find([tmp_path], 1.0) for one in look(source, Settings())]
+    seen = [one for source in find([tmp_path], 1.0) for one in find_faces(source, Settings())]
     assert len(seen) == len(BAD)
     assert all(one.error and "\n" not in one.error for one in seen)

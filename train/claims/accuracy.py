@@ -66,13 +66,13 @@ def deep_gains(evidence: ClaimEvidence) -> Finding:
     """Claim 5: deep beats shallow on validation, by 18.46% of shallow's accuracy."""
     pairs = {split: evidence.pair("deep", "shallow", split) for split in SPLITS}
     sizes = [_relative_gain(pair, split, evidence.seed) for split, pair in pairs.items()]
-    directions = [_direction(pair, split) for split, pair in pairs.items()]
-    return Finding((*sizes, *directions), _sources(evidence, "deep", "shallow"))
+    is_better = [_is_better(pair, split) for split, pair in pairs.items()]
+    return Finding((*sizes, *is_better), _sources(evidence, "deep", "shallow"))
 
 
 def _relative_gain(pair: Pair, split: str, seed: int) -> Measure:
-    answers = pair.labels, pair.first, pair.second
-    gain = bootstrap_difference(*answers, "relative-accuracy", level=ONE_SIDED, seed=seed)
+    predictions = pair.labels, pair.first, pair.second
+    gain = bootstrap_difference(*predictions, "relative-accuracy", level=ONE_SIDED, seed=seed)
     interval = gain.low, gain.high
     margin = MARGIN / REPORTED["shallow"].validation  # the same margin, relative to shallow's
     return Measure(
@@ -89,9 +89,9 @@ def _relative_gain(pair: Pair, split: str, seed: int) -> Measure:
     )
 
 
-def _direction(pair: Pair, split: str) -> Measure:
-    answers = pair.labels, pair.first, pair.second
-    better, worse = mcnemar(*answers, "greater"), mcnemar(*answers, "less")
+def _is_better(pair: Pair, split: str) -> Measure:
+    predictions = pair.labels, pair.first, pair.second
+    better, worse = mcnemar(*predictions, "greater"), mcnemar(*predictions, "less")
     decided = better.only_first + better.only_second
     return Measure(
         part="deep is better",
@@ -114,7 +114,7 @@ def more_layers_do_not_help(evidence: ClaimEvidence) -> Finding:
     for split in SPLITS:
         pairs = {name: evidence.pair(name, "deep", split) for name in names}
         tests = [mcnemar(p.labels, p.first, p.second, "greater") for p in pairs.values()]
-        corrected = holm([found.p_value for found in tests])
+        corrected = holm([test.p_value for test in tests])
         for (name, pair), p_value in zip(pairs.items(), corrected, strict=True):
             value, interval = _difference(pair, evidence.seed)
             measures.append(

@@ -177,10 +177,13 @@ class Finding:
         It holds, or fails, only where all its measures say so: splits that disagree decide
         nothing.
         """
-        seen: dict[str, set[bool | None]] = {}
+        by_part: dict[str, set[bool | None]] = {}
         for measure in self._judged:
-            seen.setdefault(measure.part, set()).add(measure.holds)
-        clear = {part: found.pop() if len(found) == 1 else None for part, found in seen.items()}
+            by_part.setdefault(measure.part, set()).add(measure.holds)
+        clear = {
+            part: verdicts.pop() if len(verdicts) == 1 else None
+            for part, verdicts in by_part.items()
+        }
         return clear | dict.fromkeys(self.untested)
 
     @property
@@ -227,7 +230,7 @@ class Finding:
         by_split: dict[str, set[bool | None]] = {}
         for measure in self._judged:
             by_split.setdefault(measure.part, set()).add(measure.holds)
-        torn = [part for part, found in by_split.items() if {True, False} <= found]
+        torn = [part for part, verdicts in by_split.items() if {True, False} <= verdicts]
         kinds = (
             ("holds", [part for part, met in parts.items() if met]),
             ("fails", [part for part, met in parts.items() if met is False]),
@@ -277,15 +280,15 @@ class RecordedRun:
     @cached_property
     def training(self) -> dict[str, Any]:
         """The settings that it was trained by."""
-        found: dict[str, Any] = files.read_json(self.folder / catalog.CONFIG)["training"]
-        return found
+        training: dict[str, Any] = files.read_json(self.folder / catalog.CONFIG)["training"]
+        return training
 
     @cached_property
     def epochs(self) -> pd.DataFrame:
         return catalog.read_history(self.folder).epochs
 
     @cached_property
-    def answers(self) -> pd.DataFrame:
+    def predictions(self) -> pd.DataFrame:
         """split, label and predicted class by sample_id."""
         table = catalog.read_predictions(self.folder).set_index("sample_id")
         predicted = table[PROBABILITY_COLUMNS].to_numpy().argmax(1)
@@ -298,23 +301,23 @@ class RecordedRun:
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """Two networks' answers to the same faces."""
+    """Two networks' predictions for the same faces."""
 
     labels: NDArray[np.int64]
     """``(N,)``."""
     first: NDArray[np.int64]
-    """Classes that the first network named, ``(N,)``."""
+    """Classes that the first network predicts, ``(N,)``."""
     second: NDArray[np.int64]
 
     @property
     def right(self) -> tuple[int, int]:
-        """How many faces each network names right."""
+        """How many faces each network classifies correctly."""
         return int((self.first == self.labels).sum()), int((self.second == self.labels).sum())
 
     def of_class(self, label: int) -> Pair:
         """Return the faces of one class."""
-        here = self.labels == label
-        return Pair(self.labels[here], self.first[here], self.second[here])
+        of_class = self.labels == label
+        return Pair(self.labels[of_class], self.first[of_class], self.second[of_class])
 
 
 @dataclass(eq=False)
@@ -357,7 +360,7 @@ class ClaimEvidence:
         return self.runs(name)[0]
 
     def pair(self, first: str, second: str, split: str) -> Pair:
-        """Return two runs' answers to one split, face by face.
+        """Return two runs' predictions for one split, face by face.
 
         Raises:
             MissingError: one of the runs is.
@@ -368,12 +371,13 @@ class ClaimEvidence:
 
     @staticmethod
     def pair_of(first: RecordedRun, second: RecordedRun, split: str) -> Pair:
-        """Return two given runs' answers to one split, face by face.
+        """Return two given runs' predictions for one split, face by face.
 
         Raises:
             DataError: they were scored on different faces.
         """
-        one, two = _answers(first, split), _answers(second, split)
+        tables = [run.predictions for run in (first, second)]
+        one, two = (table[table["split"] == split] for table in tables)
         if set(one.index) != set(two.index):
             raise DataError(
                 f"{first.name} and {second.name} were scored on different {split} faces "
@@ -418,10 +422,6 @@ class ClaimEvidence:
         return part.select(np.sort(rows))
 
 
-def _answers(run: RecordedRun, split: str) -> pd.DataFrame:
-    return run.answers[run.answers["split"] == split]
-
-
 def relative(path: Path) -> str:
     """Return a path as seen from the repository, or its last two parts if it lies elsewhere."""
     if path.is_relative_to(ROOT):
@@ -435,13 +435,13 @@ UNLIKE = {
     "weight_decay": "weight decay {:g}",
     "epochs": "{} epochs",
 }
-"""Training setting -> how it is told of, where networks that are compared differ in it."""
+"""Training setting -> how it is written, where networks that are compared differ in it."""
 
 
 def unlike_training(*names: str) -> Callable[[ClaimEvidence], list[str]]:
     """Return what says, from the runs' records, how networks that are compared were trained."""
 
-    def told(evidence: ClaimEvidence) -> list[str]:
+    def differences(evidence: ClaimEvidence) -> list[str]:
         runs = evidence.runs(*names)
         differing = [key for key in UNLIKE if len({run.training[key] for run in runs}) > 1]
         if not differing:
@@ -452,7 +452,7 @@ def unlike_training(*names: str) -> Callable[[ClaimEvidence], list[str]]:
         )
         return [f"The networks were trained differently ({how}), which may be what differs."]
 
-    return told
+    return differences
 
 
 def mean_interval(values: NDArray[Any], seed: int, rounds: int = 4000) -> tuple[float, float]:

@@ -133,7 +133,7 @@ def gains_by_depth(evidence: ClaimEvidence, split: str) -> dict[str, Gain]:
     pair = evidence.pair("deep", "shallow", split)
     parts = {name: pair.of_class(label) for label, name in enumerate(EMOTIONS)}
     tests = [mcnemar(part.labels, part.first, part.second) for part in parts.values()]
-    corrected = holm([found.p_value for found in tests])
+    corrected = holm([test.p_value for test in tests])
     return {
         name: Gain(
             name,

@@ -69,13 +69,13 @@ def _bundled(*names: str) -> list[str]:
     Raises:
         MissingError: none is.
     """
-    found = [name for name in names if name in catalog.available()]
-    if not found:
+    bundled = [name for name in names if name in catalog.available()]
+    if not bundled:
         raise MissingError(
             f"a checkpoint of {' or '.join(names)} is missing: "
             f"python -m train.run --variant {names[0]}"
         )
-    return found
+    return bundled
 
 
 def branch_shares(net: FERNet, faces: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -153,10 +153,10 @@ def _fitted(inputs: list[Table], targets: list[Table]) -> dict[str, list[Probe]]
     """
     chosen, validation, test = (k - 3 for k in range(3))
     middle = len(inputs[validation])
-    seen = np.concatenate([inputs[validation], inputs[test]])
+    scored = np.concatenate([inputs[validation], inputs[test]])
     truth = np.concatenate([targets[validation], targets[test]])
     probes = [
-        ridge_probe((inputs[k], inputs[chosen], seen), (targets[k], targets[chosen], truth))
+        ridge_probe((inputs[k], inputs[chosen], scored), (targets[k], targets[chosen], truth))
         for k in range(RESAMPLES)
     ]
     return {
@@ -226,19 +226,20 @@ def _agreement(evidence: ClaimEvidence, judges: list[str], dreams: list[Dream]) 
         name: int((evidence.model(name).predict(frames).argmax(1) == np.arange(len(dreams))).sum())
         for name in judges
     }
-    found = dict(zip(judges, named(list(right.values()), len(dreams)), strict=True))
+    verdicts = dict(zip(judges, named(list(right.values()), len(dreams)), strict=True))
     return [
         Measure(
             part=name,
             what=f"{name}: dreams of {DREAMER} whose expression it names",
             value=k / len(dreams),
             n=len(dreams),
-            holds=found[name][0],
-            says=f"names the dreamed expression in {k} of {len(dreams)} ({p_text(found[name][1])})",
+            holds=verdicts[name][0],
+            says=f"names the dreamed expression in {k} of {len(dreams)} "
+            f"({p_text(verdicts[name][1])})",
             recipe=_recipe(name),
             interval=wilson_interval(k, len(dreams)),
             level=CONFIDENT,
-            p_value=found[name][1],
+            p_value=verdicts[name][1],
         )
         for name, k in right.items()
     ]

@@ -44,7 +44,7 @@ def row(claim: Claim, evidence: ClaimEvidence) -> dict[str, Any]:
     What is missing for a test is an answer too.
     """
     try:
-        outcome = _found(claim.test(evidence), list(claim.confounds(evidence)))
+        outcome = _tested(claim.test(evidence), list(claim.confounds(evidence)))
     except MissingError as missing:
         outcome = _untested(str(missing))
     return {
@@ -58,7 +58,7 @@ def row(claim: Claim, evidence: ClaimEvidence) -> dict[str, Any]:
     }
 
 
-def _found(finding: Finding, confounds: list[str]) -> dict[str, Any]:
+def _tested(finding: Finding, confounds: list[str]) -> dict[str, Any]:
     measures = [_measure(measure) for measure in finding.measures]
     headline = {key: measures[0][key] for key in HEADLINE}
     return {
@@ -88,8 +88,8 @@ def _untested(missing: str) -> dict[str, Any]:
 
 
 def _measure(measure: Measure) -> dict[str, Any]:
-    found = asdict(measure)
-    return found | {"interval": None if measure.interval is None else list(measure.interval)}
+    row = asdict(measure)
+    return row | {"interval": None if measure.interval is None else list(measure.interval)}
 
 
 def ledger(evidence: ClaimEvidence) -> dict[str, Any]:
@@ -101,8 +101,8 @@ def ledger(evidence: ClaimEvidence) -> dict[str, Any]:
     rows = []
     for claim in CLAIMS.values():
         rows.append(row(claim, evidence))
-        said = " ".join([rows[-1]["why"], *rows[-1]["cautions"]])
-        print(f"{claim.number:2} {rows[-1]['verdict']}: {said}", flush=True)
+        text = " ".join([rows[-1]["why"], *rows[-1]["cautions"]])
+        print(f"{claim.number:2} {rows[-1]['verdict']}: {text}", flush=True)
     return {"claims": rows, "provenance": provenance(evidence.seed, *_data(evidence))}
 
 

@@ -59,10 +59,10 @@ class Trend:
 
 def trend(layer: str, quantity: str, values: Sequence[float]) -> Trend:
     """Test whether a quantity rises (or falls, see TRENDS) over the epochs."""
-    seen = [value for value in values if math.isfinite(value)]
-    towards, away = rising([TRENDS[quantity] * value for value in seen])
-    ends = (seen[0], seen[-1]) if seen else (math.nan, math.nan)
-    return Trend(layer, quantity, *ends, len(seen), towards, away)
+    finite = [value for value in values if math.isfinite(value)]
+    towards, away = rising([TRENDS[quantity] * value for value in finite])
+    ends = (finite[0], finite[-1]) if finite else (math.nan, math.nan)
+    return Trend(layer, quantity, *ends, len(finite), towards, away)
 
 
 def sparser_and_more_local(evidence: ClaimEvidence) -> Finding:
@@ -103,17 +103,17 @@ def _with_training(run: RecordedRun) -> list[Measure]:
     """Return, per quantity and layer, whether it moved as expected over the epochs."""
     return [
         Measure(
-            part=f"{run.name} {found.layer}'s {WORDS[found.quantity]} with training",
-            what=f"{run.name} {found.layer}: {WORDS[found.quantity]}, last minus first epoch",
-            value=found.last - found.first,
-            n=found.n,
-            holds=shown(found.towards, found.away),
-            says=f"from {found.first:.2f} to {found.last:.2f} in {found.n} epochs "
-            f"({p_text(found.towards)})",
+            part=f"{run.name} {trend.layer}'s {WORDS[trend.quantity]} with training",
+            what=f"{run.name} {trend.layer}: {WORDS[trend.quantity]}, last minus first epoch",
+            value=trend.last - trend.first,
+            n=trend.n,
+            holds=shown(trend.towards, trend.away),
+            says=f"from {trend.first:.2f} to {trend.last:.2f} in {trend.n} epochs "
+            f"({p_text(trend.towards)})",
             split="validation",
-            p_value=found.towards,
+            p_value=trend.towards,
         )
-        for found in _trends(run)
+        for trend in _trends(run)
     ]
 
 
@@ -185,15 +185,15 @@ def smoother_than_noise(
         every[np.isfinite(every)].astype(float),
         noise_smoothness(filters.shape[-1], seed),
     )
-    above, below = (
+    p_above, p_below = (
         float(ttest_1samp(values, null, alternative=side).pvalue) for side in ("greater", "less")
     )
-    return values, null, above, below
+    return values, null, p_above, p_below
 
 
 def _smoothness_of(run: RecordedRun, seed: int) -> Measure:
     filters = epoch_filters(catalog.read_history(run.folder))[-1]
-    values, null, above, below = smoother_than_noise(filters, seed)
+    values, null, p_above, p_below = smoother_than_noise(filters, seed)
     mean, interval = float(values.mean()), mean_interval(values, seed)
     by_paper = run.recipe == "paper"
     return Measure(
@@ -201,15 +201,15 @@ def _smoothness_of(run: RecordedRun, seed: int) -> Measure:
         what=f"{run.name}: mean smoothness of the first layer's filters, without their mean",
         value=mean,
         n=len(values),
-        holds=shown(above, below),
+        holds=shown(p_above, p_below),
         says=f"{len(values)} filters have a smoothness of {mean:.3f} "
         f"({span(interval, CONFIDENT, '{:.3f}'.format)}) where white noise has {null:.3f} "
-        f"(smoother: {p_text(above)})",
+        f"(smoother: {p_text(p_above)})",
         recipe=run.recipe,
         judged=by_paper,
         interval=interval,
         level=CONFIDENT,
-        p_value=above,
+        p_value=p_above,
     )
 
 

@@ -26,14 +26,14 @@ from train.sweep.study import classes_of, result_file
 
 def chosen_are_best(evidence: ClaimEvidence) -> Finding:
     """Claim 19: no tried setting beats the paper's beyond chance."""
-    sweeps = {name: found for name in NETS if (found := read_result(f"sweep-{name}"))}
+    sweeps = {name: sweep for name in NETS if (sweep := read_result(f"sweep-{name}"))}
     tested = {name: s for name, s in sweeps.items() if s["paper_trial"] is not None and _rivals(s)}
     if not tested:
         raise MissingError(
             f"a sweep that includes the paper's own values is missing: python -m train.sweep "
             f"--variant {NETS[0]}"
         )
-    measures = [_lead_of_best(name, found, evidence.seed) for name, found in tested.items()]
+    measures = [_lead_of_best(name, sweep, evidence.seed) for name, sweep in tested.items()]
     files = [result_file(name).path for name in tested]
     untested = tuple(f"{name} (never swept)" for name in NETS if name not in tested)
     return Finding(tuple(measures), tuple(relative(path) for path in files), untested=untested)
@@ -95,9 +95,13 @@ def lead(
     from scipy.stats import norm
 
     if labels and best.get("predicted") and paper.get("predicted"):
-        answers = classes_of(labels), classes_of(best["predicted"]), classes_of(paper["predicted"])
-        found = bootstrap_difference(*answers, level=level, seed=seed)
-        return (found.low, found.high), "paired"
+        predictions = (
+            classes_of(labels),
+            classes_of(best["predicted"]),
+            classes_of(paper["predicted"]),
+        )
+        difference = bootstrap_difference(*predictions, level=level, seed=seed)
+        return (difference.low, difference.high), "paired"
     z = float(norm.ppf((1 + level) / 2))
     counts = (best["correct"], best["n"]), (paper["correct"], paper["n"])
     return newcombe_interval(*counts, z), "not paired"
@@ -105,16 +109,16 @@ def lead(
 
 def _budget(evidence: ClaimEvidence) -> list[str]:
     del evidence
-    found = []
+    confounds = []
     for name in NETS:
         sweep = read_result(f"sweep-{name}")
         if sweep is not None and "budget" in sweep:
-            found.append(
+            confounds.append(
                 f"{name}'s trials are short: {sweep['budget']['epochs']} epochs on "
                 f"{sweep['training_faces']:,} training faces; what is best there need not be best "
                 "in a whole run."
             )
-    return found
+    return confounds
 
 
 CLAIMS = (

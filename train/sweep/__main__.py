@@ -171,13 +171,13 @@ def _after_trial(sweep: Sweep, study: optuna.Study, trial: optuna.trial.FrozenTr
     write(sweep, study)
 
 
-def _sentence(found: dict[str, Any]) -> str:
-    low, high = found["interval"]
-    values = " ".join(f"{name}={value}" for name, value in found["parameters"].items())
+def _sentence(trial: dict[str, Any]) -> str:
+    low, high = trial["interval"]
+    values = " ".join(f"{name}={value}" for name, value in trial["parameters"].items())
     return (
-        f"trial {found['number']} {found['state']} after {found['epochs']} epochs: "
-        f"{found['accuracy']:.1%} of {found['n']:,} (95% {low:.1%} to {high:.1%})  {values}  "
-        f"{found['seconds']:.0f} s"
+        f"trial {trial['number']} {trial['state']} after {trial['epochs']} epochs: "
+        f"{trial['accuracy']:.1%} of {trial['n']:,} (95% {low:.1%} to {high:.1%})  {values}  "
+        f"{trial['seconds']:.0f} s"
     )
 
 
@@ -195,9 +195,9 @@ def write(sweep: Sweep, study: optuna.Study) -> dict[str, Any]:
         "budget": {**asdict(sweep.plan), "storage": None, "epochs": sweep.config.epochs},
         "provenance": sweep.origin,
     }
-    found = result(study, sweep.n, paper_values(sweep.args.variant), about)
-    result_file(sweep.name).write(found)
-    return found
+    content = result(study, sweep.n, paper_values(sweep.args.variant), about)
+    result_file(sweep.name).write(content)
+    return content
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -216,13 +216,13 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         return write(sweep, study)
 
 
-def report(args: argparse.Namespace, found: dict[str, Any]) -> None:
+def report(args: argparse.Namespace, content: dict[str, Any]) -> None:
     """Print the best trial beside the paper's, and how to train it in full."""
-    by_number = {trial["number"]: trial for trial in found["trials"]}
-    for title, number in (("best", found["best_trial"]), ("paper's", found["paper_trial"])):
+    by_number = {trial["number"]: trial for trial in content["trials"]}
+    for title, number in (("best", content["best_trial"]), ("paper's", content["paper_trial"])):
         print(f"{title}: {_sentence(by_number[number]) if number in by_number else 'not yet'}")
-    if found["best_trial"] is not None:
-        best = by_number[found["best_trial"]]["parameters"]
+    if content["best_trial"] is not None:
+        best = by_number[content["best_trial"]]["parameters"]
         print(
             f"train it: python -m train.run --variant {args.variant} --data {args.data} --recipe "
             f"{args.recipe} --learning-rate {best['learning_rate']:g} --weight-decay "

@@ -92,11 +92,11 @@ def as_flags(values: dict[str, Any]) -> dict[str, Any]:
 
 def described(space: Space) -> dict[str, Any]:
     """Return the space as JSON types: low, high, log and step of every range."""
-    found = {}
+    description = {}
     for name, spread in space.items():
         read = json.loads(distribution_to_json(spread))
-        found[name] = {"kind": read["name"], **read["attributes"]}
-    return found
+        description[name] = {"kind": read["name"], **read["attributes"]}
+    return description
 
 
 class SeededTPE(BaseSampler):

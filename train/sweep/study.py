@@ -119,9 +119,9 @@ def join_study(
         return _described(study, settings, first)
     differing = sorted(key for key in settings if settings[key] != theirs.get(key))
     if differing:
-        seen = "; ".join(f"{k}: {theirs.get(k)!r} then, {settings[k]!r} now" for k in differing)
+        changes = "; ".join(f"{k}: {theirs.get(k)!r} then, {settings[k]!r} now" for k in differing)
         raise ConfigError(
-            f"the study {name!r} was begun with other settings ({seen[:600]}): repeat the first "
+            f"the study {name!r} was begun with other settings ({changes[:600]}): repeat the first "
             "command's flags or choose another --name"
         )
     return study
@@ -130,9 +130,9 @@ def join_study(
 def _settings_of(study: optuna.Study) -> dict[str, Any] | None:
     """Return a study's settings, waiting a little for a process that is making it just now."""
     for _ in range(MAKER_POLLS):
-        found: dict[str, Any] | None = study.user_attrs.get(_SETTINGS)
-        if found is not None:
-            return found
+        stored: dict[str, Any] | None = study.user_attrs.get(_SETTINGS)
+        if stored is not None:
+            return stored
         time.sleep(0.1)
     return None
 
@@ -153,8 +153,8 @@ def begin_again(study: optuna.Study, trial: FrozenTrial) -> None:
 
 def first_number(trial: FrozenTrial) -> int:
     """Return the number under which a trial's values were first begun."""
-    found = RetryHeartbeatStaleTrialCallback.retried_trial_number(trial)
-    return trial.number if found is None else found
+    first = RetryHeartbeatStaleTrialCallback.retried_trial_number(trial)
+    return trial.number if first is None else first
 
 
 def frozen(trial: optuna.Trial) -> FrozenTrial:
@@ -250,8 +250,8 @@ def result(study: Study, n: int, paper: dict[str, Any], about: dict[str, Any]) -
         about: variant, space, budget, provenance and the like, put first.
     """
     rows = [row(trial, n, paper) for trial in study.get_trials(deepcopy=False)]
-    complete = [found for found in rows if found["state"] == "complete"]
-    theirs = [found for found in complete if found["is_paper"]]
+    complete = [one for one in rows if one["state"] == "complete"]
+    theirs = [one for one in complete if one["is_paper"]]
     return {
         **about,
         "paper": {"parameters": as_flags(paper), "source": PAPER_SOURCE},

@@ -133,19 +133,19 @@ def _one_epoch(
     sweep: Sweep, learners: list[Learner], config: TrainConfig, progress: Progress
 ) -> None:
     """Train one epoch on every part, and judge it on the faces of all."""
-    started, answers, finite = time.perf_counter(), list[NDArray[np.int64]](), True
+    started, predictions, finite = time.perf_counter(), list[NDArray[np.int64]](), True
     for learner, (_, data) in zip(learners, sweep.parts, strict=True):
         rows = run_epoch(learner, data, config, sweep.runtime, progress.epoch)
-        answers.append(predicted(learner.judged, data, sweep.runtime))
+        predictions.append(predicted(learner.judged, data, sweep.runtime))
         finite &= all(math.isfinite(row["loss"]) for row in rows)
     progress.epoch += 1
-    said = np.concatenate(answers)
-    row: dict[str, Any] = {"correct": int((said == sweep.labels).sum()), "finite": finite}
+    classes = np.concatenate(predictions)
+    row: dict[str, Any] = {"correct": int((classes == sweep.labels).sum()), "finite": finite}
     first_best = all(row["correct"] > before["correct"] for before in progress.epochs)
     if first_best:  # the best epoch's answers are kept, and no other's
         for before in progress.epochs:
             before.pop(PREDICTED, None)
-        row[PREDICTED] = digits(said)
+        row[PREDICTED] = digits(classes)
     progress.epochs.append(row)
     progress.seconds += time.perf_counter() - started
 

@@ -336,15 +336,16 @@ def _heif_formats(data: bytes) -> tuple[str, ...]:
 
 def _check_size(size: tuple[int, int], limits: PhotoLimits) -> None:
     width, height = size
-    seen = f"the picture measures {width} x {height} pixels"
+    measures = f"the picture measures {width} x {height} pixels"
     if min(size) < limits.min_side:
         raise PhotoError(
-            f"{seen}, too small to hold a face: use one of at least {limits.min_side} pixels a side"
+            f"{measures}, too small to hold a face: use one of at least {limits.min_side} pixels "
+            "a side"
         )
     if max(size) > limits.max_side or width * height > limits.max_pixels:
         raise PhotoError(
-            f"{seen}, more than the {limits.max_side:,} a side or {limits.max_pixels:,} in all "
-            "that are allowed: save it smaller"
+            f"{measures}, more than the {limits.max_side:,} a side or {limits.max_pixels:,} in "
+            "all that are allowed: save it smaller"
         )
 
 

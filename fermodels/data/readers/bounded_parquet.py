@@ -86,11 +86,11 @@ class BoundedTable:
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise DataError(f"{self.called} has several columns called {twice[0]!r}: expected one")
 
-    def _check(self, what: str, seen: int, most: int) -> None:
-        if seen > most:
+    def _check(self, what: str, amount: int, most: int) -> None:
+        if amount > most:
             raise DataError(
-                f"{self.called} holds {seen:,} {what} or more, once decoded: at most {most:,} are "
-                "read; split it, or see where it came from"
+                f"{self.called} holds {amount:,} {what} or more, once decoded: at most {most:,} "
+                "are read; split it, or see where it came from"
             )
 
     def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
@@ -104,11 +104,11 @@ class BoundedTable:
         """
         with _readable(self.called):
             rows = self._rows_at_a_time(columns)
-            found = self._file.iter_batches(rows, columns=list(columns), use_threads=False)
+            batches = self._file.iter_batches(rows, columns=list(columns), use_threads=False)
         count = size = 0
         while True:
             with _readable(self.called):
-                batch = next(found, None)
+                batch = next(batches, None)
                 if batch is None:
                     return
                 batch.validate(full=True)
@@ -186,8 +186,8 @@ def _pages(stream: BinaryIO, chunk: Any, called: str) -> Iterator[_Page]:
     at = chunk.data_page_offset
     if chunk.dictionary_page_offset and chunk.dictionary_page_offset < at:
         at = chunk.dictionary_page_offset
-    end, seen = at + chunk.total_compressed_size, 0
-    while at < end and seen < chunk.num_values:
+    end, values_read = at + chunk.total_compressed_size, 0
+    while at < end and values_read < chunk.num_values:
         header, length = _header(stream, at, called)
         # fields of parquet's PageHeader: 2 and 3 are sizes, 5 and 8 the two kinds of data page
         size, stored, data = header.get(2), header.get(3), header.get(5) or header.get(8)
@@ -195,7 +195,7 @@ def _pages(stream: BinaryIO, chunk: Any, called: str) -> Iterator[_Page]:
         if not (_is_size(size) and _is_size(stored) and _is_size(values)):
             raise DataError(f"{called} has a page without sizes: is it damaged? Write it again")
         yield _Page(size, values)
-        seen, at = seen + values, at + length + stored
+        values_read, at = values_read + values, at + length + stored
 
 
 def _is_size(value: object) -> TypeGuard[int]:
@@ -226,7 +226,7 @@ def _struct(data: bytes, at: int, depth: int = 0) -> tuple[dict[int, Any], int]:
     """
     if depth > 4:
         raise ValueError("nested too deep")
-    found: dict[int, Any] = {}
+    fields: dict[int, Any] = {}
     field = 0
     while head := data[at]:
         at += 1
@@ -237,20 +237,20 @@ def _struct(data: bytes, at: int, depth: int = 0) -> tuple[dict[int, Any], int]:
             number, at = _varint(data, at)
             field = _signed(number)
         if kind in (1, 2):
-            found[field] = kind == 1
+            fields[field] = kind == 1
         elif kind in (4, 5, 6):
             number, at = _varint(data, at)
-            found[field] = _signed(number)
+            fields[field] = _signed(number)
         elif kind == 8:
             length, at = _varint(data, at)
             at += length
         elif kind in (3, 7):
             at += 1 if kind == 3 else 8
         elif kind == 12:
-            found[field], at = _struct(data, at, depth + 1)
+            fields[field], at = _struct(data, at, depth + 1)
         else:
             raise ValueError(f"a field of type {kind}")
-    return found, at + 1
+    return fields, at + 1
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:

@@ -59,14 +59,14 @@ def through(form: str, files: Sequence[Path], read: Callable[[], Rows]) -> Rows:
         read: the reading itself.
     """
     place = _place(form, files)
-    kept = _recall(place)
-    if isinstance(kept, Rows):
-        return kept
+    cached = _recall(place)
+    if isinstance(cached, Rows):
+        return cached
     rows = read()
     if len(rows) >= FEWEST_ROWS and _place(form, files) == place:
         _writers[place] = threading.Thread(target=_keep, args=(place, form, files, rows))
         _writers[place].start()
-    return rows if kept is None else rows.noting(kept)
+    return rows if cached is None else rows.noting(cached)
 
 
 def finish() -> None:
@@ -121,10 +121,10 @@ def _load(path: Path) -> Rows:
     Raises:
         OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile: missing or damaged.
     """
-    with np.load(path, allow_pickle=False) as kept:
-        images, labels, splits = kept["images"], kept["labels"], kept["splits"]
-        names = kept["names"] if "names" in kept.files else None
-        notes = tuple(str(note) for note in kept["notes"])
+    with np.load(path, allow_pickle=False) as arrays:
+        images, labels, splits = arrays["images"], arrays["labels"], arrays["splits"]
+        names = arrays["names"] if "names" in arrays.files else None
+        notes = tuple(str(note) for note in arrays["notes"])
     whole = images.dtype == np.uint8 and images.shape == (len(labels), *FACE_SHAPE)
     if not whole or len(splits) != len(labels) or splits.max(initial=0) >= len(SPLITS):
         raise ValueError(f"arrays of shape {images.shape}, {labels.shape}, {splits.shape}")

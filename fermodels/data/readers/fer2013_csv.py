@@ -318,11 +318,11 @@ class _Stretch:
     ) -> bool:
         if not spans:
             return True
-        found = numbers(self.text[:end], self.scratch)
+        parsed = numbers(self.text[:end], self.scratch)
         starts, stops = np.array(spans).T
-        if found is None or not rows_are_full(found[1], starts, stops):
+        if parsed is None or not rows_are_full(parsed[1], starts, stops):
             return False
-        images[:] = found[0].reshape(images.shape)
+        images[:] = parsed[0].reshape(images.shape)
         return True
 
 
@@ -386,9 +386,9 @@ def numbers(text: Bytes, scratch: Scratch) -> tuple[Bytes, NDArray[np.intp]] | N
     scratch.spare[size - 1] = value[-1] = 0
     in_pair = scratch.spare[:size].view(np.uint16)
     pairs = np.flatnonzero(np.not_equal(in_pair, 0, out=text[: size // 2].view(bool)))
-    found = value.view(np.uint16).take(pairs)
-    found |= found >> 8  # one byte of the pair is the value, the other 0
-    return found.astype(np.uint8), pairs
+    numbers_of_pairs = value.view(np.uint16).take(pairs)
+    numbers_of_pairs |= numbers_of_pairs >> 8  # one byte of the pair is the value, the other 0
+    return numbers_of_pairs.astype(np.uint8), pairs
 
 
 def _values(level: Bytes, space: Bytes, scratch: Scratch) -> Bytes | None:
@@ -403,11 +403,11 @@ def _values(level: Bytes, space: Bytes, scratch: Scratch) -> Bytes | None:
     if hundreds.max() > 2:
         return None
     hundreds *= 100
-    below = np.multiply(level[:-1], 10, out=spare[1:])
-    below += level[1:]
-    hundreds += below[1:]
+    tens_and_units = np.multiply(level[:-1], 10, out=spare[1:])
+    tens_and_units += level[1:]
+    hundreds += tens_and_units[1:]
     value[:2] = 0
-    wrapped = np.less(hundreds, below[1:], out=inside[2:].view(bool))
+    wrapped = np.less(hundreds, tens_and_units[1:], out=inside[2:].view(bool))
     return None if wrapped.any() else value
 
 
@@ -459,10 +459,10 @@ def _read_batch(texts: Sequence[bytes]) -> Bytes | None:
     joined = b" " * MARGIN + b" ".join(texts) + b" "
     joined += b" " * (len(joined) % 2)
     starts = MARGIN + np.cumsum(lengths + 1) - lengths - 1
-    found = numbers(np.frombuffer(bytearray(joined), np.uint8), Scratch.of(len(joined)))
-    if found is None or not rows_are_full(found[1], starts, starts + lengths):
+    parsed = numbers(np.frombuffer(bytearray(joined), np.uint8), Scratch.of(len(joined)))
+    if parsed is None or not rows_are_full(parsed[1], starts, starts + lengths):
         return None
-    return found[0].reshape(-1, *FACE_SHAPE)
+    return parsed[0].reshape(-1, *FACE_SHAPE)
 
 
 def rows_are_full(

@@ -145,14 +145,14 @@ def _ways(rows: Rows, table: VoteTable) -> Iterator[tuple[str, NDArray[np.intp]]
     if rows.names is None:
         return
     numbers = [re.search(r"fer(\d{7})(?!\d)", name) for name in rows.names]
-    matched = [found for found in numbers if found]
+    matched = [match for match in numbers if match]
     if len(matched) < len(rows):
         return
-    places = np.array([int(found.group(1)) for found in matched], np.intp)
+    places = np.array([int(match.group(1)) for match in matched], np.intp)
     if places.max() < len(table.votes):
         yield "by the row numbers in file names", places
     known = {name: place for place, name in enumerate(table.names) if name}
-    by_name = [known.get(f"fer{found.group(1)}.png") for found in matched]
+    by_name = [known.get(f"fer{match.group(1)}.png") for match in matched]
     if None not in by_name:
         yield "by FER+'s picture names", np.array(by_name, np.intp)
 
@@ -161,10 +161,10 @@ def _by_order(rows: Rows, table: VoteTable) -> NDArray[np.intp] | None:
     """Pair the k-th face of a split with the table's k-th row of it, if their counts are equal."""
     places = np.empty(len(rows), np.intp)
     for split in np.unique(rows.splits):
-        here, there = (np.flatnonzero(side == split) for side in (rows.splits, table.splits))
-        if len(here) != len(there):
+        own, theirs = (np.flatnonzero(side == split) for side in (rows.splits, table.splits))
+        if len(own) != len(theirs):
             return None
-        places[here] = there
+        places[own] = theirs
     return places
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fermodels.data.readers.ferplus import FILE_NAME
-from fermodels.errors import HubError
+from fermodels.errors import HubError, hub_errors
 
 CONVERTED = "refs/convert/parquet"
 """The branch where the Hub keeps its own parquet copy of datasets in other forms."""
@@ -45,43 +45,22 @@ def _snapshot(repo: str, revision: str | None, suffix: str, local_only: bool) ->
     """
     from huggingface_hub import errors, snapshot_download
 
-    try:
-        place = snapshot_download(
-            repo,
-            repo_type="dataset",
-            revision=revision,
-            allow_patterns=[f"*.{suffix}", f"*{FILE_NAME}"],
-            local_files_only=local_only,
-        )
-    except (OSError, errors.HFValidationError) as error:  # every error of the Hub is one of these
-        not_here = local_only and isinstance(error, errors.LocalEntryNotFoundError)
-        no_copy = revision == CONVERTED and isinstance(error, errors.RevisionNotFoundError)
-        if not_here or no_copy:
-            return None
-        raise HubError(_refusal(error, repo, revision)) from error
-    found = [path for path in Path(place).rglob(f"*.{suffix}") if path.name.lower() != FILE_NAME]
-    return Path(place) if found else None
-
-
-def _refusal(error: Exception, repo: str, revision: str | None) -> str:
-    """Return the sentence that says what the Hub refused and what to do."""
-    from huggingface_hub import errors
-
-    if isinstance(error, errors.LocalEntryNotFoundError):
-        return (
-            f"the Hub could not be reached for the dataset {repo!r}, and no copy is on this "
-            "machine: check the network, or give the path of a downloaded copy"
-        )
-    if isinstance(error, errors.RevisionNotFoundError):
-        return f"the Hub dataset {repo!r} has no revision {revision!r}: see its history for names"
-    if isinstance(error, errors.GatedRepoError):
-        return (
-            f"the Hub dataset {repo!r} is gated: accept its terms on its page, then log in "
-            "with `hf auth login`"
-        )
-    if isinstance(error, errors.RepositoryNotFoundError | errors.HFValidationError):
-        return (
-            f"the Hub has no dataset {repo!r} that you may read: check the spelling "
-            "(hub:owner/name), or log in with `hf auth login` if it is private"
-        )
-    return f"the Hub refused the dataset {repo!r} ({error}): try again later"
+    with hub_errors(repo, revision or "main", "dataset"):
+        try:
+            place = snapshot_download(
+                repo,
+                repo_type="dataset",
+                revision=revision,
+                allow_patterns=[f"*.{suffix}", f"*{FILE_NAME}"],
+                local_files_only=local_only,
+            )
+        except errors.LocalEntryNotFoundError:
+            if local_only:
+                return None
+            raise
+        except errors.RevisionNotFoundError:
+            if revision == CONVERTED:
+                return None
+            raise
+    files = [path for path in Path(place).rglob(f"*.{suffix}") if path.name.lower() != FILE_NAME]
+    return Path(place) if files else None

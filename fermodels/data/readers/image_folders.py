@@ -48,7 +48,7 @@ def pictures(folder: Path) -> list[Picture]:
     Raises:
         DataError: a class folder is empty or its name unknown.
     """
-    found: list[Picture] = []
+    files: list[Picture] = []
     splits = _split_folders(folder)
     for split_folder in splits or [folder]:
         split = split_names.parse(split_folder.name) or "train"
@@ -58,23 +58,23 @@ def pictures(folder: Path) -> list[Picture]:
                 f"{split_folder} holds no class folders: expected folders such as "
                 f"{', '.join(EMOTIONS)} with jpg, png or bmp files"
             )
-        found += inside
-    return sorted(found, key=lambda p: (p.split, natural_key(p.path.name), p.label))
+        files += inside
+    return sorted(files, key=lambda p: (p.split, natural_key(p.path.name), p.label))
 
 
-def read(found: Sequence[Picture]) -> Rows:
+def read(files: Sequence[Picture]) -> Rows:
     """Read the pictures that `pictures` found.
 
     Raises:
         DataError: a picture cannot be read or has another size.
     """
     reader = PictureReader()
-    images = np.stack([reader.read(p.path.read_bytes(), str(p.path)) for p in found])
+    images = np.stack([reader.read(p.path.read_bytes(), str(p.path)) for p in files])
     return Rows(
         images,
-        np.array([p.label for p in found], np.int64),
-        np.array([p.split for p in found]),
-        np.array([p.path.name for p in found]),
+        np.array([p.label for p in files], np.int64),
+        np.array([p.split for p in files]),
+        np.array([p.path.name for p in files]),
         reader.notes(),
     )
 

@@ -45,12 +45,12 @@ def files_in(folder: Path) -> list[Path]:
     Raises:
         DataError: a numbered shard is missing.
     """
-    found = sorted(folder.glob("*.parquet"))
-    if not found:
-        found = sorted(f for f in folder.glob("*/*.parquet") if _is_part(f.parent.name))
+    files = sorted(folder.glob("*.parquet"))
+    if not files:
+        files = sorted(f for f in folder.glob("*/*.parquet") if _is_part(f.parent.name))
     shards: dict[str, set[int]] = {}
     counts: dict[str, int] = {}
-    for path in found:
+    for path in files:
         if shard := _SHARD.search(path.stem):
             family = f"{path.parent}/{path.stem[: shard.start()]}"
             shards.setdefault(family, set()).add(int(shard.group(1)))
@@ -61,7 +61,7 @@ def files_in(folder: Path) -> list[Path]:
                 f"{family}: shard {min(missing)} of {counts[family]} is missing: "
                 "download the data again"
             )
-    return found
+    return files
 
 
 def _is_part(name: str) -> bool:
@@ -77,11 +77,11 @@ def read(files: Sequence[Path]) -> Rows:
             size can hold of faces.
     """
     decoded = max(LEAST_DECODED, MOST_GROWTH * sum(path.stat().st_size for path in files))
-    found: list[Rows] = []
+    parts: list[Rows] = []
     for path in files:
-        room = decoded // FACE_BYTES - sum(map(len, found))
-        found.append(_read_file(path, Limit(room, decoded)))
-    return join(found)
+        room = decoded // FACE_BYTES - sum(map(len, parts))
+        parts.append(_read_file(path, Limit(room, decoded)))
+    return join(parts)
 
 
 def _read_file(path: Path, limit: Limit) -> Rows:
@@ -127,12 +127,12 @@ def _find(names: list[str], wanted: tuple[str, ...]) -> str | None:
 
 
 def _column(names: list[str], wanted: tuple[str, ...], path: Path) -> str:
-    found = _find(names, wanted)
-    if found is None:
+    column = _find(names, wanted)
+    if column is None:
         raise DataError(
             f"{path} has the columns {names}: expected one called {' or '.join(wanted)}"
         )
-    return found
+    return column
 
 
 def _class_names(schema: pa.Schema, column: str) -> list[str] | None:
@@ -162,8 +162,8 @@ def _labels(
                 raise DataError(f"{path}, row {row}: label {value}: expected 0 to {len(names) - 1}")
             text = names[value]
         if not isinstance(text, str | int):
-            seen = repr(value)[:60]
-            raise DataError(f"{path}, row {row}: label is {seen}: expected a class or 0 to 6")
+            shown = repr(value)[:60]
+            raise DataError(f"{path}, row {row}: label is {shown}: expected a class or 0 to 6")
         try:
             meanings[value] = parse_emotion(text)
         except DataError as error:

@@ -28,14 +28,14 @@ def parse(word: str) -> str | None:
 
 def of_file(stem: str) -> str | None:
     """Return the split that a file name such as ``train-00000-of-00001`` tells, else None."""
-    found = _FILE.fullmatch(stem)
-    return parse(found.group(1)) if found else None
+    match = _FILE.fullmatch(stem)
+    return parse(match.group(1)) if match else None
 
 
 def of_face(name: str) -> str | None:
     """Return the split that a picture's name such as ``PublicTest_fer0028709.png`` carries."""
-    found = _USAGE.search(name)
-    return parse(found.group(1)) if found else None
+    match = _USAGE.search(name)
+    return parse(match.group(1)) if match else None
 
 
 # --- Splits that a copy of the data lost: found again in file names, or held out anew

@@ -65,7 +65,7 @@ def test_a_revision_can_be_named(hub_cache):
 
 
 def test_no_network_and_no_copy_is_said(hub_cache):
-    with pytest.raises(HubError, match="could not be reached for the dataset 'someone/fer'"):
+    with pytest.raises(HubError, match="cannot reach the Hub at"):
         read_faces("hub:someone/fer")
 
 
@@ -87,9 +87,9 @@ def http_error(kind):
     ("kind", "message"),
     [
         (errors.GatedRepoError, "is gated: accept its terms"),
-        (errors.RepositoryNotFoundError, "has no dataset 'someone/fer' that you may read"),
+        (errors.RepositoryNotFoundError, "shows no dataset repository someone/fer"),
         (errors.RevisionNotFoundError, "has no revision 'v9'"),
-        (errors.HfHubHTTPError, "refused the dataset"),
+        (errors.HfHubHTTPError, "has no right to do this with someone/fer"),
     ],
 )
 def test_each_refusal_has_its_own_sentence(monkeypatch, kind, message):
@@ -99,7 +99,7 @@ def test_each_refusal_has_its_own_sentence(monkeypatch, kind, message):
 
 
 def test_a_misspelt_name_is_said(hub_cache):
-    with pytest.raises(HubError, match="check the spelling"):
+    with pytest.raises(HubError, match=r"no such name!.* on the Hub failed: Repo id must"):
         read_faces("hub:no such name!")
 
 
