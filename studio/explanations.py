@@ -90,7 +90,7 @@ def attribution(name: str, face: NDArray[np.uint8], request: MapRequest) -> Meth
     """Return one method's map of one face, computed once per network, face and request.
 
     Args:
-        name: one of `models.choices()`.
+        name: one of `networks.choices()`.
         face: uint8 ``(48, 48)``.
         request: method, class, baseline, contrast, layer and options.
 
@@ -144,7 +144,7 @@ def curves(
     """Return a map's deletion and insertion curves and those of the controls.
 
     Args:
-        name: one of `models.choices()`.
+        name: one of `networks.choices()`.
         face: uint8 ``(48, 48)``.
         request: what `attribution` was computed for.
         attribution: ``(48, 48)``.
@@ -204,7 +204,7 @@ def badge(name: str, request: MapRequest) -> Badge:
     """Return the scorecard's verdict on a method for a network; never a guess.
 
     Args:
-        name: one of `models.choices()`.
+        name: one of `networks.choices()`.
         request: method, baseline, layer and options of the map that carries the badge.
     """
     if name in networks.mine():

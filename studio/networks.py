@@ -1,4 +1,4 @@
-"""Trained networks, lent one user at a time, and what they say, cached by content."""
+"""Trained networks: loaded once and locked while used, visitors' own; cached results."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from studio import public
 if TYPE_CHECKING:
     from fermodels.nets.fernet import FERNet
 
-# --- Loaded networks, lent to one thread at a time; shared by the Streamlit rooms and Gradio
+# --- Loaded networks, one thread at a time; shared by the Streamlit rooms and Gradio
 
 
 MOST_LOADED = 8
@@ -40,7 +40,7 @@ MOST_LOADED_BYTES = 2_000_000_000
 
 @dataclass(eq=False)
 class _Place:
-    """Where one folder's network is loaded, held and lent."""
+    """Where one folder's network is loaded and locked."""
 
     stamp: str = ""
     """Of the files that `net` came from; empty before the first load."""
@@ -95,10 +95,10 @@ def _stamp_of(folder: Path) -> str:
 
 @contextmanager
 def locked_checkpoint(name: str | Path) -> Iterator[FERNet]:
-    """Lend a network, in eval mode, loaded at its first use and again when its files change.
+    """Yield a locked network in eval mode, loaded at its first use and again when its files change.
 
     A network is shared by all visitors, and explainers hang hooks on its modules: hence a lock for
-    each. Others are lent meanwhile, also while this one loads.
+    each. Other networks can be used meanwhile, also while this one loads.
 
     Args:
         name: a bundled checkpoint's name, or a folder.
@@ -280,7 +280,7 @@ def stamp(name: str) -> str:
 
 @contextmanager
 def locked_network(name: str) -> Iterator[FERNet]:
-    """Lend a network, in eval mode, to one thread at a time.
+    """Yield a network in eval mode, locked for one thread at a time.
 
     Args:
         name: one of `choices()`.
@@ -304,8 +304,13 @@ def shared(name: str) -> FERNet:
 
 
 def own_copy(name: str) -> FERNet:
+<<<<<<< HEAD
     """Return a twin that shares the weights, so that long questions keep nobody waiting."""
     from fermodels.xai.counterfactuals.response_curves import fernet_copy
+=======
+    """Return a copy that shares the weights, so that long computations keep nobody waiting."""
+    from fermodels.xai.counterfactuals.response_curves import private
+>>>>>>> words-studio
 
     with locked_network(name) as net:
         return fernet_copy(net)
@@ -468,7 +473,7 @@ def stamp_of_visitor_network(visitor: VisitorNetwork) -> str:
 
 @contextmanager
 def locked_visitor_network(visitor: VisitorNetwork) -> Iterator[FERNet]:
-    """Lend a visitor's network to one thread at a time."""
+    """Yield a visitor's network, locked for one thread at a time."""
     if visitor.net is not None:
         with visitor.lock:
             yield visitor.net

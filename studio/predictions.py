@@ -89,7 +89,7 @@ def computed(
 
 
 def of_rows(name: str, faces: FaceDataset, rows: NDArray[np.intp]) -> NDArray[np.float32] | None:
-    """Return probabilities ``(len(rows), 7)``: stored ones, or of a small set asked for now.
+    """Return probabilities ``(len(rows), 7)``: stored ones, or of a small set computed now.
 
     Args:
         name: checkpoint.
@@ -157,7 +157,7 @@ def _in_order(
 def notes(
     faces: FaceDataset, rows: NDArray[np.intp], probabilities: NDArray[np.float32] | None
 ) -> list[Note]:
-    """Say under each face what it is and, when a model was asked, what that model said."""
+    """Return what stands under each face: its label and, for a network, the prediction."""
     lines = []
     for row in rows:
         truth = EMOTIONS[faces.labels[row]]

@@ -11,7 +11,7 @@ from studio.state import SelectedFace, source
 
 
 def face(selected: SelectedFace) -> str:
-    """Return lines that put the face in hand, uint8 ``(48, 48)``, into ``face``."""
+    """Return lines that put the selected face, uint8 ``(48, 48)``, into ``face``."""
     if selected.split == "upload":
         return (
             "import fermodels\n\n"
@@ -118,7 +118,7 @@ def evidence_code(name: str, epoch: int, lines: str | None = None) -> str:
     """Return code that reads what was recorded after one epoch.
 
     Args:
-        name: one of `models.choices()`.
+        name: one of `networks.choices()`.
         epoch: which one.
         lines: code that reads the history, if it is not that checkpoint's.
     """

@@ -52,7 +52,7 @@ def _by_source(source: str) -> None:
     """Load what is typed or linked once; a failure is said again, not tried again, on reruns."""
     if not source or any(visitor.source == source for visitor in networks.mine().values()):
         return
-    trouble: dict[str, str] = st.session_state.setdefault("guest-trouble", {})
+    trouble: dict[str, str] = st.session_state.setdefault("network-trouble", {})
     if source not in trouble:
         try:
             with st.spinner("Loading the network…"):

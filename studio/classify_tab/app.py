@@ -172,7 +172,7 @@ def one_photo() -> None:
 
 
 def photo_inputs() -> _One:
-    """Lay out what is asked: the photo, the network, the whole picture or a face; examples."""
+    """Lay out the inputs: the photo, the network, a cropped face or not; examples."""
     photo = gr.Image(
         label="Photo",
         sources=["upload", "clipboard", "webcam"],

@@ -204,7 +204,7 @@ def _percent(probability: float) -> str:
 
 
 METHOD = "integrated-gradients"
-"""The method asked unless another is chosen: its map adds up to the score it explains."""
+"""The method used unless another is chosen: its map adds up to the score it explains."""
 
 PREDICTED, NOTHING = "predicted", "none"
 """Stand for the expression that the network itself names, and for no contrast."""

@@ -84,7 +84,7 @@ def through(name: str, *, block: str | None = None) -> None:
     """Draw the slider and what it drives for one network, or say that it has no history.
 
     Args:
-        name: one of `models.choices()`.
+        name: one of `networks.choices()`.
         block: a layer to mark.
     """
     if widgets.lacks(name, catalog.HISTORY, "what was recorded while it learned"):

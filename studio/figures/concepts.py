@@ -116,7 +116,7 @@ def _number(
 
 
 def probe_accuracy(record: ConceptRecord) -> go.Figure:
-    """Draw how well each unit is told from the layer, ``(U,)`` dots with 95% intervals.
+    """Draw the accuracy of a probe for each unit, ``(U,)`` dots with 95% intervals.
 
     Rows stand level with those of `scores`.
     """

@@ -364,7 +364,7 @@ def dreaming(name: str, face: NDArray[np.uint8], wish: Wish) -> Iterator[DreamSt
     """Dream, handing out every step; the model is free for others meanwhile.
 
     Args:
-        name: one of `models.choices()`.
+        name: one of `networks.choices()`.
         face: uint8 ``(48, 48)``; where to start if the wish says so.
         wish: what to dream of.
 
@@ -375,4 +375,6 @@ def dreaming(name: str, face: NDArray[np.uint8], wish: Wish) -> Iterator[DreamSt
 
     start = face if wish.start == THIS_FACE else NAMED_STARTS[wish.start]
     with networks.locked_network(name) as net:
-        return dream_steps(net, start, **wish.keywords())  # on a twin: needs no lock from here
+        return dream_steps(
+            net, start, **wish.keywords()
+        )  # on a shared-weight copy: no lock is needed from here

@@ -38,9 +38,9 @@ def inspect(name: str, view: View, responses: Responses) -> None:
     """Let a channel of the layer shown be chosen, and show what excites it.
 
     Args:
-        name: one of `models.choices()`.
+        name: one of `networks.choices()`.
         view: which layer is shown.
-        responses: what the network makes of the face in hand.
+        responses: what the network makes of the selected face.
     """
     st.subheader("What excites one channel?", anchor=False)
     if view.stage != RECTIFIED:
@@ -196,7 +196,7 @@ class Channels:
     side: int
     """Side of the layer's map."""
     split: str | None
-    """Whose faces were looked at; None for all of the data at hand."""
+    """Whose faces were looked at; None for all of the loaded data."""
     faces: int
     """How many were looked at."""
     dead: frozenset[int]
@@ -223,15 +223,15 @@ class Channels:
 
 
 def channels(name: str, layer: str, faces: FaceDataset) -> Channels | None:
-    """Return what excites the channels of a layer; None if the faces at hand are too many.
+    """Return what excites the channels of a layer; None if the loaded faces are too many.
 
     A record is used where it is of this network and of these faces; else a small set is looked
     at now.
 
     Args:
-        name: one of `models.choices()`.
+        name: one of `networks.choices()`.
         layer: a ReLU's dotted name.
-        faces: the data at hand.
+        faces: the loaded data.
 
     Raises:
         CheckpointError: the record is damaged, or the network cannot be loaded.
@@ -296,7 +296,7 @@ def recorded(name: str, layer: str, faces: FaceDataset) -> Channels | None:
 def _matching(
     name: str, layer: str, table: pd.DataFrame, about: dict[str, Any], faces: FaceDataset
 ) -> Channels | None:
-    """Return a record if it is of the faces at hand and of this network's weights."""
+    """Return a record if it is of the loaded faces and of this network's weights."""
     split = str(about["split"])
     if about["checkpoint_hash"] != networks.weights_hash(name) or not (faces.splits == split).any():
         return None

@@ -182,7 +182,7 @@ def responses(name: str, face: NDArray[np.uint8]) -> Responses:
     """Return what a network makes of one face, computed once per model and face.
 
     Args:
-        name: one of `models.choices()`.
+        name: one of `networks.choices()`.
         face: uint8 ``(48, 48)``.
     """
     import torch

@@ -28,7 +28,7 @@ class PairPredictions:
     """The probabilities of two networks for the faces of a split."""
 
     rows: NDArray[np.intp]
-    """``(N,)``: which faces of the data at hand."""
+    """``(N,)``: which faces of the loaded data."""
     first: NDArray[np.float32]
     """``(N, 7)``."""
     second: NDArray[np.float32]
@@ -56,7 +56,7 @@ def flipped(
 
     Args:
         predicted: both networks' predictions.
-        labels: of all faces of the data at hand.
+        labels: of all faces of the loaded data.
         truth: class index of the label.
         guess: class index of the answer.
     """
@@ -137,7 +137,7 @@ def _notes(
 
 
 def explain(pair: tuple[str, str], faces: FaceDataset, row: int, truth: str, guess: str) -> None:
-    """Draw, for each network, what spoke for the one class rather than the other, and the rest."""
+    """Draw the evidence of each network for one class rather than the other, and the difference."""
     if truth == guess:
         other = _rival(pair, faces.images[row], EMOTIONS.index(guess))
     else:

@@ -306,9 +306,9 @@ def untrained() -> list[str]:
 def faces_in_cell(
     name: str, split: str, truth: str, guess: str, faces: FaceDataset
 ) -> tuple[NDArray[np.intp], int]:
-    """Return the rows of `faces` that fell into a cell, surest first, and how many fell there.
+    """Return the rows of `faces` of a cell, most confident first, and how many fell there.
 
-    The count can exceed the rows: the data at hand need not be the data the model was scored on.
+    The count can exceed the rows: the loaded data need not be the data the model was scored on.
     """
     table = networks.predictions(name)
     guesses = table[networks.PROBABILITY_COLUMNS].to_numpy()
@@ -317,8 +317,10 @@ def faces_in_cell(
         & (table["label"] == EMOTIONS.index(truth)).to_numpy()
         & (guesses.argmax(1) == EMOTIONS.index(guess))
     )
-    surest = np.argsort(-guesses[inside].max(1), kind="stable")
-    order = {str(i): k for k, i in enumerate(table.loc[inside, "sample_id"].to_numpy()[surest])}
+    by_confidence = np.argsort(-guesses[inside].max(1), kind="stable")
+    order = {
+        str(i): k for k, i in enumerate(table.loc[inside, "sample_id"].to_numpy()[by_confidence])
+    }
     rows = [row for row, i in enumerate(faces.ids) if i in order]
     rows.sort(key=lambda row: order[str(faces.ids[row])])
     return np.array(rows, dtype=np.intp), int(inside.sum())

@@ -17,7 +17,7 @@ from studio.components.text import code, plain
 from studio.theme import EXPRESSION_COLORS
 
 ENOUGH = 0.02
-"""Share of the faces at hand that a recorded map must hold to be theirs."""
+"""Share of the loaded faces that a recorded map must hold to be theirs."""
 LAYOUTS = {"UMAP": ("x_umap", "y_umap"), "PCA": ("x_pca", "y_pca")}
 
 
@@ -51,7 +51,7 @@ def pick(faces: FaceDataset, allowed: NDArray[np.intp]) -> NDArray[np.intp] | No
     """Draw the map of the chosen network; return the rows inside the lasso, None without one.
 
     Args:
-        faces: the data at hand.
+        faces: the loaded data.
         allowed: rows that pass the filters; only these are drawn.
     """
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):

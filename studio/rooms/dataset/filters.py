@@ -1,4 +1,4 @@
-"""The Dataset room's controls: filters, the model asked, and pages."""
+"""The Dataset room's controls: filters, the network that predicts, and pages."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def sliced(
 def predictions_of(
     model: str | None, faces: FaceDataset, wanted: predictions.Filter
 ) -> NDArray[np.float32] | None:
-    """Return what the model says of these faces ``(N, 7)``, NaN where it was not asked.
+    """Return a network's probabilities for these faces ``(N, 7)``, NaN where there are none.
 
     Stored predictions are used where they exist. The rest of a small set is worked out at once;
     for a large one a button offers it, with progress.

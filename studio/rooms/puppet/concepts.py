@@ -52,7 +52,7 @@ def scores_of(name: str) -> ConceptRecord | str:
     """Return what was computed for these very weights, or a sentence that says what is amiss.
 
     Args:
-        name: one of `models.choices()`.
+        name: one of `networks.choices()`.
     """
     if name not in networks.names():
         command = record.command("FOLDER")
@@ -102,7 +102,7 @@ def draw_scores(name: str, scores: ConceptRecord) -> None:
 
 
 def draw_learned(name: str, scores: ConceptRecord) -> None:
-    """Draw how well each unit can be told from the layer at all."""
+    """Draw the accuracy of a probe for each unit in the layer."""
     st.markdown("**Probe accuracy** (dashed: chance)")
     low = int(scores.accuracy.argmin())
     alt = (

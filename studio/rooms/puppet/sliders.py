@@ -219,7 +219,7 @@ def curves(name: str, unit: str, intensities: Intensities) -> ResponseCurves:
     """Return how a model's probabilities follow one unit, over eight people.
 
     Args:
-        name: one of `models.choices()`.
+        name: one of `networks.choices()`.
         unit: which one is turned from 0 to 1.
         intensities: what the faces wear besides.
     """
@@ -242,7 +242,7 @@ def smallest_change(
     """Return the smallest movement found that flips a network's prediction; None if none was.
 
     Args:
-        name: one of `models.choices()`.
+        name: one of `networks.choices()`.
         person: who is moved.
         intensities: where the movement starts.
         target: expression to reach, or None for any other.

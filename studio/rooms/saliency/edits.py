@@ -32,7 +32,7 @@ EDITS_KEY = "edits"
 def edits_section(
     face: SelectedFace, names: Sequence[str], methods: Sequence[str], options: Options
 ) -> None:
-    """Show, if asked to, the edit canvas."""
+    """Show, if switched on, the edit canvas."""
     st.subheader("What if this part looked different?", anchor=False)
     if st.toggle("Edit the face", key="editing", **BOUND):
         edit_lab(face, names, methods, options)

@@ -1,4 +1,4 @@
-"""The Saliency room's explanation by example: the training faces a network takes for alike."""
+"""The Saliency room's explanation by example: the nearest training faces of a network."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ LIMITS = (
 
 @widgets.fragment
 def section(face: SelectedFace, names: Sequence[str]) -> None:
-    """Show, if asked to, which training faces each network takes for most like the face in hand."""
+    """Show, if switched on, the training faces nearest to the selected one, network by network."""
     st.subheader("Nearest training faces", anchor=False)
     if not st.toggle("Show the nearest training faces", key="alike", **BOUND):
         return
@@ -168,10 +168,10 @@ def nearest(name: str, face: SelectedFace, train: FaceDataset, report: Report) -
     """Return the training faces nearest to a face in a network's features, the face itself not.
 
     Args:
-        name: one of `models.choices()`.
+        name: one of `networks.choices()`.
         face: whose neighbours.
         train: from `training`, at least one of them another face.
-        report: told how far the features of `train` are.
+        report: called with how far the features of `train` are.
 
     Raises:
         CheckpointError: the network cannot be loaded.

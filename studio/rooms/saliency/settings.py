@@ -68,7 +68,7 @@ class Options:
 
 
 def pick_models() -> list[str]:
-    """Return the networks asked: the room's model, then those set beside it."""
+    """Return the networks chosen: the room's model, then those compared with it."""
     first, others = st.columns(2, gap="medium")
     with first:
         name = widgets.pick_model()

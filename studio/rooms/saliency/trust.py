@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @widgets.fragment
 def section(comparison: Comparison) -> None:
-    """Show, if asked to, deletion and insertion for one map at a time."""
+    """Show, if switched on, deletion and insertion for one map at a time."""
     st.subheader("Do the pixels it ranks first matter?", anchor=False)
     if st.toggle("Deletion and insertion curves", key="curves", **BOUND):
         pick_and_draw_curves(comparison)
