@@ -304,13 +304,8 @@ def shared(name: str) -> FERNet:
 
 
 def own_copy(name: str) -> FERNet:
-<<<<<<< HEAD
-    """Return a twin that shares the weights, so that long questions keep nobody waiting."""
-    from fermodels.xai.counterfactuals.response_curves import fernet_copy
-=======
     """Return a copy that shares the weights, so that long computations keep nobody waiting."""
-    from fermodels.xai.counterfactuals.response_curves import private
->>>>>>> words-studio
+    from fermodels.xai.counterfactuals.response_curves import fernet_copy
 
     with locked_network(name) as net:
         return fernet_copy(net)
