@@ -336,8 +336,10 @@ def test_a_dream_is_started_stopped_and_taken_home(studio: str, page) -> None:  
     ):  # fmt: skip
         body = downloaded(page, page.get_by_role("button", name=name), f"dream.{suffix}")
         assert body.startswith(mark)
+    # a dream of some seconds, so that there is something to stop
+    open_room(page, f"{studio}/deepdream?model=deep&preset=Portrait+of+an+expression")
     page.get_by_role("button", name="Dream", exact=True).click()
-    page.get_by_text("step").first.wait_for(timeout=60_000)
+    page.get_by_text(" s left").wait_for(timeout=60_000)
     page.get_by_role("button", name="Stop", exact=True).click()
     settle(page)
     assert "Stopped after step" in words(page)
