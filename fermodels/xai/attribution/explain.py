@@ -131,6 +131,7 @@ def explain(
                 layer or "",
                 None if target is None else target[rows],
                 None if contrast is None else contrast[rows],
+                entry.complete,
             )
             logits = request.logits.detach()  # before the method changes the copy
             parts = entry.run(request)

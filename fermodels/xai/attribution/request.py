@@ -75,6 +75,9 @@ class AttributionRequest:
     """The class to explain, ``(N,)``; None for what the network predicts."""
     contrast: Classes | None = None
     """The class whose logit is subtracted, ``(N,)``, if any."""
+    complete: bool = False
+    """Whether the method's maps should sum to `drop`: faces and baselines are then scored in one
+    pass, without graph; no complete method takes its gradient at the face itself."""
     path_error: Tensor | None = field(default=None, init=False)
     """Set by methods that follow a path: the estimated sum of each map's absolute errors,
     ``(N,)``, in the map's unit."""
@@ -97,17 +100,33 @@ class AttributionRequest:
         layers = [self.layer] if self.layer else []
         with outputs_of(self.net, layers, graph_starts=True) as outputs:
             logits = logits_of(self.net, inputs)
+        return self._checked(logits), outputs.get(self.layer)
+
+    def _checked(self, logits: Tensor) -> Tensor:
         if logits.shape != (len(self.faces), len(EMOTIONS)):
             raise ConfigError(
                 f"the model returned {tuple(logits.shape)} for {len(self.faces)} faces: "
                 f"expected logits ({len(self.faces)}, {len(EMOTIONS)})"
             )
-        return logits, outputs.get(self.layer)
+        return logits
+
+    @cached_property
+    def _ends(self) -> tuple[Tensor, Tensor]:
+        """Logits of the faces and of the baselines, without graph; one baseline for all is
+        scored once."""
+        baselines = self.baselines
+        if self.paired and bool((baselines == baselines[:1]).all()):
+            baselines = baselines[:1]
+        rows = in_batches(torch.cat([self.faces, baselines]))
+        with torch.no_grad():
+            logits = torch.cat([logits_of(self.net, (part,) * len(self.inputs)) for part in rows])
+        return self._checked(logits[: len(self.faces)]), logits[len(self.faces) :]
 
     @property
     def logits(self) -> Tensor:
-        """The faces' logits ``(N, 7)``, with graph: back to `inputs`, or to `maps` if any."""
-        return self._forward[0]
+        """The faces' logits ``(N, 7)``; unless `complete` with graph: back to `inputs`, or to
+        `maps` if any."""
+        return self._ends[0] if self.complete else self._forward[0]
 
     @property
     def maps(self) -> Tensor:
@@ -126,16 +145,10 @@ class AttributionRequest:
     @cached_property
     def drop(self) -> Tensor:
         """``score(faces) - score(baselines)``, ``(N,)``: what complete attributions sum to."""
-        with torch.no_grad():
-            rows = self.baselines
-            if self.paired and bool((rows == rows[:1]).all()):
-                rows = rows[:1]  # the same baseline for every face is scored once
-            logits = torch.cat(
-                [logits_of(self.net, (part,) * len(self.inputs)) for part in in_batches(rows)]
-            )
-            if not self.paired:
-                logits = logits.mean(0, keepdim=True)
-            return ((self.logits.detach() - logits) * self.target_vector).sum(1)
+        faces, baselines = self._ends
+        if not self.paired:
+            baselines = baselines.mean(0, keepdim=True)
+        return ((faces - baselines) * self.target_vector).sum(1)
 
     def gradients(self) -> tuple[Tensor, ...]:
         """Return the score's gradient at the faces, per branch, without another forward pass."""
