@@ -1,4 +1,4 @@
-"""Writing files: a crash never leaves half of one behind, and nothing that is not ours is replaced.
+"""Files: written in one step, never over what is not ours; JSON and tables read within bounds.
 
 The rule of every output path: it is free, or what is there was written by us as the same kind of
 output (an `Objection` tells). A symbolic link is refused, so that neither link nor target is lost;

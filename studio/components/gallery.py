@@ -34,16 +34,6 @@ class Note:
     """CSS colour of the line under the face."""
 
 
-def face_png(image: NDArray[np.uint8], scale: int = 4) -> bytes:
-    """Return a face as PNG, every pixel a crisp square.
-
-    Args:
-        image: uint8 ``(H, W)`` grey or ``(H, W, 3)`` colour.
-        scale: screen pixels per face pixel.
-    """
-    return figures_images.png(image, scale)
-
-
 def sprite(images: NDArray[np.uint8], columns: int = COLUMNS_IN_SPRITE) -> NDArray[np.uint8]:
     """Tile faces ``(N, 48, 48)`` row by row into one uint8 picture, the rest black."""
     n, high, wide = images.shape

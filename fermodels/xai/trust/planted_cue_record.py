@@ -16,7 +16,7 @@ from fermodels.xai.trust.verdict import Estimate, proportion
 NEAR_SHARE = 0.5
 """Share of peaks near the mark that a method must surely exceed to have found it."""
 FIGURES = ("hit", "near", "mass", "fooled")
-"""What is measured of each method; see `Finding`."""
+"""What is measured of each method; see `CueResult`."""
 RESULT = ResultFile("known-answer/results", "python -m fermodels.xai.trust.planted_cue")
 
 
@@ -36,7 +36,7 @@ class CueResult:
 
     @property
     def verdict(self) -> str:
-        """Judge: ``finds`` or ``misses``, or ``unclear`` where the interval spans FOUND."""
+        """Judge: ``finds`` or ``misses``, or ``unclear`` where the interval spans NEAR_SHARE."""
         if self.near.low > NEAR_SHARE:
             return "finds"
         return "misses" if self.near.high < NEAR_SHARE else "unclear"
